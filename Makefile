@@ -1,0 +1,43 @@
+# Peral: `make` shows what there is to make. Each target sets up what it needs.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+CARGO_DENY := 0.20.2
+CHECKS := bans licenses sources
+
+.PHONY: help setup build demo test lint docs deny ci clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what a build needs besides Rust (a C compiler), where it is missing
+	@scripts/setup
+
+build: setup ## Build the peral command: target/release/peral
+	cargo build --release --locked -p peral
+
+demo: build ## See it work: central and three peers on this machine, a real file across (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) scripts/demo
+
+test: setup ## Run all tests, on SQLite and on a private Postgres
+	@scripts/with-postgres cargo test --workspace --locked
+
+lint: setup ## Check format, lints and documentation: no warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(MAKE) docs
+
+docs: setup ## Build the pages of the crates: target/doc
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+# A tool that runs for a second need not be optimised for ten minutes.
+deny: export CARGO_PROFILE_RELEASE_OPT_LEVEL = 1
+deny: export CARGO_PROFILE_RELEASE_LTO = off
+deny: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
+deny: setup ## Check dependencies against .deny.toml: bans, licences, sources
+	@deny=$$(scripts/tool cargo-deny $(CARGO_DENY)) && "$$deny" --locked check $(CHECKS)
+
+ci: ## Run all that CI runs
+	@bash .ci/run
+
+clean: ## Remove what was built
+	cargo clean

@@ -1,0 +1,119 @@
+//! The arrows between the crates point downwards only: the layout of crates/README.md, kept over `cargo metadata`.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// Each crate of the workspace with those it may depend on, for building and for testing alike. A new crate needs a row.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("peral", &["peral-central", "peral-peer", "peral-wire", "peral-runtime", "peral-model"]),
+    ("peral-central", &["peral-wire", "peral-runtime", "peral-model"]),
+    ("peral-peer", &["peral-wire", "peral-runtime", "peral-model"]),
+    ("peral-wire", &["peral-model"]),
+    ("peral-runtime", &["peral-model"]),
+    ("peral-model", &[]),
+];
+
+/// What the model must not reach, however far down: it does no I/O and waits for nothing.
+const IMPURE: &[&str] = &["tokio", "mio", "async-io", "hyper", "axum", "tonic", "reqwest", "sqlx", "rustls", "tracing", "notify", "walkdir"];
+
+/// What is wrong with the dependencies between members, in words.
+fn violations(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let rows: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+    let mut found = Vec::new();
+    for (member, dependencies) in members {
+        let Some(allowed) = rows.get(member.as_str()) else {
+            found.push(format!("{member} has no row in ARROWS"));
+            continue;
+        };
+        let own = dependencies.iter().filter(|name| members.contains_key(*name));
+        found.extend(own.filter(|name| !allowed.contains(&name.as_str())).map(|name| format!("{member} depends on {name}")));
+    }
+    found.extend(rows.keys().filter(|name| !members.contains_key(**name)).map(|name| format!("{name} has a row and is not there")));
+    found
+}
+
+/// All that `root` reaches for building, over the edges of the resolved graph.
+fn reached(edges: &BTreeMap<String, BTreeSet<String>>, root: &str) -> BTreeSet<String> {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![root.to_owned()]);
+    while let Some(name) = open.pop() {
+        for next in edges.get(&name).into_iter().flatten() {
+            if seen.insert(next.clone()) {
+                open.push(next.clone());
+            }
+        }
+    }
+    seen
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().unwrap().iter()
+}
+
+/// The members of the workspace with the names of all that they depend on directly, tests and build scripts included.
+fn members(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let ids: BTreeSet<String> = list(&metadata["workspace_members"]).map(text).collect();
+    let packages = list(&metadata["packages"]).filter(|package| ids.contains(package["id"].as_str().unwrap()));
+    packages.map(|package| (text(&package["name"]), list(&package["dependencies"]).map(|one| text(&one["name"])).collect())).collect()
+}
+
+/// The resolved graph by name, without what only tests use.
+fn edges(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let names: BTreeMap<String, String> = list(&metadata["packages"]).map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+    let mut edges = BTreeMap::<String, BTreeSet<String>>::new();
+    for node in list(&metadata["resolve"]["nodes"]) {
+        let needed = list(&node["deps"]).filter(|dep| list(&dep["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
+        let needed = needed.map(|dep| names[dep["pkg"].as_str().unwrap()].clone());
+        edges.entry(names[node["id"].as_str().unwrap()].clone()).or_default().extend(needed);
+    }
+    edges
+}
+
+#[test]
+fn arrows_point_downwards_only() {
+    assert_eq!(violations(&members(&metadata())), Vec::<String>::new());
+}
+
+#[test]
+fn the_model_is_pure() {
+    let reached = reached(&edges(&metadata()), "peral-model");
+    assert!(reached.contains("blake3"), "the graph was not read: {reached:?}");
+    let impure: Vec<_> = IMPURE.iter().filter(|name| reached.contains(**name)).collect();
+    assert!(impure.is_empty(), "peral-model reaches {impure:?}");
+}
+
+#[test]
+fn an_arrow_upwards_or_sideways_and_a_crate_without_a_row_are_found() {
+    let mut members: BTreeMap<String, BTreeSet<String>> = ARROWS.iter().map(|(name, _)| ((*name).to_owned(), BTreeSet::new())).collect();
+    assert!(violations(&members).is_empty());
+    for (from, to) in [
+        ("peral-model", "peral-wire"),
+        ("peral-wire", "peral-runtime"),
+        ("peral-central", "peral-peer"),
+        ("peral-peer", "peral-central"),
+        ("peral-peer", "tokio"),
+    ] {
+        members.get_mut(from).unwrap().insert(to.to_owned());
+    }
+    members.insert("peral-new".to_owned(), BTreeSet::new());
+    let found = violations(&members);
+    assert_eq!(found.len(), 5, "{found:?}");
+}
