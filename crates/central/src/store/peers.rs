@@ -1,0 +1,141 @@
+//! Peers: registration, leases, revocation.
+
+use async_trait::async_trait;
+use peral_model::{AccountId, PeerId};
+use peral_wire::rest::{
+    Page,
+    peers::{Peer, PeerState},
+};
+
+use super::{Paging, Result};
+
+/// A registration to write.
+#[derive(Clone)]
+pub struct Registering {
+    /// The peer's key (uncompressed P-256 point): its identity.
+    pub public_key: Vec<u8>,
+    /// Hash of the join token; needed, and one use of it taken, for a new key only.
+    pub join_token: Option<Vec<u8>>,
+    /// IP and port by which others reach it.
+    pub address: String,
+    /// What it calls itself.
+    pub label: String,
+    /// Its node.
+    pub node: String,
+    /// Its zone.
+    pub zone: String,
+    /// Version of its program.
+    pub version: String,
+    /// When its first lease ends.
+    pub lease_ends_ms: i64,
+    /// When its certificate ends.
+    pub certificate_ends_ms: i64,
+    /// Now.
+    pub now_ms: i64,
+}
+
+/// A registration that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registered {
+    /// The peer's id.
+    pub peer: PeerId,
+    /// Its epoch, one more than before.
+    pub epoch: u64,
+    /// Its account.
+    pub account: AccountId,
+    /// Number of the last delta that is here.
+    pub last_delta: u64,
+    /// The key was not known before.
+    pub new: bool,
+}
+
+/// A peer as central knows it.
+#[derive(Debug, Clone)]
+pub struct KnownPeer {
+    /// Its id.
+    pub id: PeerId,
+    /// Its account.
+    pub account: AccountId,
+    /// Its key.
+    pub public_key: Vec<u8>,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Address, node and zone.
+    pub place: Place,
+    /// Number of the last delta that is here.
+    pub last_delta: u64,
+    /// It may write: its key is not revoked, its account not disabled, and it has not logged out.
+    pub active: bool,
+}
+
+/// Where a peer is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// IP and port by which others reach it.
+    pub address: String,
+    /// Its node.
+    pub node: String,
+    /// Its zone.
+    pub zone: String,
+}
+
+/// Who writes: a peer with the epoch that its token names. Every write checks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Writer {
+    /// The peer.
+    pub peer: PeerId,
+    /// Its epoch.
+    pub epoch: u64,
+}
+
+/// One heartbeat of several that are written at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Beat {
+    /// Whose.
+    pub writer: Writer,
+    /// What it can do.
+    pub state: PeerState,
+    /// Bytes that it can still take.
+    pub room: u64,
+    /// When it was received.
+    pub seen_ms: i64,
+    /// When its lease ends now.
+    pub lease_ends_ms: i64,
+}
+
+/// What became of heartbeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beaten {
+    /// For each, in order: number of the last delta that is here; none where the epoch is stale, the peer revoked or logged out.
+    pub last_deltas: Vec<Option<u64>>,
+    /// Number of the newest notice: a peer that obeyed it need not be asked about. 0 when no heartbeat was good.
+    pub newest_notice: u64,
+}
+
+/// Peers.
+#[async_trait]
+pub trait Peers: Send + Sync {
+    /// Registers a peer: a known key gets its id again with the next epoch, a new one takes a use of its join token.
+    ///
+    /// # Errors
+    /// Refused: the key is revoked, the account disabled, or the join token missing, unknown, used up or ended.
+    async fn register(&self, peer: Registering) -> Result<Registered>;
+    /// A peer.
+    async fn peer(&self, id: PeerId) -> Result<Option<KnownPeer>>;
+    /// Remembers when the peer's newest certificate ends.
+    ///
+    /// # Errors
+    /// Refused: stale epoch.
+    async fn renew_peer(&self, writer: Writer, certificate_ends_ms: i64) -> Result<()>;
+    /// Writes heartbeats, in one statement.
+    async fn beat(&self, beats: Vec<Beat>) -> Result<Beaten>;
+    /// Peers in the order of their ids.
+    async fn peers(&self, paging: Paging, now_ms: i64) -> Result<Page<Peer>>;
+    /// Ends a peer's lease and its epoch: it writes no more until it registers again. With an epoch given, only if that is the current one.
+    ///
+    /// # Errors
+    /// Refused: stale epoch.
+    async fn log_out_peer(&self, id: PeerId, epoch: Option<u64>, now_ms: i64) -> Result<bool>;
+    /// Revokes a peer's key for good, with a notice that lasts until its last certificate ends.
+    async fn revoke_peer(&self, id: PeerId, now_ms: i64) -> Result<bool>;
+}
