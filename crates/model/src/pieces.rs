@@ -131,6 +131,8 @@ pub fn proves(list: &[[u8; ENTRY]], content: Content) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::cast_possible_truncation, reason = "small numbers in tests")]
+
     use proptest::prelude::*;
 
     use super::*;
