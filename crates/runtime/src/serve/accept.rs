@@ -1,0 +1,66 @@
+//! The loop that accepts, and never ends but by the drain.
+
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Listener, connection::Server};
+use crate::Shutdown;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(listener: Listener, server: Server, shutdown: Shutdown) {
+    let server = Arc::new(server);
+    let address = listener.local_addr();
+    let mut pause = Pause::default();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.draining().cancelled() => break,
+            accepted = listener.inner.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                pause.over();
+                server.take_tcp(stream, remote);
+            }
+            Err(error) if is_the_callers(&error) => {}
+            Err(error) => pause.wait(&error, &shutdown).await,
+        }
+    }
+    tracing::debug!(%address, "the listener is closed");
+}
+
+/// The caller hung up before it was accepted.
+fn is_the_callers(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused | ErrorKind::Interrupted)
+}
+
+/// Pauses that grow while accepting fails (no file descriptors, no memory): retrying at once would only burn the processor.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    last: Option<Duration>,
+}
+
+impl Pause {
+    pub(super) async fn wait(&mut self, error: &io::Error, shutdown: &Shutdown) {
+        let next = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+        if self.last.is_none() {
+            tracing::error!(%error, "no connection can be accepted: trying again until one can");
+        }
+        self.last = Some(next);
+        tokio::select! {
+            () = tokio::time::sleep(next) => {}
+            () = shutdown.draining().cancelled() => {}
+        }
+    }
+
+    pub(super) fn over(&mut self) {
+        if self.last.take().is_some() {
+            tracing::info!("connections are accepted again");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a caller cannot do to a listener.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use axum::{Router, body::Bytes, routing::post};
+use http::StatusCode;
+use peral_runtime::{
+    Ports,
+    serve::{Listener, ServeConfig},
+};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{connect, fetch, http2, read, request, start, until_closed, whoami};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn heads_that_come_too_slowly_are_cut_off() {
+    let starts: [&[u8]; 4] = [b"", b"G", b"GET / HTTP/1.1\r\nHost: peral\r\nX-Never-End", b"PRI * HTTP/2.0\r\n\r\nS"];
+    for http2_only in [false, true] {
+        let server = start(ServeConfig { header_timeout: SHORT, http2_only, ..ServeConfig::default() }, None, whoami());
+        for first in starts {
+            let mut stream = connect(server.address).await;
+            stream.write_all(first).await.unwrap();
+            // Also with a byte now and then: the time runs for the whole head.
+            let dripping = tokio::time::timeout(SHORT / 2, stream.write_all(b"")).await;
+            assert!(dripping.is_ok());
+            let sent = until_closed(stream).await;
+            assert!(!sent.windows(6).any(|part| part == b"200 OK"), "{first:?} was answered");
+        }
+        let (mut sender, _) = http2(connect(server.address).await).await;
+        let response = sender.send_request(request("/")).await.unwrap();
+        assert_eq!(read(response).await.0, StatusCode::OK, "others are served meanwhile");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_http1_connection_is_closed() {
+    let server = start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, whoami());
+    let mut stream = connect(server.address).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: peral\r\n\r\n").await.unwrap();
+    let sent = until_closed(stream).await;
+    assert!(sent.starts_with(b"HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_ends_the_request() {
+    let router = Router::new().route("/", post(|body: Bytes| async move { body.len().to_string() }));
+    let server = start(ServeConfig { body_deadline: Some(SHORT), ..ServeConfig::default() }, None, router);
+    let mut stream = connect(server.address).await;
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: peral\r\nContent-Length: 10\r\n\r\nonly").await.unwrap();
+    let sent = until_closed(stream).await;
+    assert!(sent.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&sent));
+}
+
+#[tokio::test]
+async fn huge_heads_are_refused() {
+    let server = start(ServeConfig::default(), None, whoami());
+    let mut stream = connect(server.address).await;
+    let head = format!("GET / HTTP/1.1\r\nHost: peral\r\nX-Huge: {}\r\n\r\n", "x".repeat(1 << 20));
+    // The server may close before all is written.
+    drop(stream.write_all(head.as_bytes()).await);
+    let sent = until_closed(stream).await;
+    assert!(sent.is_empty() || sent.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&sent));
+
+    let (mut sender, _) = http2(connect(server.address).await).await;
+    let mut huge = request("/");
+    huge.headers_mut().insert("x-huge", "x".repeat(20 << 10).parse().unwrap());
+    let refused = sender.send_request(huge).await;
+    assert!(refused.is_err() || refused.unwrap().status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn beyond_a_cap_the_newest_connection_is_closed_and_a_place_comes_free_again() {
+    for config in [ServeConfig { max_connections: 1, ..ServeConfig::default() }, ServeConfig { max_connections_per_ip: 1, ..ServeConfig::default() }]
+    {
+        let server = start(config, None, whoami());
+        let (mut first, task) = crate::support::http1(connect(server.address).await).await;
+        assert_eq!(first.send_request(request("/")).await.unwrap().status(), StatusCode::OK);
+        assert!(until_closed(connect(server.address).await).await.is_empty());
+        drop(first);
+        task.await.unwrap();
+        let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
+        while fetch(connect(server.address).await, "/").await.is_err() {
+            assert!(tokio::time::Instant::now() < deadline, "the place never came free");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_free_port_of_a_range_is_taken() {
+    let ip = Ipv4Addr::LOCALHOST.into();
+    let taken = Listener::bind(ip, Ports::one(0)).unwrap();
+    let port = taken.local_addr().port();
+    let error = Listener::bind(ip, Ports::one(port)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&port.to_string()), "{error}");
+    let range: Ports = format!("{port}-{}", port.saturating_add(50)).parse().unwrap();
+    let next = Listener::bind(ip, range).unwrap().local_addr().port();
+    assert!(next > port && next <= port.saturating_add(50));
+}
