@@ -1,0 +1,167 @@
+//! The data folder: what a peer keeps for itself, readable by nobody else, used by one process at a time.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use peral_wire::{Failure, fail};
+
+/// Name of the control socket in the data folder.
+pub const SOCKET: &str = "peral.sock";
+
+/// A data folder that this process owns. Cheap to clone; the lock goes with the last clone.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    root: Arc<Path>,
+    _lock: Arc<File>,
+}
+
+impl DataDir {
+    /// Makes the folder where it is missing, checks that nobody else can read it, and takes its lock.
+    ///
+    /// # Errors
+    /// FORBIDDEN when the folder is open to others or somebody else's; ALREADY_EXISTS when another process uses it; INTERNAL otherwise.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let wrong = |error: io::Error| fail!(Internal, "the data folder {} cannot be used: {error}", path.display());
+        private_folder(path).map_err(wrong)?;
+        let root = path.canonicalize().map_err(wrong)?;
+        check(&root)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(root.join("lock")).map_err(wrong)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(fail!(AlreadyExists, "another peer uses the data folder {}; end it, or give this one another --data", root.display()));
+            }
+            Err(TryLockError::Error(error)) => return Err(wrong(error)),
+        }
+        let this = Self { root: root.into(), _lock: Arc::new(lock) };
+        for folder in [this.lists(), this.uploads(), this.partial(), this.kept()] {
+            private_folder(&folder).map_err(wrong)?;
+        }
+        Ok(this)
+    }
+
+    /// The folder itself, without symlinks.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join(SOCKET)
+    }
+
+    /// Piece lists.
+    pub fn lists(&self) -> PathBuf {
+        self.root.join("lists")
+    }
+
+    /// Uploads that are not done.
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// Room for what downloads keep beside the target.
+    pub fn partial(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
+    /// Uploaded files for which there was no place in a share.
+    pub fn kept(&self) -> PathBuf {
+        self.root.join("kept")
+    }
+
+    /// Some file in the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+}
+
+/// Makes a folder that only its owner may enter; one that is there stays as it is.
+///
+/// # Errors
+/// The system refuses.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn check(root: &Path) -> Result<(), Failure> {
+    let found = fs::metadata(root).map_err(|error| fail!(Internal, "the data folder {} cannot be read: {error}", root.display()))?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        let path = root.display();
+        return Err(fail!(Forbidden, "the data folder {path} belongs to another user (uid {}); give this one another --data", found.uid()));
+    }
+    if found.mode() & 0o077 != 0 {
+        let path = root.display();
+        return Err(fail!(Forbidden, "the data folder {path} is open to others (mode {:o}); run: chmod 700 {path}", found.mode() & 0o777));
+    }
+    Ok(())
+}
+
+/// Writes a file that only its owner may read, so that after a crash it is the old one or the new one.
+///
+/// # Errors
+/// The system refuses.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut temp = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+    temp.write_all(bytes)?;
+    temp.as_file().sync_all()?;
+    temp.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+/// Makes the entries of a folder durable.
+///
+/// # Errors
+/// The system refuses.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use peral_wire::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn a_new_folder_is_closed_to_others_and_taken_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a/data");
+        let data = DataDir::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        let second = DataDir::open(&path).unwrap_err();
+        assert_eq!(second.code, ErrorCode::AlreadyExists);
+        assert!(second.detail.contains(path.file_name().unwrap().to_str().unwrap()), "{second}");
+        drop(data);
+        DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_can_enter_is_refused_by_name() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("open");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let refused = DataDir::open(&path).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Forbidden);
+        assert!(refused.detail.contains("open") && refused.detail.contains("chmod 700"), "{refused}");
+    }
+
+    #[test]
+    fn a_private_file_is_private() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("key");
+        write_private(&path, b"one").unwrap();
+        write_private(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,112 @@
+//! Shares.
+
+use peral_model::{ShareId, Visibility};
+use peral_wire::Failure;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{Db, broken};
+
+/// A folder that this peer publishes.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ShareRow {
+    /// Its number here; the lowest is the first share.
+    pub number: i64,
+    /// Its id.
+    pub id: Uuid,
+    /// The folder, absolute and without symlinks.
+    pub path: String,
+    /// Put before each name, with a slash between.
+    pub prefix: String,
+    /// 1 public, 2 private.
+    pub visibility: i64,
+}
+
+impl ShareRow {
+    /// Its id.
+    pub fn share_id(&self) -> ShareId {
+        ShareId(self.id)
+    }
+
+    /// Who may read what it publishes under new names.
+    pub fn visibility(&self) -> Visibility {
+        visibility(self.visibility)
+    }
+
+    /// The name of a file by its path below the folder.
+    pub fn name_of(&self, below: &str) -> String {
+        if self.prefix.is_empty() { below.to_owned() } else { format!("{}/{below}", self.prefix) }
+    }
+}
+
+/// How visibility is kept.
+pub fn visibility(number: i64) -> Visibility {
+    // What is not plainly public is kept from others.
+    if number == 1 { Visibility::Public } else { Visibility::Private }
+}
+
+/// How visibility is kept.
+pub fn visibility_number(visibility: Visibility) -> i64 {
+    match visibility {
+        Visibility::Public => 1,
+        Visibility::Private => 2,
+    }
+}
+
+/// Files, bytes and pending files of a share.
+#[derive(Debug, Clone, Copy, Default, FromRow)]
+pub struct ShareCount {
+    /// The share.
+    pub share: i64,
+    /// Files that are held.
+    pub files: i64,
+    /// Their bytes.
+    pub bytes: i64,
+    /// Files that wait to be published.
+    pub pending: i64,
+}
+
+impl Db {
+    /// All shares, the first one first.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn shares(&self) -> Result<Vec<ShareRow>, Failure> {
+        sqlx::query_as("SELECT number, id, path, prefix, visibility FROM shares ORDER BY number").fetch_all(self.reader()).await.map_err(broken)
+    }
+
+    /// Adds a share, or changes prefix and visibility of one that is there; a changed prefix forgets what was indexed in it.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn add_share(&self, id: ShareId, path: String, prefix: String, visibility: Visibility) -> Result<ShareRow, Failure> {
+        self.write(move |db| {
+            Box::pin(async move {
+                let insert = "INSERT INTO shares (id, path, prefix, visibility) VALUES ($1, $2, $3, $4)
+                    ON CONFLICT (path) DO UPDATE SET prefix = excluded.prefix, visibility = excluded.visibility
+                    RETURNING number, id, path, prefix, visibility";
+                let query = sqlx::query_as(insert).bind(id.0).bind(path).bind(prefix).bind(visibility_number(visibility));
+                query.fetch_one(db).await
+            })
+        })
+        .await
+    }
+
+    /// Removes a share and what it indexed. The holdings must have been withdrawn before.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn remove_share(&self, number: i64) -> Result<(), Failure> {
+        self.write(move |db| Box::pin(async move { sqlx::query("DELETE FROM shares WHERE number = $1").bind(number).execute(db).await.map(drop) })).await
+    }
+
+    /// Counts of all shares.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn share_counts(&self) -> Result<Vec<ShareCount>, Failure> {
+        let text = "SELECT share, SUM(state = 1) AS files, SUM(CASE WHEN state = 1 THEN size ELSE 0 END) AS bytes, SUM(state = 0) AS pending
+            FROM files WHERE share IS NOT NULL GROUP BY share";
+        sqlx::query_as(text).fetch_all(self.reader()).await.map_err(broken)
+    }
+}

@@ -1,0 +1,276 @@
+//! What this peer holds.
+
+mod adopt;
+mod held;
+mod land;
+mod remove;
+mod space;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use peral_model::{Content, FileId, FileName, Record, UploadId};
+use peral_runtime::SharedClock;
+use peral_wire::{ErrorCode, Failure, Sealed, fail};
+use sqlx::FromRow;
+use tokio::sync::{Mutex, Notify, watch};
+
+pub use self::{
+    adopt::Adopt,
+    held::{Held, HeldFile, Stamp, open_plain},
+    space::{Reservation, Space},
+};
+use crate::{
+    data::DataDir,
+    db::{
+        Db, broken,
+        files::{FileRow, drop_row},
+        records::stored,
+        shares::ShareRow,
+    },
+    link::Link,
+    lists::{ListStore, PieceList},
+    rights::Rights,
+};
+
+/// Most rows of one listing.
+pub const MAX_LIST: u32 = 1000;
+/// Troubles without a row of their own, at most: a folder of a million bad names fills no memory.
+const MAX_NOTED: usize = 1000;
+
+/// Why a copy is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdraw {
+    /// It is not what was indexed: it is indexed again.
+    Changed,
+    /// Its bytes do not hash to its content, though size, time and inode stayed.
+    Integrity,
+    /// It was removed from the catalogue.
+    Removed,
+}
+
+/// Wakes the parts of a peer that do the work.
+#[derive(Debug, Default)]
+pub struct Kicks {
+    /// There is something to publish.
+    pub publish: Notify,
+    /// There is something to tell central of holdings.
+    pub deltas: Notify,
+    /// Shares are to be walked now.
+    pub rescan: Notify,
+}
+
+pub(crate) struct Inner {
+    pub(crate) data: DataDir,
+    pub(crate) db: Db,
+    pub(crate) lists: ListStore,
+    pub(crate) rights: Rights,
+    pub(crate) link: Link,
+    pub(crate) clock: SharedClock,
+    pub(crate) space: Space,
+    pub(crate) kicks: Kicks,
+    /// Held while a path and its row must not be seen apart.
+    pub(crate) moves: Mutex<()>,
+    /// Number of the last delta that central has.
+    pub(crate) acknowledged: watch::Sender<u64>,
+    /// Files that cannot be indexed, by path: code and reason.
+    pub(crate) noted: std::sync::Mutex<HashMap<PathBuf, (ErrorCode, String)>>,
+}
+
+/// What this peer holds. Cheap to clone.
+#[derive(Clone)]
+pub struct Library(pub(crate) Arc<Inner>);
+
+impl Library {
+    /// The library in a data folder.
+    ///
+    /// # Errors
+    /// INTERNAL, when the folder for piece lists cannot be made.
+    pub fn new(data: DataDir, db: Db, rights: Rights, link: Link, clock: SharedClock) -> Result<Self, Failure> {
+        let lists = ListStore::new(&data.lists()).map_err(|error| fail!(Internal, "no room for piece lists: {error}"))?;
+        let space = Space::new(data.root());
+        let kicks = Kicks::default();
+        let (moves, acknowledged, noted) = (Mutex::default(), watch::channel(0).0, std::sync::Mutex::default());
+        Ok(Self(Arc::new(Inner { data, db, lists, rights, link, clock, space, kicks, moves, acknowledged, noted })))
+    }
+
+    /// The peer's database.
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &DataDir {
+        &self.0.data
+    }
+
+    /// Where piece lists are kept.
+    pub fn lists(&self) -> &ListStore {
+        &self.0.lists
+    }
+
+    /// Who may have what.
+    pub fn rights(&self) -> &Rights {
+        &self.0.rights
+    }
+
+    /// The way to central.
+    pub fn link(&self) -> &Link {
+        &self.0.link
+    }
+
+    /// Room on the disk.
+    pub fn space(&self) -> &Space {
+        &self.0.space
+    }
+
+    /// Wakes the parts that do the work.
+    pub fn kicks(&self) -> &Kicks {
+        &self.0.kicks
+    }
+
+    /// Promises room on the volume of the data folder.
+    ///
+    /// # Errors
+    /// NO_SPACE.
+    pub fn reserve(&self, bytes: u64) -> Result<Reservation, Failure> {
+        self.0.space.reserve(bytes)
+    }
+
+    /// A file version that is held whole.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn find(&self, file: FileId, version: u64) -> Result<Option<Held>, Failure> {
+        let Some(record) = self.0.db.record(file, version).await? else { return Ok(None) };
+        let rows = self.0.db.files_of(file, version).await?;
+        Ok(rows.into_iter().next().map(|row| held(&row, record)))
+    }
+
+    /// The newest version that is held of a name.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn find_name(&self, name: &FileName) -> Result<Option<Held>, Failure> {
+        let text = "SELECT file_id, version FROM files WHERE name = $1 AND state = 1 ORDER BY version DESC LIMIT 1";
+        let found: Option<(uuid::Uuid, i64)> =
+            sqlx::query_as(text).bind(name.as_str()).fetch_optional(self.0.db.reader()).await.map_err(broken)?;
+        match found {
+            Some((file, version)) => self.find(FileId(file), crate::db::unsigned(version)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What is held under names with this prefix, after a name, in byte order; at most `limit` and [`MAX_LIST`]. A name may come more than
+    /// once, with several versions; a page never ends between them, but for a name of more than a page.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn list(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<Held>, Failure> {
+        let text = "SELECT f.id, f.path, f.share, f.name, f.size, f.mtime_ns, f.inode, f.device, f.hash, f.state, f.file_id, f.version, f.fetched,
+                f.code, f.detail, r.envelope
+            FROM files f JOIN records r ON r.file_id = f.file_id AND r.version = f.version
+            WHERE f.state = 1 AND f.name >= $1 AND f.name > $2 AND substr(f.name, 1, length($1)) = $1
+            ORDER BY f.name, f.version DESC LIMIT $3";
+        let query = sqlx::query_as::<_, ListedRow>(text).bind(prefix).bind(after).bind(limit.min(MAX_LIST));
+        let rows = query.fetch_all(self.0.db.reader()).await.map_err(broken)?;
+        rows.into_iter().map(|row| Ok(held(&row.file, stored(&row.envelope)?))).collect()
+    }
+
+    /// The piece list of what is held, made again from the file where it is missing.
+    ///
+    /// # Errors
+    /// CHANGED when the file is not what was indexed; INTEGRITY when its bytes are not, though it looks so; INTERNAL.
+    pub async fn piece_list(&self, held: &Held) -> Result<PieceList, Failure> {
+        let (lists, of) = (self.0.lists.clone(), held.clone());
+        let made = tokio::task::spawn_blocking(move || list_of(&lists, &of)).await.map_err(broken)?;
+        if let Err(failure) = &made {
+            match failure.code {
+                ErrorCode::Changed => self.withdraw(held, Withdraw::Changed).await?,
+                ErrorCode::Integrity => self.withdraw(held, Withdraw::Integrity).await?,
+                _ => {}
+            }
+        }
+        made
+    }
+
+    /// Where the bytes of an upload go until they are whole.
+    pub fn upload_temp(&self, upload: UploadId) -> PathBuf {
+        self.0.data.uploads().join(upload.to_string())
+    }
+
+    /// Shares, the first one first.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn shares(&self) -> Result<Vec<ShareRow>, Failure> {
+        self.0.db.shares().await
+    }
+
+    /// The share that a path is in, and the name that it has there.
+    pub(crate) async fn share_of(&self, path: &Path) -> Result<Option<(ShareRow, String)>, Failure> {
+        let below = |share: ShareRow| {
+            let below = path.strip_prefix(&share.path).ok()?.to_str()?;
+            let name = share.name_of(below);
+            (!below.is_empty()).then_some((share, name))
+        };
+        Ok(self.shares().await?.into_iter().find_map(below))
+    }
+
+    /// Notes why a file is not indexed, or that this is over.
+    pub(crate) fn note(&self, path: &Path, trouble: Option<(ErrorCode, String)>) {
+        let mut noted = self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match trouble {
+            Some(trouble) if noted.len() < MAX_NOTED || noted.contains_key(path) => drop(noted.insert(path.into(), trouble)),
+            Some(_) => {}
+            None => drop(noted.remove(path)),
+        }
+    }
+
+    /// Waits until central has all deltas written until now.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails. The caller sets the deadline.
+    pub async fn acknowledged(&self) -> Result<(), Failure> {
+        let last = self.0.db.last_delta().await?;
+        self.0.kicks.deltas.notify_one();
+        self.0.acknowledged.subscribe().wait_for(|number| *number >= last).await.map(drop).map_err(broken)
+    }
+
+    /// Forgets a row and what it held.
+    pub(crate) async fn forget_row(&self, id: i64) -> Result<(), Failure> {
+        let went = self.0.db.write(move |db| Box::pin(drop_row(db, id))).await?;
+        if went {
+            self.0.kicks.deltas.notify_one();
+        }
+        Ok(())
+    }
+}
+
+#[derive(FromRow)]
+struct ListedRow {
+    #[sqlx(flatten)]
+    file: FileRow,
+    envelope: Vec<u8>,
+}
+
+fn held(row: &FileRow, record: Sealed<Record>) -> Held {
+    Held { record, path: PathBuf::from(&row.path), stamp: row.stamp(), fetched: row.fetched }
+}
+
+fn list_of(lists: &ListStore, held: &Held) -> Result<PieceList, Failure> {
+    let content: Content = held.record.value.content;
+    if let Some(list) = lists.open(&content) {
+        return Ok(list);
+    }
+    let file = held.open()?;
+    let hashed = lists.hash(file.file(), content.size).map_err(|error| fail!(Internal, "a piece list cannot be made: {error}"))?;
+    file.check()?;
+    if hashed != content {
+        return Err(fail!(Integrity, "the copy of {} on this peer no longer hashes to its content; ask another", held.record.value.name));
+    }
+    lists.open(&content).ok_or_else(|| fail!(Internal, "a piece list that was just made is gone"))
+}

@@ -1,0 +1,182 @@
+//! The daemon's way to central: none before the first registration, none after another process took over.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use futures::future::BoxFuture;
+use peral_model::{AccountId, NetworkId, PeerId};
+use peral_runtime::SharedClock;
+use peral_wire::{Catalogue, Failure, fail};
+use tokio::sync::Notify;
+
+use crate::trust::TokenSource;
+
+/// A token that ends sooner than this is renewed before it is used.
+const NEARLY: i64 = 10_000;
+/// How long a call waits for a token to be renewed.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Who this peer is, since central said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its id.
+    pub peer: PeerId,
+    /// Its fencing number.
+    pub epoch: u64,
+    /// The account that it works for.
+    pub account: AccountId,
+    /// The network.
+    pub network: NetworkId,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    text: Arc<str>,
+    ends_ms: i64,
+}
+
+struct Inner {
+    base: String,
+    clock: SharedClock,
+    catalogue: OnceLock<Catalogue>,
+    standing: ArcSwapOption<Standing>,
+    token: ArcSwapOption<Token>,
+    superseded: AtomicBool,
+    wanted: Notify,
+    renewed: Notify,
+}
+
+/// The way to central. Cheap to clone.
+#[derive(Clone)]
+pub struct Link(Arc<Inner>);
+
+impl Link {
+    /// No way yet to central at `base`.
+    pub fn new(base: &str, clock: SharedClock) -> Self {
+        Self(Arc::new(Inner {
+            base: base.into(),
+            clock,
+            catalogue: OnceLock::new(),
+            standing: ArcSwapOption::empty(),
+            token: ArcSwapOption::empty(),
+            superseded: AtomicBool::new(false),
+            wanted: Notify::new(),
+            renewed: Notify::new(),
+        }))
+    }
+
+    /// Where central is.
+    pub fn base(&self) -> &str {
+        &self.0.base
+    }
+
+    /// The network is known: calls can be made, without a token still.
+    pub fn connect(&self, catalogue: Catalogue) {
+        // A second one would be the same.
+        drop(self.0.catalogue.set(catalogue));
+    }
+
+    /// A client without a token.
+    ///
+    /// # Errors
+    /// UNAVAILABLE before the first contact.
+    pub fn anonymous(&self) -> Result<Catalogue, Failure> {
+        self.0.catalogue.get().cloned().ok_or_else(|| self.unknown())
+    }
+
+    fn unknown(&self) -> Failure {
+        fail!(Unavailable, "this peer has not reached central at {} yet; see peral status", self.0.base)
+    }
+
+    /// Central gave this standing, now or before a restart.
+    pub fn stand(&self, standing: Standing) {
+        self.0.standing.store(Some(Arc::new(standing)));
+    }
+
+    /// Who this peer is; nothing before its first registration.
+    pub fn standing(&self) -> Option<Standing> {
+        self.0.standing.load().as_deref().copied()
+    }
+
+    /// Its id.
+    ///
+    /// # Errors
+    /// UNAVAILABLE before its first registration.
+    pub fn peer(&self) -> Result<PeerId, Failure> {
+        self.standing().map(|standing| standing.peer).ok_or_else(|| self.unknown())
+    }
+
+    /// A fresh token.
+    pub fn renew(&self, token: &str, ends_ms: i64) {
+        self.0.token.store(Some(Arc::new(Token { text: token.into(), ends_ms })));
+        self.0.renewed.notify_waiters();
+    }
+
+    /// The token, and when it ends (milliseconds since 1970).
+    pub fn token_now(&self) -> Option<(Arc<str>, i64)> {
+        self.0.token.load().as_ref().map(|token| (Arc::clone(&token.text), token.ends_ms))
+    }
+
+    /// Another process has taken over this peer id: from now on nothing is served or written.
+    pub fn supersede(&self) {
+        self.0.superseded.store(true, Ordering::SeqCst);
+        self.0.renewed.notify_waiters();
+    }
+
+    /// Has another process taken over?
+    pub fn is_superseded(&self) -> bool {
+        self.0.superseded.load(Ordering::SeqCst)
+    }
+
+    /// Refuses when another process has taken over.
+    ///
+    /// # Errors
+    /// SUPERSEDED.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.is_superseded() {
+            return Err(fail!(Superseded, "another process has taken over this peer's identity; end this one, or give it a data folder of its own"));
+        }
+        Ok(())
+    }
+
+    /// Waits until somebody wants a token that there is not.
+    pub(crate) async fn token_wanted(&self) {
+        self.0.wanted.notified().await;
+    }
+
+    /// A client with a token that is good now.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when there is none in time; SUPERSEDED.
+    pub async fn catalogue(&self) -> Result<Catalogue, Failure> {
+        Ok(self.anonymous()?.with_token(&self.good_token().await?))
+    }
+
+    async fn good_token(&self) -> Result<Arc<str>, Failure> {
+        let renewed = async {
+            loop {
+                let next = self.0.renewed.notified();
+                self.check()?;
+                match self.token_now() {
+                    Some((token, ends_ms)) if ends_ms > self.0.clock.now_ms() + NEARLY => return Ok(token),
+                    _ => self.0.wanted.notify_one(),
+                }
+                next.await;
+            }
+        };
+        let late = || fail!(Unavailable, "central at {} gives this peer no token now; see peral status", self.0.base);
+        tokio::time::timeout(WAIT, renewed).await.map_err(|_| late())?
+    }
+}
+
+impl TokenSource for Link {
+    fn token(&self) -> BoxFuture<'_, Result<Arc<str>, Failure>> {
+        Box::pin(self.good_token())
+    }
+}

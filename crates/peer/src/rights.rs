@@ -1,0 +1,229 @@
+//! Who may have what: decided here and nowhere else, without central.
+
+mod permit;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use peral_model::{FileId, Grant, Identity, Order, Record, UploadId, Verb, Visibility};
+use peral_runtime::{SharedClock, tls::PeerCertificate};
+use peral_wire::{Failure, Sealed, envelope::Sealable, fail, keys::Verifier, pb};
+use tokio::sync::Notify;
+
+pub use self::permit::Permit;
+use self::permit::Files;
+use crate::{db::Db, library::Held, link::Link};
+
+/// A broken upload can be taken up again for so long after it was first opened, in milliseconds.
+pub const UPLOAD_LIFE_MS: i64 = 24 * 3600 * 1000;
+
+/// What a caller hears of a file that is not here, or that it may not have: the same.
+pub fn absent() -> Failure {
+    fail!(NotFound, "this peer holds no such file version")
+}
+
+struct Inner {
+    db: Db,
+    clock: SharedClock,
+    link: Link,
+    keys: ArcSwap<Verifier>,
+    keys_wanted: Notify,
+    revoked: ArcSwap<HashMap<Identity, i64>>,
+    /// Counts up with each revocation.
+    generation: AtomicU64,
+    files: Files,
+}
+
+/// Decides who may have what. Cheap to clone.
+#[derive(Clone)]
+pub struct Rights(Arc<Inner>);
+
+impl Rights {
+    /// With the keys of the network, and the revocations that are kept in the database.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn open(db: Db, clock: SharedClock, link: Link, keys: Verifier) -> Result<Self, Failure> {
+        let revoked = db.revoked(clock.now_ms()).await?.into_iter().collect();
+        Ok(Self(Arc::new(Inner {
+            db,
+            clock,
+            link,
+            keys: ArcSwap::from_pointee(keys),
+            keys_wanted: Notify::new(),
+            revoked: ArcSwap::from_pointee(revoked),
+            generation: AtomicU64::new(1),
+            files: Files::default(),
+        })))
+    }
+
+    /// Takes the network's keys, which central may change.
+    pub fn set_keys(&self, keys: Verifier) {
+        self.0.keys.store(Arc::new(keys));
+    }
+
+    /// Verifies records, grants and orders.
+    pub fn verifier(&self) -> Arc<Verifier> {
+        self.0.keys.load_full()
+    }
+
+    /// Waits until an envelope came whose key is not known.
+    pub(crate) async fn keys_wanted(&self) {
+        self.0.keys_wanted.notified().await;
+    }
+
+    /// Checks an envelope.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED or INVALID_ARGUMENT.
+    pub fn read<T: Sealable>(&self, envelope: pb::Envelope) -> Result<Sealed<T>, Failure> {
+        Sealed::open(envelope, &self.0.keys.load()).inspect_err(|_| self.0.keys_wanted.notify_one())
+    }
+
+    /// Is this caller served at all? Its certificate was verified by the handshake; here it must not have ended since, or been revoked.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED; SUPERSEDED when this process must serve nobody.
+    pub fn admits(&self, caller: &PeerCertificate) -> Result<(), Failure> {
+        self.0.link.check()?;
+        self.standing(caller.identity, caller.not_after_ms)
+    }
+
+    fn standing(&self, identity: Identity, not_after_ms: i64) -> Result<(), Failure> {
+        if self.0.revoked.load().contains_key(&identity) {
+            return Err(fail!(Unauthenticated, "the identity {identity} is revoked; log in again"));
+        }
+        if not_after_ms < self.0.clock.now_ms() {
+            return Err(fail!(Unauthenticated, "the certificate of {identity} has ended; connect again with a new one"));
+        }
+        Ok(())
+    }
+
+    /// May this caller read this version?
+    ///
+    /// # Errors
+    /// NOT_FOUND when not, as if it were not there; UNAUTHENTICATED when what it shows was not signed by central.
+    pub async fn may_read(&self, caller: &PeerCertificate, held: &Held, shown: &pb::FileRef) -> Result<Permit, Failure> {
+        self.admits(caller)?;
+        let mut record = held.record.clone();
+        let file = record.value.file;
+        if FileId::from_bytes(&shown.file_id) != Ok(file) || shown.version != record.value.version {
+            return Err(absent());
+        }
+        // Noted before the serial is read: a serial that rises in between is not missed.
+        let mut permit = Permit::new(self.clone(), caller, &self.0.files, file);
+        if let Some(envelope) = &shown.record {
+            record = self.newest(record, self.read(envelope.clone())?).await?;
+        }
+        let grant = shown.grant.clone().map(|envelope| self.read::<Grant>(envelope)).transpose()?;
+        if let Some(grant) = &grant
+            && grant.value.record.file == file
+        {
+            self.learn(file, grant.value.record.serial).await?;
+        }
+        let serial = self.0.db.serial(file).await?;
+        let open = record.value.visibility == Visibility::Public && record.value.serial >= serial;
+        if !open && !grant.is_some_and(|grant| self.fits(&grant.value, caller, &record.value, serial)) {
+            return Err(absent());
+        }
+        permit.at(serial);
+        permit.check()?;
+        Ok(permit)
+    }
+
+    /// The newer of two records of one version; what is newer than ours is kept.
+    async fn newest(&self, ours: Sealed<Record>, shown: Sealed<Record>) -> Result<Sealed<Record>, Failure> {
+        let (mine, theirs) = (&ours.value, &shown.value);
+        if mine.file != theirs.file {
+            return Err(absent());
+        }
+        self.learn(theirs.file, theirs.serial).await?;
+        let newer = mine.version == theirs.version && mine.content == theirs.content && theirs.serial > mine.serial;
+        if newer {
+            self.0.db.renew_records(std::slice::from_ref(&shown)).await?;
+        }
+        Ok(if newer { shown } else { ours })
+    }
+
+    fn fits(&self, grant: &Grant, caller: &PeerCertificate, record: &Record, serial: u64) -> bool {
+        let of = &grant.record;
+        (of.file, of.version, of.content) == (record.file, record.version, record.content)
+            && of.serial >= serial
+            && grant.bearer == caller.identity
+            && grant.expires_ms > self.0.clock.now_ms()
+            && grant.verbs.contains(&Verb::Get)
+    }
+
+    /// A serial was seen: what is below it counts no more, for open streams too.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn learn(&self, file: FileId, serial: u64) -> Result<(), Failure> {
+        if serial > self.0.db.serial(file).await? {
+            self.0.db.raise_serial(file, serial).await?;
+        }
+        self.0.files.raise(file, serial);
+        Ok(())
+    }
+
+    /// The file was removed: its open streams end.
+    pub fn cut(&self, file: FileId) {
+        self.0.files.cut(file);
+    }
+
+    /// An identity was revoked: it is served no more, and its open streams end.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn revoke(&self, identity: Identity, until_ms: i64) -> Result<(), Failure> {
+        self.0.db.revoke(identity, until_ms).await?;
+        let revoked = self.0.db.revoked(self.0.clock.now_ms()).await?.into_iter().collect();
+        self.0.revoked.store(Arc::new(revoked));
+        self.0.generation.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Does this caller see a file in lists? Public files, and those of its own account.
+    pub fn may_see(&self, caller: &PeerCertificate, record: &Record) -> bool {
+        record.visibility == Visibility::Public || caller.account == Some(record.owner)
+    }
+
+    /// Checks an order to upload: for this peer, shown by its bearer, and not over; an upload that was opened in time goes on for 24 hours.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, FORBIDDEN.
+    pub async fn open_order(&self, caller: &PeerCertificate, envelope: &pb::Envelope) -> Result<Sealed<Order>, Failure> {
+        self.admits(caller)?;
+        self.order(caller.identity, envelope).await
+    }
+
+    /// As [`Rights::open_order`], for an order whose bearer is known to be there otherwise.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, FORBIDDEN.
+    pub async fn order(&self, bearer: Identity, envelope: &pb::Envelope) -> Result<Sealed<Order>, Failure> {
+        let order = self.read::<Order>(envelope.clone())?;
+        if order.value.bearer != bearer || order.value.peer != self.0.link.peer()? {
+            return Err(fail!(Forbidden, "this order is for another peer or to be shown by somebody else"));
+        }
+        self.in_time(order.value.upload, order.value.expires_ms).await?;
+        Ok(order)
+    }
+
+    async fn in_time(&self, upload: UploadId, expires_ms: i64) -> Result<(), Failure> {
+        let now_ms = self.0.clock.now_ms();
+        if now_ms < expires_ms {
+            return self.0.db.open_upload(upload, now_ms).await;
+        }
+        match self.0.db.upload_opened(upload).await? {
+            Some(opened_ms) if now_ms - opened_ms < UPLOAD_LIFE_MS => Ok(()),
+            _ => Err(fail!(Forbidden, "the order for this upload is over; ask central for another")),
+        }
+    }
+}

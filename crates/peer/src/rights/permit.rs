@@ -1,0 +1,100 @@
+//! A right that was checked, and that can end while it is used.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use peral_model::{FileId, Identity};
+use peral_runtime::tls::PeerCertificate;
+use peral_wire::Failure;
+
+use super::{Rights, absent};
+
+/// What can end the open streams of a file.
+#[derive(Debug, Default)]
+struct Active {
+    serial: AtomicU64,
+    cut: AtomicBool,
+}
+
+/// Files with open streams. An entry lives as long as one of its permits.
+#[derive(Debug, Default)]
+pub struct Files(Mutex<HashMap<FileId, Weak<Active>>>);
+
+impl Files {
+    fn enter(&self, file: FileId) -> Arc<Active> {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(active) = files.get(&file).and_then(Weak::upgrade) {
+            return active;
+        }
+        // Swept when it would grow anyway, so that it stays as small as the number of open streams.
+        if files.len() == files.capacity() {
+            files.retain(|_, active| active.strong_count() > 0);
+        }
+        let active = Arc::new(Active::default());
+        files.insert(file, Arc::downgrade(&active));
+        active
+    }
+
+    fn get(&self, file: FileId) -> Option<Arc<Active>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&file).and_then(Weak::upgrade)
+    }
+
+    /// A higher serial was seen.
+    pub fn raise(&self, file: FileId, serial: u64) {
+        if let Some(active) = self.get(file) {
+            active.serial.fetch_max(serial, Ordering::SeqCst);
+        }
+    }
+
+    /// The file is gone.
+    pub fn cut(&self, file: FileId) {
+        if let Some(active) = self.get(file) {
+            active.cut.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A right to read one file version, until something ends it: ask [`Permit::check`] before each piece.
+pub struct Permit {
+    rights: Rights,
+    active: Arc<Active>,
+    serial: u64,
+    identity: Identity,
+    not_after_ms: i64,
+    generation: AtomicU64,
+}
+
+impl Permit {
+    pub(super) fn new(rights: Rights, caller: &PeerCertificate, files: &Files, file: FileId) -> Self {
+        let active = files.enter(file);
+        // Zero: the first check looks at the revocations.
+        Self { rights, active, serial: 0, identity: caller.identity, not_after_ms: caller.not_after_ms, generation: AtomicU64::new(0) }
+    }
+
+    pub(super) fn at(&mut self, serial: u64) {
+        self.serial = serial;
+    }
+
+    /// Does the right still hold? Cheap: no lock, no disk.
+    ///
+    /// # Errors
+    /// NOT_FOUND when the file's rights changed or it is gone; UNAUTHENTICATED when the caller was revoked; SUPERSEDED.
+    pub fn check(&self) -> Result<(), Failure> {
+        let inner = &self.rights.0;
+        inner.link.check()?;
+        if self.active.cut.load(Ordering::SeqCst) || self.active.serial.load(Ordering::SeqCst) > self.serial {
+            return Err(absent());
+        }
+        let generation = inner.generation.load(Ordering::SeqCst);
+        if generation != self.generation.load(Ordering::Relaxed) || self.not_after_ms < inner.clock.now_ms() {
+            self.rights.standing(self.identity, self.not_after_ms)?;
+            self.generation.store(generation, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

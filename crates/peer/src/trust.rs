@@ -1,0 +1,171 @@
+//! What makes a network: its authority and keys, how they are first learned, and the way to its central.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use peral_model::{Identity, NetworkId};
+use peral_runtime::tls::{CertStore, Expect, Pin, TrustRoots, client_config, pinned_client_config};
+use peral_wire::{
+    Catalogue, Failure, fail,
+    keys::{Jwks, KeyUse, Verifier},
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde::{Deserialize, Serialize};
+
+use crate::data::write_private;
+
+/// Adds the trace context to a request.
+pub type Inject = fn(&mut http::HeaderMap);
+
+/// No call of central's takes longer.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+const CONNECT: Duration = Duration::from_secs(4);
+
+/// How central is believed when nothing is known of it yet.
+#[derive(Debug, Clone)]
+pub enum FirstContact {
+    /// By its authority's certificate, PEM.
+    Authority(String),
+    /// By the SHA-256 fingerprint of its authority's certificate.
+    Fingerprint(Pin),
+    /// By a certificate of a public authority for its host name.
+    PublicName,
+}
+
+/// A network as a member of it knows it; kept on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Central's authority, PEM.
+    pub authority: String,
+    /// The keys that verify tokens and envelopes.
+    pub jwks: Jwks,
+    /// Central shows a certificate of a public authority, for its host name.
+    #[serde(default)]
+    pub public_name: bool,
+}
+
+impl Network {
+    /// Learns the network from central: its id, its authority and its keys.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED when what answers is not who was expected; UNAVAILABLE when nobody answers.
+    pub async fn contact(base: &str, first: &FirstContact, inject: Inject) -> Result<Self, Failure> {
+        let config = match first {
+            FirstContact::Authority(pem) => expecting_central(pem)?,
+            FirstContact::Fingerprint(pin) => pinned_client_config(pin.clone()),
+            FirstContact::PublicName => client_config(TrustRoots::native().map_err(untrusted)?, Expect::PublicName, None),
+        };
+        let catalogue = Catalogue::new(base, http_client(config)?, inject, DEADLINE);
+        let ca = catalogue.ca().await?;
+        let certificate = CertificateDer::from_pem_slice(ca.certificate.as_bytes()).map_err(untrusted)?;
+        // What central says of itself counts only as far as the handshake proved it.
+        let authority = match first {
+            FirstContact::Authority(pem) => pem.clone(),
+            FirstContact::Fingerprint(pin) if pin.matches(&certificate) => ca.certificate,
+            FirstContact::Fingerprint(_) => return Err(fail!(Unauthenticated, "central at {base} names another authority than the one it shows")),
+            FirstContact::PublicName => ca.certificate,
+        };
+        let jwks = catalogue.jwks().await?;
+        Ok(Self { id: ca.network, authority, jwks, public_name: matches!(first, FirstContact::PublicName) })
+    }
+
+    /// Reads it from a file; nothing if there is none.
+    ///
+    /// # Errors
+    /// INTERNAL, naming the file.
+    pub fn load(path: &Path) -> Result<Option<Self>, Failure> {
+        match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail!(Internal, "{} cannot be read: {error}", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fail!(Internal, "{} cannot be read: {error}", path.display())),
+        }
+    }
+
+    /// Keeps it in a file, durably.
+    ///
+    /// # Errors
+    /// INTERNAL, naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), Failure> {
+        let failed = |error: &dyn std::fmt::Display| fail!(Internal, "{} cannot be written: {error}", path.display());
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| failed(&error))?;
+        write_private(path, &bytes).map_err(|error| failed(&error))
+    }
+
+    /// Verifies records, grants and orders.
+    pub fn verifier(&self) -> Verifier {
+        Verifier::new(&self.jwks, KeyUse::Record)
+    }
+
+    /// Whose certificates the members show each other.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, when the authority's certificate cannot be read.
+    pub fn roots(&self) -> Result<TrustRoots, Failure> {
+        TrustRoots::authority_pem(&self.authority).map_err(untrusted)
+    }
+
+    /// A client for central at `base` that believes only central.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, when the authority's certificate cannot be read.
+    pub fn catalogue(&self, base: &str, inject: Inject, deadline: Duration) -> Result<Catalogue, Failure> {
+        let config = if self.public_name {
+            client_config(TrustRoots::native().map_err(untrusted)?, Expect::PublicName, None)
+        } else {
+            expecting_central(&self.authority)?
+        };
+        Ok(Catalogue::new(base, http_client(config)?, inject, deadline))
+    }
+}
+
+fn expecting_central(authority: &str) -> Result<rustls::ClientConfig, Failure> {
+    let roots = TrustRoots::authority_pem(authority).map_err(untrusted)?;
+    Ok(client_config(roots, Expect::Identity(Identity::Central), None::<Arc<CertStore>>))
+}
+
+fn untrusted(error: impl std::fmt::Display) -> Failure {
+    fail!(Unauthenticated, "central cannot be believed: {error}")
+}
+
+fn http_client(mut config: rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
+    config.alpn_protocols = peral_runtime::tls::Alpn::Http2AndHttp1.protocols();
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(config).connect_timeout(CONNECT);
+    // Nothing of central's answers by a redirect. Pods often have proxies set that lead out of the cluster: central is dialled directly.
+    let builder = builder.redirect(reqwest::redirect::Policy::none()).no_proxy().http2_keep_alive_interval(Duration::from_secs(20));
+    builder.build().map_err(|error| fail!(Internal, "no HTTP client could be made: {error}"))
+}
+
+/// Gives a bearer token that is good for at least the next call.
+pub trait TokenSource: Send + Sync {
+    /// The token; renewed when it is about to end.
+    fn token(&self) -> BoxFuture<'_, Result<Arc<str>, Failure>>;
+}
+
+/// Central, as somebody with a token calls it. Cheap to clone.
+#[derive(Clone)]
+pub struct Central {
+    catalogue: Catalogue,
+    tokens: Arc<dyn TokenSource>,
+}
+
+impl Central {
+    /// Central through this client, with these tokens.
+    pub fn new(catalogue: Catalogue, tokens: Arc<dyn TokenSource>) -> Self {
+        Self { catalogue, tokens }
+    }
+
+    /// A client with a token that is good now.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED or SUPERSEDED when there will be none; UNAVAILABLE when there is none yet.
+    pub async fn catalogue(&self) -> Result<Catalogue, Failure> {
+        Ok(self.catalogue.with_token(&self.tokens.token().await?))
+    }
+
+    /// The client without a token.
+    pub fn anonymous(&self) -> &Catalogue {
+        &self.catalogue
+    }
+}
