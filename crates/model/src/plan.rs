@@ -147,7 +147,7 @@ impl Plan {
         }
     }
 
-    /// A source is lost as a whole, with all its requests: they need no `request_ended`.
+    /// A source is lost as a whole, with all its requests: each is cancelled once more, and needs no `request_ended`.
     pub fn source_left(&mut self, id: SourceId, loss: Loss, now: Duration) {
         self.cancel_all(id);
         self.requests.retain(|_, request| request.source != id);

@@ -143,7 +143,7 @@ fn network() -> impl Strategy<Value = (u64, Vec<Peer>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The world checks each action; here: it ends, whatever happens.
     #[test]

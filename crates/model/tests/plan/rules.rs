@@ -173,3 +173,69 @@ fn silent_sources_keep_nobody_out() {
     assert_eq!(asked(&plan.actions(at(9))), 0);
     assert_eq!(asked(&plan.actions(at(10))), 4);
 }
+
+#[test]
+fn after_the_wait_nobody_who_failed_is_tried_again() {
+    let config = PlanConfig { stuck_after: at(1000), ..PlanConfig::default() };
+    let mut plan = Plan::new(config, 100 * PIECE, Bitmap::new(100).unwrap(), 1).unwrap();
+    [A, B].into_iter().for_each(|id| plan.source_joined(id, Have::All, Locality::Rest, at(0)).unwrap());
+    let actions = plan.actions(at(0));
+    let ((of_a, ..), (of_b, ..)) = (requests(&actions, A).remove(0), requests(&actions, B).remove(0));
+    plan.request_ended(of_a, End::Lost(Loss::Away), at(119));
+    assert_eq!(requests(&plan.actions(at(119)), A), []);
+    assert_eq!(requests(&plan.actions(at(120)), A), []);
+    plan.request_ended(of_b, End::Lost(Loss::Away), at(130));
+    assert_eq!(plan.actions(at(130)), [Action::Failed(Why::NoSource)]);
+}
+
+#[test]
+fn a_piece_that_a_source_gets_later_is_asked_for_then() {
+    let mut plan = plan(10, &[]);
+    plan.source_joined(A, Have::Some(Bitmap::new(10).unwrap()), Locality::Rest, at(0)).unwrap();
+    assert_eq!(plan.actions(at(0)), [Action::Stalled { until: at(120) }]);
+    plan.source_has(A, 5);
+    let (request, pieces, _) = requests(&plan.actions(at(1)), A).remove(0);
+    assert_eq!(pieces, [5]);
+    plan.piece_arrived(request, 5, at(2));
+    plan.request_ended(request, End::Complete, at(2));
+    assert_eq!(plan.actions(at(2)), [Action::Stalled { until: at(122) }]);
+}
+
+#[test]
+fn a_piece_that_another_source_brings_is_not_asked_of_a_third() {
+    let mut plan = plan(1, &[A]);
+    let (first, ..) = requests(&plan.actions(at(0)), A).remove(0);
+    plan.source_joined(B, Have::All, Locality::Rest, at(5)).unwrap();
+    let (second, pieces, _) = requests(&plan.actions(at(5)), B).remove(0);
+    assert_eq!(pieces, [0]);
+    let shortly_after = Duration::from_millis(5100);
+    plan.request_ended(first, End::Lost(Loss::Away), shortly_after);
+    plan.source_joined(SourceId(3), Have::All, Locality::Rest, shortly_after).unwrap();
+    assert_eq!(plan.actions(shortly_after), []);
+    plan.piece_arrived(second, 0, at(6));
+    assert_eq!(plan.actions(at(6)).last(), Some(&Action::Done));
+}
+
+#[test]
+fn a_bad_piece_is_no_verdict_while_somebody_else_may_come_back() {
+    let mut plan = plan(100, &[A, B]);
+    let actions = plan.actions(at(0));
+    let ((of_a, pieces, _), (of_b, ..)) = (requests(&actions, A).remove(0), requests(&actions, B).remove(0));
+    plan.request_ended(of_b, End::Lost(Loss::Away), at(1));
+    plan.piece_bad(of_a, pieces[0], at(1));
+    let (suspect, ..) = requests(&plan.actions(at(1)), A).remove(0);
+    plan.request_ended(suspect, End::Lost(Loss::Changed), at(1));
+    assert_eq!(plan.actions(at(1)), [Action::Stalled { until: at(120) }]);
+    assert_eq!(plan.actions(at(120)), [Action::Failed(Why::NoSource)]);
+}
+
+#[test]
+fn a_holder_that_comes_back_after_the_end_of_the_wait_is_asked() {
+    let mut plan = plan(100, &[A]);
+    plan.actions(at(0));
+    plan.source_left(A, Loss::Away, at(1));
+    plan.actions(at(1));
+    assert_eq!(plan.actions(at(120)), [Action::Failed(Why::NoSource)]);
+    plan.source_joined(A, Have::All, Locality::Rest, at(500)).unwrap();
+    assert_eq!(requests(&plan.actions(at(500)), A).len(), 1);
+}
