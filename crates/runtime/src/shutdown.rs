@@ -134,6 +134,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_first_signal_drains_and_the_second_kills() {
+        use rustix::process::{Signal, getpid, kill_process};
+        let shutdown = Shutdown::new();
+        shutdown.on_signals().unwrap();
+        let patience = Duration::from_secs(20);
+        kill_process(getpid(), Signal::TERM).unwrap();
+        tokio::time::timeout(patience, shutdown.draining().cancelled()).await.unwrap();
+        assert!(!shutdown.killed().is_cancelled());
+        kill_process(getpid(), Signal::INT).unwrap();
+        tokio::time::timeout(patience, shutdown.killed().cancelled()).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_kill_ends_the_wait() {
         let shutdown = Shutdown::new();
         shutdown.spawn(std::future::pending::<()>());

@@ -142,7 +142,7 @@ impl Drop for Observed {
     fn drop(&mut self) {
         let (labels, failed) = self.outcome();
         match self.layer.kind {
-            Kind::Http => self.http_status.map(|status| self.span.record("http.response.status_code", status)),
+            Kind::Http => self.http_status.map(|status| self.span.record("http.response.status_code", i64::from(status))),
             Kind::Grpc => Some(self.span.record("rpc.response.status_code", grpc::name(self.grpc_status.unwrap_or(grpc::CANCELLED)))),
         };
         if failed {

@@ -64,3 +64,36 @@ impl Pause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_to_a_bound_and_the_drain_ends_them() {
+        let (mut pause, shutdown, error) = (Pause::default(), Shutdown::new(), io::Error::other("too many open files"));
+        let mut lengths = Vec::new();
+        for _ in 0..9 {
+            let start = Instant::now();
+            pause.wait(&error, &shutdown).await;
+            lengths.push(start.elapsed().as_millis());
+        }
+        assert_eq!(lengths, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        pause.over();
+        let start = Instant::now();
+        pause.wait(&error, &shutdown).await;
+        assert_eq!(start.elapsed(), FIRST_PAUSE);
+        shutdown.drain();
+        pause.wait(&error, &shutdown).await;
+        assert_eq!(start.elapsed(), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn only_what_the_caller_did_is_passed_over_at_once() {
+        assert!(is_the_callers(&ErrorKind::ConnectionAborted.into()));
+        // EMFILE
+        assert!(!is_the_callers(&io::Error::from_raw_os_error(24)));
+    }
+}

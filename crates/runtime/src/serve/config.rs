@@ -16,6 +16,9 @@ pub struct ServeConfig {
     pub header_timeout: Duration,
     /// A request body must deliver something in each such span while it is waited for. 30 s; `None`: no deadline.
     pub body_deadline: Option<Duration>,
+    /// What we sent must be taken by the other end within this time, or the connection ends (Linux: `TCP_USER_TIMEOUT`): a reader that
+    /// stops reading keeps nothing of ours. 60 s.
+    pub send_timeout: Duration,
     /// Connections in all. 10,000.
     pub max_connections: usize,
     /// Connections from one address (IPv6: from one /64). 1,000, because many peers may sit behind one.
@@ -52,6 +55,7 @@ impl Default for ServeConfig {
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(5),
             body_deadline: Some(Duration::from_secs(30)),
+            send_timeout: Duration::from_secs(60),
             max_connections: 10_000,
             max_connections_per_ip: 1_000,
             max_concurrent_streams: 200,

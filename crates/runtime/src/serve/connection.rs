@@ -108,8 +108,10 @@ impl Server {
     }
 
     async fn run_tcp(&self, stream: TcpStream, remote: SocketAddr, place: Place) {
-        // Small answers must not wait for an acknowledgement of what went before. Failing only costs time.
-        drop(stream.set_nodelay(true));
+        if let Err(error) = self.tune(&stream) {
+            // It is slower and less protected, but it works.
+            tracing::debug!(%remote, %error, "a connection cannot be tuned");
+        }
         let opened = tokio::select! {
             opened = self.open(stream, remote) => opened,
             // It has asked for nothing yet, so nothing is lost.
@@ -120,6 +122,17 @@ impl Server {
             Err(refused) => tracing::debug!(%remote, %refused, "a connection is refused"),
         }
         drop(place);
+    }
+
+    fn tune(&self, stream: &TcpStream) -> std::io::Result<()> {
+        // Small answers must not wait for an acknowledgement of what went before.
+        stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        {
+            let millis = u32::try_from(self.config.send_timeout.as_millis()).unwrap_or(u32::MAX);
+            rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?;
+        }
+        Ok(())
     }
 
     /// The handshake, or none where plaintext is allowed and spoken.
@@ -145,7 +158,11 @@ impl Server {
         let remote = caller.remote;
         let read = Arc::new(AtomicU64::new(0));
         let stream = TokioIo::new(Counted { inner: stream, read: Arc::clone(&read) });
-        let service = service_fn(|request| self.answer(request, &caller, local));
+        let service = service_fn(|request| {
+            // A request shorter than the preface has been heard, too.
+            read.fetch_add(PREFACE, Ordering::Relaxed);
+            self.answer(request, &caller, local)
+        });
         let mut connection = std::pin::pin!(self.builder.serve_connection(stream, service));
         let mut preface = std::pin::pin!(tokio::time::sleep(self.config.header_timeout));
         let (mut begun, mut draining) = (false, false);

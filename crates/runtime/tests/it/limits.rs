@@ -1,8 +1,15 @@
 //! What a caller cannot do to a listener.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
-use axum::{Router, body::Bytes, routing::post};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    routing::{get, post},
+};
 use http::StatusCode;
 use peral_runtime::{
     Ports,
@@ -10,7 +17,7 @@ use peral_runtime::{
 };
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{connect, fetch, http2, read, request, start, until_closed, whoami};
+use crate::support::{PATIENCE, connect, fetch, http1, http2, read, request, start, until_closed, whoami};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -22,9 +29,6 @@ async fn heads_that_come_too_slowly_are_cut_off() {
         for first in starts {
             let mut stream = connect(server.address).await;
             stream.write_all(first).await.unwrap();
-            // Also with a byte now and then: the time runs for the whole head.
-            let dripping = tokio::time::timeout(SHORT / 2, stream.write_all(b"")).await;
-            assert!(dripping.is_ok());
             let sent = until_closed(stream).await;
             assert!(!sent.windows(6).any(|part| part == b"200 OK"), "{first:?} was answered");
         }
@@ -32,6 +36,58 @@ async fn heads_that_come_too_slowly_are_cut_off() {
         let response = sender.send_request(request("/")).await.unwrap();
         assert_eq!(read(response).await.0, StatusCode::OK, "others are served meanwhile");
     }
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_cut_off_at_the_same_time() {
+    let server = start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, whoami());
+    let (reading, mut writing) = connect(server.address).await.into_split();
+    let start = Instant::now();
+    let drip = tokio::spawn(async move {
+        drop(writing.write_all(b"GET / HTTP/1.1\r\nHost: peral\r\nX-Never-Ending: ").await);
+        while writing.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    });
+    until_closed(reading).await;
+    assert!(start.elapsed() < 10 * SHORT, "it lasted {:?}", start.elapsed());
+    tokio::time::timeout(PATIENCE, drip).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_tiny_request_may_be_answered_late() {
+    let late = || async {
+        tokio::time::sleep(2 * SHORT).await;
+        "late"
+    };
+    let server = start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, Router::new().route("/", get(late)));
+    let mut stream = connect(server.address).await;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    assert!(until_closed(stream).await.ends_with(b"late"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_reader_that_stops_reading_is_let_go() {
+    struct Gone(Option<tokio::sync::oneshot::Sender<()>>);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            let _ = self.0.take().map(|gone| gone.send(()));
+        }
+    }
+    let (gone, was_gone) = tokio::sync::oneshot::channel();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(Some(Gone(Some(gone)))));
+    let endless = move || async move {
+        let guard = held.lock().unwrap().take();
+        Body::from_stream(futures::stream::repeat_with(move || {
+            let _held = &guard;
+            Ok::<_, std::io::Error>(Bytes::from_static(&[7; 64 << 10]))
+        }))
+    };
+    let server = start(ServeConfig { send_timeout: SHORT, ..ServeConfig::default() }, None, Router::new().route("/", get(endless)));
+    let mut stream = connect(server.address).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: peral\r\n\r\n").await.unwrap();
+    tokio::time::timeout(PATIENCE, was_gone).await.expect("the answer is kept for ever").unwrap();
 }
 
 #[tokio::test]
@@ -75,12 +131,12 @@ async fn beyond_a_cap_the_newest_connection_is_closed_and_a_place_comes_free_aga
     for config in [ServeConfig { max_connections: 1, ..ServeConfig::default() }, ServeConfig { max_connections_per_ip: 1, ..ServeConfig::default() }]
     {
         let server = start(config, None, whoami());
-        let (mut first, task) = crate::support::http1(connect(server.address).await).await;
+        let (mut first, task) = http1(connect(server.address).await).await;
         assert_eq!(first.send_request(request("/")).await.unwrap().status(), StatusCode::OK);
         assert!(until_closed(connect(server.address).await).await.is_empty());
         drop(first);
         task.await.unwrap();
-        let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         while fetch(connect(server.address).await, "/").await.is_err() {
             assert!(tokio::time::Instant::now() < deadline, "the place never came free");
             tokio::task::yield_now().await;
