@@ -1,0 +1,162 @@
+//! Connections to other peers: dialled by address, verified by identity, kept for a while.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use moka::future::Cache;
+use peral_model::{Identity, PeerId};
+use peral_runtime::tls::{Alpn, CertStore, Expect, TrustRoots, client_config};
+use peral_wire::{Failure, fail};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
+use tonic::transport::{Channel, Endpoint};
+
+/// Until the connection stands, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Bytes under way on one stream, and on one connection: what a link of 1 Gbit/s with 60 ms holds.
+const STREAM_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// The receiver's frame size decides how the sender cuts: one piece, so that it comes in one buffer.
+const FRAME: u32 = 1 << 20;
+/// Pings on each connection, and how long an answer may take: a peer that vanished is noticed in half a minute.
+const PING: Duration = Duration::from_secs(15);
+/// Connections kept for the next call; the least used go first.
+const MAX_KEPT: u64 = 256;
+/// Unused connections are closed after this time.
+const IDLE: Duration = Duration::from_secs(90);
+/// All connections are made anew after this time, so that none outlives the certificate it was opened with.
+const AGE: Duration = Duration::from_hours(1);
+
+/// Which addresses of others this process connects to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutboundPolicy {
+    /// Loopback too: for tests, and for several peers on one machine.
+    pub allow_loopback: bool,
+}
+
+impl OutboundPolicy {
+    /// Refuses addresses at which no peer can be, and where a lying catalogue would send us to attack somebody.
+    ///
+    /// # Errors
+    /// INVALID_ADDRESS.
+    pub fn check(self, address: SocketAddr) -> Result<(), Failure> {
+        let ip = address.ip().to_canonical();
+        let link_local = match ip {
+            // The metadata service of clouds is here as well.
+            IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        };
+        let why = if ip.is_unspecified() || ip.is_multicast() || link_local || address.port() == 0 {
+            "no peer can be there"
+        } else if ip.is_loopback() && !self.allow_loopback {
+            "it is this machine's own; start with --allow-loopback where peers share a machine"
+        } else {
+            return Ok(());
+        };
+        Err(fail!(InvalidAddress, "not connecting to {address}: {why}"))
+    }
+}
+
+/// Opens and keeps connections. Cheap to clone; clones share the connections.
+#[derive(Clone)]
+pub struct Dialer {
+    certs: Arc<CertStore>,
+    roots: TrustRoots,
+    policy: OutboundPolicy,
+    kept: Cache<(PeerId, SocketAddr), Channel>,
+}
+
+impl Dialer {
+    /// Shows the certificate in `certs`, and believes those of `roots`.
+    pub fn new(certs: Arc<CertStore>, roots: TrustRoots, policy: OutboundPolicy) -> Self {
+        let kept = Cache::builder().max_capacity(MAX_KEPT).time_to_idle(IDLE).time_to_live(AGE).build();
+        Self { certs, roots, policy, kept }
+    }
+
+    /// A connection to this peer, if it is the one that answers at this address; a kept one where there is one.
+    ///
+    /// # Errors
+    /// INVALID_ADDRESS; UNAVAILABLE when nobody answers there in time, or somebody else does.
+    pub async fn channel(&self, peer: PeerId, address: SocketAddr) -> Result<Channel, Failure> {
+        self.policy.check(address)?;
+        let connected = self.kept.try_get_with((peer, address), self.connect(peer, address)).await;
+        connected.map_err(|failure| Failure::clone(&failure))
+    }
+
+    /// Does not use the kept connection to this peer again; calls that run on it go on.
+    pub async fn forget(&self, peer: PeerId, address: SocketAddr) {
+        self.kept.invalidate(&(peer, address)).await;
+    }
+
+    async fn connect(&self, peer: PeerId, address: SocketAddr) -> Result<Channel, Failure> {
+        let mut config = client_config(self.roots.clone(), Expect::Identity(Identity::Peer(peer)), Some(Arc::clone(&self.certs)));
+        config.alpn_protocols = Alpn::Http2.protocols();
+        let tls = TlsConnector::from(Arc::new(config));
+        let connector = tower::service_fn(move |_| {
+            let tls = tls.clone();
+            async move { open(&tls, address).await.map(TokioIo::new) }
+        });
+        let channel = endpoint(address)?.connect_with_connector(connector).await;
+        channel.map_err(|error| fail!(Unavailable, "peer {peer} at {address} cannot be reached: {}", root_of(&error)))
+    }
+}
+
+fn endpoint(address: SocketAddr) -> Result<Endpoint, Failure> {
+    let bad = |error: &dyn std::fmt::Display| fail!(InvalidAddress, "{address} is no address to connect to: {error}");
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| bad(&error))?;
+    // Our connector speaks TLS itself; the origin only says so to the server.
+    let origin = format!("https://{address}").parse().map_err(|error| bad(&error))?;
+    Ok(endpoint
+        .origin(origin)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .http2_keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
+        .keep_alive_while_idle(true))
+}
+
+async fn open(tls: &TlsConnector, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+    let connected = timeout(CONNECT, async {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        tls.connect(ServerName::from(address.ip()), stream).await
+    });
+    connected.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", CONNECT.as_secs()))))
+}
+
+/// The innermost reason: the outer ones only say that something went wrong.
+fn root_of(error: &dyn std::error::Error) -> String {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        reason = inner.to_string();
+        source = inner.source();
+    }
+    reason
+}
+
+#[cfg(test)]
+mod tests {
+    use peral_wire::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn addresses_at_which_no_peer_can_be_are_refused() {
+        let code = |text: &str, allow_loopback| OutboundPolicy { allow_loopback }.check(text.parse().unwrap()).map_err(|failure| failure.code);
+        for address in ["0.0.0.0:1", "[::]:1", "169.254.169.254:80", "224.0.0.1:1", "255.255.255.255:1", "[fe80::1]:1", "10.0.0.1:0"] {
+            assert_eq!(code(address, true), Err(ErrorCode::InvalidAddress), "{address}");
+        }
+        for address in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(code(address, false), Err(ErrorCode::InvalidAddress), "{address}");
+            assert_eq!(code(address, true), Ok(()), "{address}");
+        }
+        assert_eq!(code("10.0.0.1:7071", false), Ok(()));
+    }
+}

@@ -1,0 +1,93 @@
+//! The echo transfer: the whole path to a peer and back, without disk or catalogue.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use peral_model::{PeerId, pieces::PIECE};
+use peral_wire::{Failure, fail, pb, pb::peer_service_client::PeerServiceClient};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::{dial::Dialer, grpc::inject, wirebody::MAX_MESSAGE};
+
+/// Between two answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Pieces under way before the first one must be back.
+const AHEAD: usize = 8;
+
+/// What an echo transfer measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EchoReport {
+    /// Until the connection stood and the stream was open.
+    pub connect: Duration,
+    /// One byte there and back, the least of a few tries.
+    pub round_trip: Duration,
+    /// Bytes sent, and as many came back.
+    pub bytes: u64,
+    /// How long they took.
+    pub took: Duration,
+}
+
+impl EchoReport {
+    /// Bytes a second, each way.
+    pub fn rate(&self) -> f64 {
+        self.bytes as f64 / self.took.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+}
+
+/// Sends `bytes` bytes to a peer and takes them back.
+///
+/// # Errors
+/// UNAVAILABLE or DEADLINE_EXCEEDED when it does not answer; INTEGRITY when something else comes back; what it says.
+pub async fn echo(dialer: &Dialer, peer: PeerId, address: SocketAddr, bytes: u64) -> Result<EchoReport, Failure> {
+    let start = Instant::now();
+    let channel = dialer.channel(peer, address).await?;
+    let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+    let (sender, pieces) = mpsc::channel(AHEAD);
+    let opened = timeout(PATIENCE, client.echo(inject(tonic::Request::new(ReceiverStream::new(pieces))))).await;
+    let mut back = opened.map_err(|_| late(peer))??.into_inner();
+    let connect = start.elapsed();
+    let mut round_trip = Duration::MAX;
+    for index in 0..5 {
+        let start = Instant::now();
+        push(&sender, index, Bytes::from_static(b"?")).await?;
+        expect(&mut back, peer, index, 1).await?;
+        round_trip = round_trip.min(start.elapsed());
+    }
+    let start = Instant::now();
+    let filling: Bytes = (0..=250).cycle().take(usize::try_from(PIECE).unwrap_or(0)).collect::<Vec<u8>>().into();
+    let lengths = || (0..bytes.div_ceil(PIECE)).map(|index| (index, PIECE.min(bytes - index * PIECE)));
+    let sending = async {
+        for (index, length) in lengths() {
+            push(&sender, index, filling.slice(..usize::try_from(length).unwrap_or(0))).await?;
+        }
+        Ok::<_, Failure>(())
+    };
+    let receiving = async {
+        for (index, length) in lengths() {
+            expect(&mut back, peer, index, length).await?;
+        }
+        Ok::<_, Failure>(())
+    };
+    tokio::try_join!(sending, receiving)?;
+    Ok(EchoReport { connect, round_trip, bytes, took: start.elapsed() })
+}
+
+fn late(peer: PeerId) -> Failure {
+    fail!(DeadlineExceeded, "peer {peer} did not answer within {} s", PATIENCE.as_secs())
+}
+
+async fn push(sender: &mpsc::Sender<pb::Piece>, index: u64, data: Bytes) -> Result<(), Failure> {
+    sender.send(pb::Piece { index, data }).await.map_err(|_| fail!(Unavailable, "the peer ended the echo"))
+}
+
+async fn expect(back: &mut Streaming<pb::Piece>, peer: PeerId, index: u64, length: u64) -> Result<(), Failure> {
+    let piece = timeout(PATIENCE, back.message()).await.map_err(|_| late(peer))??;
+    let piece = piece.ok_or_else(|| fail!(Unavailable, "peer {peer} ended the echo"))?;
+    let right = (piece.index, piece.data.len() as u64) == (index, length);
+    if right { Ok(()) } else { Err(fail!(Integrity, "peer {peer} gave back something else")) }
+}

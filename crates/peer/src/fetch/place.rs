@@ -1,0 +1,75 @@
+//! The last step of a download: the whole file under its name, durable, and nothing of others overwritten.
+
+use std::{
+    fs::{self, File, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use peral_wire::{Failure, fail};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{FetchRequest, Fetched, blocking, partial::wrong};
+use crate::{data::sync_folder, hashing, library::Stamp};
+
+/// What a new file gets where the process's mask is not known.
+const USUAL_MODE: u32 = 0o644;
+
+/// Refuses a target that is taken, before anything is asked of anybody; where it is the very file that is wanted, there is nothing to do.
+pub(super) async fn already_there(request: &FetchRequest) -> Result<Option<Fetched>, Failure> {
+    let (path, overwrite, record) = (request.path.clone(), request.overwrite, request.record.clone());
+    let content = record.value.content;
+    blocking(move || {
+        let Ok(found) = fs::symlink_metadata(&path) else { return Ok(None) };
+        if found.is_dir() {
+            return Err(fail!(AlreadyExists, "{} is a folder; give the path of a file in it", path.display()));
+        }
+        if found.is_file() && found.len() == content.size {
+            let file = File::open(&path).map_err(wrong("read", &path))?;
+            let hash = hashing::hash_file(&file, content.size, |_| Ok(())).map_err(wrong("read", &path))?;
+            if hash == content.hash {
+                let stamp = Stamp::of(&file).map_err(wrong("read", &path))?;
+                return Ok(Some(Fetched { path, stamp, content, record, bytes_fetched: 0, bytes_wasted: 0 }));
+            }
+        }
+        if overwrite { Ok(None) } else { Err(taken(&path)) }
+    })
+    .await
+}
+
+fn taken(path: &Path) -> Failure {
+    fail!(AlreadyExists, "{} is there already and holds something else; choose another path, or say that it may be overwritten", path.display())
+}
+
+/// Makes `part` durable and gives it the name `target`.
+pub(super) fn put(file: &File, part: &Path, target: &Path, folder: &Path, overwrite: bool) -> Result<(), Failure> {
+    file.set_permissions(Permissions::from_mode(mode_of_new_files())).map_err(wrong("write", part))?;
+    file.sync_all().map_err(wrong("write", part))?;
+    if overwrite {
+        fs::rename(part, target).map_err(wrong("write", target))?;
+    } else {
+        rename_to_free(part, target)?;
+    }
+    sync_folder(folder).map_err(wrong("write", folder))
+}
+
+fn rename_to_free(part: &Path, target: &Path) -> Result<(), Failure> {
+    match renameat_with(CWD, part, CWD, target, RenameFlags::NOREPLACE).map_err(io::Error::from) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken(target)),
+        // Not every file system can. A hard link is made only where nothing is.
+        Err(_) => match fs::hard_link(part, target) {
+            Ok(()) => fs::remove_file(part).map_err(wrong("remove", part)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken(target)),
+            Err(error) => Err(wrong("write", target)(error)),
+        },
+    }
+}
+
+/// What the user's mask leaves of rw-rw-rw-. Reading the mask by the system call would change it for a moment, for all threads.
+fn mode_of_new_files() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:")).and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    mask.map_or(USUAL_MODE, |mask| 0o666 & !mask)
+}

@@ -1,0 +1,28 @@
+//! `Echo`: gives back what it gets, within the limits that hold for files.
+
+use futures::{Stream, stream};
+use peral_runtime::tls::PeerCertificate;
+use peral_wire::{Failure, fail, pb};
+use tokio::time::timeout;
+use tonic::Streaming;
+
+use super::{IDLE, PeerService, watch::watched};
+
+pub(super) fn echo(
+    service: &PeerService,
+    caller: &PeerCertificate,
+    pieces: Streaming<pb::Piece>,
+) -> Result<impl Stream<Item = Result<pb::Piece, Failure>> + Send + use<>, Failure> {
+    let slot = service.0.limits.slots.take(caller.identity)?;
+    let limits = service.0.limits.clone();
+    let echoed = stream::try_unfold((pieces, slot, limits), |(mut pieces, slot, limits)| async move {
+        let next = timeout(IDLE, pieces.message()).await;
+        let next = next.map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
+        let Some(piece) = next else { return Ok(None) };
+        let bytes = piece.data.len() as u64;
+        limits.download.take(bytes).await;
+        limits.upload.take(bytes).await;
+        Ok(Some((piece, (pieces, slot, limits))))
+    });
+    Ok(watched(echoed))
+}

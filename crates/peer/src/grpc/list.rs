@@ -1,0 +1,40 @@
+//! `PieceList`.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, stream};
+use peral_model::pieces;
+use peral_runtime::tls::PeerCertificate;
+use peral_wire::{Failure, fail, pb};
+
+use super::{MAX_ENTRIES, PeerService, named, watch::watched};
+use crate::fetch::blocking;
+
+/// The list of a held file, in parts.
+pub(super) async fn parts(
+    service: &PeerService,
+    caller: &PeerCertificate,
+    request: pb::PieceListRequest,
+) -> Result<impl Stream<Item = Result<pb::PieceListPart, Failure>> + Send + use<>, Failure> {
+    let inner = &service.0;
+    let slot = inner.limits.slots.take(caller.identity)?;
+    let shown = named(request.file)?;
+    let held = service.held(&shown).await?;
+    let permit = inner.library.rights().may_read(caller, &held, &shown).await?;
+    let list = inner.library.piece_list(&held).await?;
+    let (count, rate) = (pieces::entries(held.record.value.content.size), inner.limits.upload.clone());
+    let shared = Arc::new((list, permit, slot, rate));
+    let firsts = (0..count.div_ceil(MAX_ENTRIES)).map(|part| part * MAX_ENTRIES);
+    let parts = stream::iter(firsts).then(move |first| {
+        let shared = Arc::clone(&shared);
+        async move {
+            shared.1.check()?;
+            let list = shared.0.clone();
+            let failed = |error| fail!(Internal, "the piece list cannot be read on this peer: {error}");
+            let entries = blocking(move || list.encoded(first, MAX_ENTRIES).map_err(failed)).await?;
+            shared.3.take(entries.len() as u64).await;
+            Ok(pb::PieceListPart { entries: entries.into() })
+        }
+    });
+    Ok(watched(parts))
+}

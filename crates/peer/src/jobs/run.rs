@@ -1,0 +1,112 @@
+//! The task of one accepted download.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use peral_model::Grant;
+use peral_wire::{ErrorCode, Failure, Sealed, fail, pb};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::{Jobs, Wanted, state::State};
+use crate::{
+    fetch::{CatalogueFinder, FetchDeps, Found, SourceFinder, Why, fetch},
+    library::Adopt,
+    trust::Central,
+};
+
+/// Between two attempts while central cannot be reached and no source is known.
+const PAUSE: Duration = Duration::from_secs(3);
+
+impl Jobs {
+    /// Runs a download in a task that the drain ends; it is taken up again by the next process.
+    pub(super) fn start(&self, state: Arc<State>, wanted: Wanted, request: pb::DownloadRequest) {
+        let this = self.clone();
+        let draining = self.0.deps.shutdown.draining().clone();
+        self.0.deps.shutdown.spawn(async move {
+            tokio::select! {
+                () = draining.cancelled() => {}
+                () = this.run(&state, wanted, request) => {}
+            }
+        });
+    }
+
+    async fn run(&self, state: &Arc<State>, wanted: Wanted, request: pb::DownloadRequest) {
+        let end = tokio::select! {
+            end = self.fetched(state, &wanted, &request) => end,
+            () = state.cancelled().cancelled() => Err(fail!(Cancelled, "the download was cancelled")),
+        };
+        // A cancelled one is forgotten by who cancelled it.
+        if end.as_ref().err().is_none_or(|failure| failure.code != ErrorCode::Cancelled) {
+            self.ended(state, &request, end.clone()).await;
+        }
+        state.end(end);
+        self.trim();
+    }
+
+    async fn fetched(&self, state: &Arc<State>, wanted: &Wanted, request: &pb::DownloadRequest) -> Result<pb::Envelope, Failure> {
+        let inner = &self.0;
+        let _turn = Arc::clone(&inner.moving).acquire_owned().await.map_err(|error| fail!(Internal, "{error}"))?;
+        let library = &inner.deps.library;
+        library.will_fetch(&wanted.fetch.record.value).await?;
+        let start = Instant::now();
+        let newest = Mutex::new(wanted.grant.clone());
+        let finder = Finder { jobs: self.clone(), id: state.id(), wanted: wanted.clone(), request: request.clone(), newest };
+        let deps = FetchDeps {
+            dialer: inner.deps.dialer.clone(),
+            finder: Arc::new(finder),
+            lists: library.lists().clone(),
+            limits: inner.deps.limits.clone(),
+            room: Arc::new(library.space().clone()),
+            here: inner.deps.here.clone(),
+            metrics: inner.deps.metrics.clone(),
+            seed: rand::random,
+        };
+        let fetched = loop {
+            let observer: Arc<State> = Arc::clone(state);
+            match fetch(wanted.fetch.clone(), &deps, observer, state.cancelled().clone()).await {
+                // After a restart central may not be reached yet.
+                Err(failure) if failure.code == ErrorCode::Unavailable && start.elapsed() < wanted.fetch.wait => {
+                    crate::fetch::Observer::note(state.as_ref(), &failure.to_string());
+                    sleep(PAUSE).await;
+                }
+                fetched => break fetched?,
+            }
+        };
+        library.adopt(Adopt { record: fetched.record.clone(), path: fetched.path, stamp: fetched.stamp }).await?;
+        Ok(fetched.record.envelope)
+    }
+}
+
+/// Asks central as the peer, and keeps each renewed grant for the time after a restart.
+struct Finder {
+    jobs: Jobs,
+    id: Uuid,
+    wanted: Wanted,
+    request: pb::DownloadRequest,
+    newest: Mutex<Option<Sealed<Grant>>>,
+}
+
+impl SourceFinder for Finder {
+    fn sources(&self, why: Why) -> BoxFuture<'_, Result<Found, Failure>> {
+        Box::pin(async move {
+            let library = &self.jobs.0.deps.library;
+            let link = library.link();
+            let central = Central::new(link.anonymous()?, Arc::new(link.clone()));
+            let rights = library.rights().clone();
+            let verifiers = Arc::new(move || rights.verifier());
+            let finder = CatalogueFinder::new(central, verifiers, &self.wanted.fetch.record.value, &self.jobs.0.deps.here);
+            let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let found = finder.renewing(newest).sources(why).await?;
+            if let Some(grant) = &found.grant {
+                *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(library.rights().read(grant.clone())?);
+                let request = pb::DownloadRequest { grant: found.grant.clone(), ..self.request.clone() };
+                self.jobs.save(self.id, &request, super::WAITING, "").await?;
+            }
+            Ok(found)
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! Uploading a file to a peer: read once, hashed here and there, taken up again where it broke off.
+
+mod pieces;
+
+use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use peral_model::{AccountId, Content, Order, PeerId, Record, Visibility};
+use peral_wire::{ErrorCode, Failure, Sealed, fail, keys::Verifier, pb, pb::peer_service_client::PeerServiceClient};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tracing::Instrument;
+
+use self::pieces::{Reader, read_all};
+use crate::{
+    dial::Dialer,
+    fetch::{Observer, Phase, Progress, blocking},
+    grpc::inject,
+    library::Stamp,
+    limits::Limits,
+    metrics::Metrics,
+    wirebody::MAX_MESSAGE,
+};
+
+/// Until the peer answers that it takes the upload.
+const OPENING: Duration = Duration::from_secs(30);
+/// Between the last byte and the record: hashing, publishing and the holding in the catalogue.
+const LANDING: Duration = Duration::from_secs(180);
+/// Attempts without a byte more on the peer.
+const MAX_VAIN: u32 = 6;
+/// After the first failure; doubles with each vain attempt.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Pieces between the disk and the network.
+const AHEAD: usize = 2;
+
+/// What to upload, and to whom.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    /// The file.
+    pub path: PathBuf,
+    /// Central's order, of which this process is the bearer.
+    pub order: Sealed<Order>,
+    /// Where the peer of the order is.
+    pub address: SocketAddr,
+    /// Who is to own the name, and who may read it.
+    pub meant: Meant,
+}
+
+/// What the record must say besides name, hash and size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meant {
+    /// The owner.
+    pub owner: AccountId,
+    /// Who may read it.
+    pub visibility: Visibility,
+}
+
+impl Meant {
+    /// For a new name: what the order says. A new version keeps what its file has.
+    pub fn of(order: &Order) -> Self {
+        Self { owner: order.account, visibility: order.visibility }
+    }
+}
+
+/// What an upload works with.
+#[derive(Clone)]
+pub struct SendDeps {
+    /// Connects to peers.
+    pub dialer: Dialer,
+    /// Verifies the record.
+    pub verifier: Arc<Verifier>,
+    /// The limits of this process.
+    pub limits: Limits,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// Uploads a file, and gives its record once it is published and held.
+///
+/// # Errors
+/// NOT_FOUND or INVALID_ARGUMENT for the path; CHANGED when the file is written meanwhile; INTEGRITY when the peer got other bytes or answers
+/// with another record; NO_SPACE; what the peer or central says of the order; UNAVAILABLE; CANCELLED.
+pub async fn send(request: SendRequest, deps: &SendDeps, observer: Arc<dyn Observer>, cancel: CancellationToken) -> Result<Sealed<Record>, Failure> {
+    let order = &request.order.value;
+    let span = tracing::info_span!("upload", name = %order.name, peer = %order.peer);
+    let running = Box::pin(run(&request, deps, observer.as_ref()).instrument(span));
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(fail!(Cancelled, "the upload was cancelled; it can be taken up again for a day")),
+        sent = running => sent,
+    }
+}
+
+/// An open file that is to stay as it is.
+pub(crate) struct Sending {
+    pub file: File,
+    pub stamp: Stamp,
+    pub shown: String,
+}
+
+impl Sending {
+    fn open(path: &std::path::Path) -> Result<Self, Failure> {
+        let shown = path.display().to_string();
+        let file = File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => fail!(NotFound, "there is no file {shown}"),
+            _ => fail!(InvalidArgument, "{shown} cannot be read: {error}"),
+        })?;
+        let found = file.metadata().map_err(|error| fail!(Internal, "{shown} cannot be read: {error}"))?;
+        if !found.is_file() {
+            return Err(fail!(InvalidArgument, "{shown} is no regular file"));
+        }
+        Ok(Self { stamp: Stamp::from_metadata(&found), file, shown })
+    }
+
+    /// Is it still what it was at the start?
+    pub fn check(&self) -> Result<(), Failure> {
+        match Stamp::of(&self.file) {
+            Ok(stamp) if stamp == self.stamp => Ok(()),
+            _ => Err(fail!(Changed, "{} was changed while it was uploaded; try again when nobody writes it", self.shown)),
+        }
+    }
+}
+
+async fn run(request: &SendRequest, deps: &SendDeps, observer: &dyn Observer) -> Result<Sealed<Record>, Failure> {
+    let path = request.path.clone();
+    let sending = Arc::new(blocking(move || Sending::open(&path)).await?);
+    let (size, most) = (sending.stamp.size, request.order.value.max_size);
+    if size > most {
+        return Err(fail!(TooLarge, "{} has {size} bytes, where the order allows {most}", sending.shown));
+    }
+    let (mut vain, mut furthest, mut fresh) = (0, 0, false);
+    loop {
+        let mut offset = 0;
+        let failure = match attempt(request, deps, observer, &sending, &mut offset).await {
+            Ok(record) => return Ok(record),
+            Err(failure) => failure,
+        };
+        // What the peer kept from before may be of an older state of the file: once more, from the beginning.
+        let stale = failure.code == ErrorCode::Integrity && offset > 0 && !std::mem::replace(&mut fresh, true);
+        vain = if offset > furthest { 0 } else { vain + 1 };
+        furthest = furthest.max(offset);
+        if !(stale || may_pass(failure.code)) || vain >= MAX_VAIN {
+            return Err(failure);
+        }
+        tracing::info!(code = %failure.code, detail = failure.detail, "an upload broke off and is taken up again");
+        observer.note(&format!("the upload broke off ({failure}); taking it up again"));
+        sleep(PAUSE * 2u32.pow(vain)).await;
+    }
+}
+
+fn may_pass(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Busy | ErrorCode::RateLimited)
+}
+
+async fn attempt(
+    request: &SendRequest,
+    deps: &SendDeps,
+    observer: &dyn Observer,
+    sending: &Arc<Sending>,
+    offset: &mut u64,
+) -> Result<Sealed<Record>, Failure> {
+    let (order, size) = (&request.order, sending.stamp.size);
+    let channel = deps.dialer.channel(order.value.peer, request.address).await?;
+    let mut client = PeerServiceClient::new(channel).max_encoding_message_size(MAX_MESSAGE);
+    *offset = open(&mut client, order, size, order.value.peer).await?;
+    let header = pb::UploadHeader { order: Some(order.envelope.clone()), size, offset: *offset };
+    let (sender, parts) = mpsc::channel(AHEAD);
+    let call = inject(tonic::Request::new(ReceiverStream::new(parts)));
+    let mut answer = std::pin::pin!(client.upload_file(call));
+    let reader = Reader { sending: Arc::clone(sending), deps, observer, sender, offset: *offset };
+    let hash = tokio::select! {
+        // An answer before the end is a refusal, and says more than a stream that nobody takes any longer.
+        biased;
+        early = answer.as_mut() => return Err(early.map_or_else(Failure::from, |_| fail!(Internal, "the peer answered before the upload's end"))),
+        hash = read_all(reader, header) => hash,
+    };
+    let hash = match hash {
+        Ok(hash) => hash,
+        // The stream was cut by the other end: its answer says why.
+        Err(failure) if failure.code == ErrorCode::Unavailable => {
+            let said = timeout(OPENING, answer).await.ok().and_then(Result::err);
+            return Err(said.map_or(failure, Failure::from));
+        }
+        Err(failure) => return Err(failure),
+    };
+    observer.progress(&Progress { phase: Phase::Publishing, done: size, total: size, fetched: size - *offset, sources: 1 });
+    let late = |_| fail!(DeadlineExceeded, "the peer did not publish the upload within {} s", LANDING.as_secs());
+    let answered = timeout(LANDING, answer).await.map_err(late)??.into_inner();
+    accept(request, deps, answered, Content { hash, size })
+}
+
+async fn open(client: &mut PeerServiceClient<Channel>, order: &Sealed<Order>, size: u64, peer: PeerId) -> Result<u64, Failure> {
+    let message = inject(tonic::Request::new(pb::OpenUploadRequest { order: Some(order.envelope.clone()), size }));
+    let answer = timeout(OPENING, client.open_upload(message)).await;
+    let offset = answer.map_err(|_| fail!(DeadlineExceeded, "peer {peer} did not answer within {} s", OPENING.as_secs()))??.into_inner().offset;
+    let fits = offset == size || (offset < size && offset.is_multiple_of(peral_model::pieces::PIECE));
+    if fits { Ok(offset) } else { Err(fail!(Internal, "peer {peer} says that it has {offset} of {size} bytes, which cannot be")) }
+}
+
+/// Only the record of what was meant is a success.
+fn accept(request: &SendRequest, deps: &SendDeps, answered: pb::UploadFileResponse, content: Content) -> Result<Sealed<Record>, Failure> {
+    let (order, meant) = (&request.order.value, request.meant);
+    let envelope = answered.record.ok_or_else(|| fail!(Integrity, "peer {} answered without a record", order.peer))?;
+    let record = Sealed::<Record>::open(envelope, &deps.verifier)?;
+    let found = &record.value;
+    let right = found.name == order.name && found.content == content && (found.owner, found.visibility) == (meant.owner, meant.visibility);
+    if right {
+        return Ok(record);
+    }
+    Err(fail!(
+        Integrity,
+        "{:?} was published as {} with {} bytes for account {}, which is not what was uploaded; look at it with peral ls",
+        found.name.as_str(),
+        found.content.hash,
+        found.content.size,
+        found.owner
+    ))
+}
