@@ -4,15 +4,45 @@
 //! are acted on. A transaction runs in a task of its own: a request that is dropped cannot leave a connection inside one. Not there is
 //! `Option`, a rule that says no is [`StoreError::Refused`], and everything else is a fault of the database.
 
+/// The condition that the viewer ($1 its account, $2 acts as an administrator) may read the file `f`.
+macro_rules! visible {
+    () => {
+        "(f.public OR $2 OR f.owner = $1 OR EXISTS (SELECT 1 FROM access x WHERE x.file = f.id
+          AND (x.principal = $1 OR x.principal IN (SELECT m.grp FROM members m WHERE m.account = $1))))"
+    };
+}
+/// The columns of a `FileRow`, of the file `f` with the owner `o`; $3 is now.
+macro_rules! file_columns {
+    () => {
+        concat!(
+            "f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size, f.published_ms, f.last_seen_ms, (SELECT ",
+            joined!("t.tag"),
+            " FROM tags t WHERE t.file = f.id) AS tags,
+             (SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer
+              WHERE h.file = f.id AND h.version = f.version AND h.whole AND l.ends_ms > $3 AND l.state <> 2) AS sources,
+             (SELECT max(l.seen_ms) FROM holdings h JOIN leases l ON l.peer = h.peer
+              WHERE h.file = f.id AND h.version = f.version) AS seen_ms"
+        )
+    };
+}
+
 pub mod accounts;
+mod decide;
 mod error;
+mod fault;
 pub mod feed;
 pub mod files;
 pub mod holdings;
+mod open;
 pub mod peers;
+mod postgres;
 pub mod publish;
+mod replay;
+mod rows;
 pub mod search;
 pub mod sessions;
+mod sqlite;
+mod text;
 
 use std::sync::Arc;
 
@@ -24,6 +54,7 @@ pub use error::{Refusal, StoreError, Taken};
 pub use feed::Feed;
 pub use files::Files;
 pub use holdings::Holdings;
+pub use open::{GENERATION, open};
 pub use peers::Peers;
 pub use publish::Publishes;
 pub use search::Searches;

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The database is away, starting, full up with work, or was too slow; trying again later may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Others changed the same rows at the same time, again and again; trying again later may help.
+    #[error("others changed the same rows at the same time, too often")]
+    Raced,
     /// A row does not hold what it must: somebody else wrote to the database, or there is a defect.
     #[error("{table}.{column} of {row} holds what it cannot hold")]
     Corrupt {
@@ -142,7 +145,7 @@ impl From<StoreError> for Failure {
         let code = match error {
             StoreError::Refused(refusal) => return refusal.into(),
             StoreError::Conflict(_) => ErrorCode::AlreadyExists,
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::Raced => {
                 return Self::new(ErrorCode::Unavailable, "central's database is away or too slow; try again later");
             }
             _ => return Self::new(ErrorCode::Internal, "central's database failed; its log says more"),

@@ -1,0 +1,48 @@
+//! Faults of the driver, told apart by what they mean.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use super::{StoreError, Taken};
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(fault) => from_database(fault.as_ref()).unwrap_or(Self::Database(error)),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Self::Unavailable(error.to_string())
+            }
+            _ => Self::Database(error),
+        }
+    }
+}
+
+fn from_database(fault: &dyn DatabaseError) -> Option<StoreError> {
+    match fault.kind() {
+        ErrorKind::UniqueViolation => return Some(StoreError::Conflict(taken(fault))),
+        // Rows that are named were there a moment ago: somebody removed them in between.
+        ErrorKind::ForeignKeyViolation => return Some(StoreError::Raced),
+        _ => {}
+    }
+    let code = fault.code()?;
+    match code.as_ref() {
+        "40001" | "40P01" => Some(StoreError::Raced),
+        // Lock and statement timeouts, shutdowns, too many connections; SQLite's BUSY and LOCKED.
+        "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "53300" | "25P03" | "5" | "6" | "261" | "517" => Some(unavailable(fault)),
+        other if other.starts_with("08") => Some(unavailable(fault)),
+        _ => None,
+    }
+}
+
+fn unavailable(fault: &dyn DatabaseError) -> StoreError {
+    StoreError::Unavailable(fault.message().to_owned())
+}
+
+fn taken(fault: &dyn DatabaseError) -> Taken {
+    // Postgres names the constraint, SQLite the column.
+    let what = fault.constraint().unwrap_or(fault.message());
+    match what {
+        _ if what.contains("accounts_name") || what.contains("accounts.name") => Taken::AccountName,
+        _ if what.contains("groups_name") || what.contains("groups.name") => Taken::GroupName,
+        _ => Taken::Other,
+    }
+}

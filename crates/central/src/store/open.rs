@@ -1,0 +1,47 @@
+//! Opening a database: which kind it is, and whether this central may use it.
+
+use std::sync::Arc;
+
+use sqlx::migrate::MigrateError;
+
+use super::{Options, Result, SharedStore, StoreError, postgres, sqlite};
+
+/// Generation of this central: rises when a migration asks for something that older ones do not do.
+pub const GENERATION: i64 = 1;
+
+/// Opens the database and brings its schema up to date, one central at a time.
+///
+/// # Errors
+/// Unavailable while the database is away: the caller waits and tries again. Everything else needs a person.
+pub async fn open(options: &Options) -> Result<SharedStore> {
+    let url = options.url.trim();
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return Ok(Arc::new(sqlite::Database::open(path, options.connections).await?));
+    }
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        return Ok(Arc::new(postgres::Database::open(url, options.connections).await?));
+    }
+    // The URL may hold a password: it is not repeated.
+    let reason = "the database URL must begin with sqlite: or postgres:";
+    Err(StoreError::Database(sqlx::Error::Configuration(reason.into())))
+}
+
+/// Refuses a database that asks for a newer central.
+pub(super) fn check_generation(oldest: i64) -> Result<()> {
+    if oldest > GENERATION {
+        return Err(StoreError::TooOld { needed: oldest, own: GENERATION });
+    }
+    Ok(())
+}
+
+/// What stopped a migration: the database that went away, or the migration itself.
+pub(super) fn migration(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match error.into() {
+            StoreError::Database(error) => StoreError::Migration(MigrateError::Execute(error)),
+            other => other,
+        },
+        other => StoreError::Migration(other),
+    }
+}

@@ -1,0 +1,59 @@
+//! The store as a whole: its pulse, its events, and what it forgets.
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use peral_model::NetworkId;
+use uuid::Uuid;
+
+use super::{Conn, Database};
+use crate::store::{Result, Store};
+
+/// For how long events are kept, in milliseconds.
+const EVENTS_MS: i64 = 7 * 24 * 3_600_000;
+
+/// What has ended, and by which statement it goes. Each takes a bounded bite, so that no lock is held for long: the rest goes next time.
+const ENDED: [&str; 8] = [
+    "DELETE FROM nonces WHERE nonce IN (SELECT nonce FROM nonces WHERE ends_ms <= $1 LIMIT 10000)",
+    "DELETE FROM replays WHERE (peer, key) IN (SELECT peer, key FROM replays WHERE ends_ms <= $1 LIMIT 1000)",
+    "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE ends_ms <= $1 LIMIT 10000)",
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ends_ms <= $1 LIMIT 10000)",
+    "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE ends_ms <= $1 LIMIT 10000)",
+    "DELETE FROM join_tokens WHERE id IN (SELECT id FROM join_tokens WHERE ends_ms <= $1 LIMIT 10000)",
+    "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations WHERE until_ms <= $1 LIMIT 10000)",
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_ms <= $1 ORDER BY created_ms LIMIT 10000)",
+];
+/// The one of them that goes by age.
+const OUTBOX: usize = ENDED.len() - 1;
+
+#[async_trait]
+impl Store for Database {
+    fn network(&self) -> NetworkId {
+        self.network
+    }
+    async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await?;
+        Ok(())
+    }
+    async fn clean(&self, now_ms: i64) -> Result<u64> {
+        let mut dropped = 0;
+        for (index, sql) in ENDED.into_iter().enumerate() {
+            let until_ms = if index == OUTBOX { now_ms - EVENTS_MS } else { now_ms };
+            dropped += self.write((sql, until_ms), |c, (sql, until_ms)| drop_ended(c, sql, *until_ms).boxed()).await?;
+        }
+        Ok(dropped)
+    }
+    async fn close(&self) {
+        self.close_all().await;
+    }
+}
+
+async fn drop_ended(c: &mut Conn, sql: &'static str, until_ms: i64) -> Result<u64> {
+    Ok(sqlx::query(sql).bind(until_ms).execute(c).await?.rows_affected())
+}
+
+/// Writes an event, to be sent once this transaction has committed.
+pub(super) async fn event(c: &mut Conn, kind: &str, file: Option<Uuid>, payload: &serde_json::Value, now_ms: i64) -> Result<()> {
+    let sql = "INSERT INTO outbox (kind, file, payload, created_ms) VALUES ($1, $2, $3, $4)";
+    sqlx::query(sql).bind(kind).bind(file).bind(payload.to_string()).bind(now_ms).execute(c).await?;
+    Ok(())
+}
