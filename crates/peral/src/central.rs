@@ -1,0 +1,76 @@
+//! The way to central: where it is, how it is known, and first contact.
+
+mod contact;
+
+use std::{net::IpAddr, time::Duration};
+
+use peral_peer::trust::Network;
+use peral_runtime::propagate;
+use peral_wire::{Catalogue, Failure, fail};
+
+pub use contact::{Contact, FirstContact, known};
+
+/// No call of a command takes longer: whoever waits for an answer hears within five seconds that central is away.
+const DEADLINE: Duration = Duration::from_secs(4);
+
+/// Central's address as it is kept and compared: `https://` where no scheme is given, no slash at the end.
+///
+/// # Errors
+/// INVALID_ARGUMENT: no address of central, or plaintext to another machine.
+pub fn address(text: &str) -> Result<String, Failure> {
+    let given = text.trim();
+    let full = if given.contains("://") { given.to_owned() } else { format!("https://{given}") };
+    let bad = |reason: &str| fail!(InvalidArgument, "{text:?} is no address of central: {reason}; write https://HOST:7070");
+    let url = reqwest::Url::parse(&full).map_err(|error| bad(&error.to_string()))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(bad("plaintext is for this machine's loopback only")),
+        _ => return Err(bad("it is not https")),
+    }
+    if url.host().is_none() || url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+        return Err(bad("it has more than a host and a port"));
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+/// Is central on this machine, or reached through it?
+pub fn is_local(base: &str) -> bool {
+    reqwest::Url::parse(base).is_ok_and(|url| is_loopback(&url))
+}
+
+fn is_loopback(url: &reqwest::Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => false,
+    }
+}
+
+/// A client of central as a command uses it.
+///
+/// # Errors
+/// UNAUTHENTICATED: the authority that was kept cannot be read.
+pub fn catalogue(base: &str, network: &Network) -> Result<Catalogue, Failure> {
+    network.catalogue(base, propagate::inject, DEADLINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_kept_in_one_form() {
+        assert_eq!(address("https://central:7070/").unwrap(), "https://central:7070");
+        assert_eq!(address(" 10.0.0.7:7070 ").unwrap(), "https://10.0.0.7:7070");
+        assert_eq!(address("http://127.0.0.1:7070").unwrap(), "http://127.0.0.1:7070");
+        assert_eq!(address("http://[::1]:7070").unwrap(), "http://[::1]:7070");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in ["", "http://10.0.0.7:7070", "http://localhost.evil:1", "ftp://x", "https://a/b", "https://a?b", "https://u@a", "https://"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The tree of commands and the flags that all of them take.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use peral_central::CentralArgs;
+use peral_peer::args::PeerArgs;
+use peral_runtime::telemetry::TelemetryArgs;
+
+use crate::{
+    command::{
+        access, cancel, download, echo, files, group, help, login, logout, passwd, peers, revoke, rm, search, share, status, token, upload, user,
+        whoami,
+    },
+    config,
+    output::Format,
+};
+
+/// A peer-to-peer network for files with a central catalogue.
+#[derive(Debug, Parser)]
+#[command(name = "peral", version, max_term_width = 100)]
+#[command(after_help = "Start with `peral login --central URL`. `peral help exit-codes` and `peral help json` say what scripts can rely on.")]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command line that was read.
+pub struct Parsed {
+    /// What it says.
+    pub cli: Cli,
+    /// Name of the command, with that of the command below it.
+    pub name: String,
+}
+
+/// Flags of every command. Each can also stand in `peral.toml`, by its long name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// How results are written.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "text", env = "PERAL_OUTPUT", hide_env_values = true)]
+    pub output: Format,
+    /// Where central is; without it, the network that you are logged in to.
+    #[arg(long, global = true, value_name = "URL", env = "PERAL_CENTRAL", hide_env_values = true)]
+    pub central: Option<String>,
+    /// Data folder of the peer that runs here, if one does [env: PERAL_DATA]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    // Apart from --data, so that what the environment or the file says of the peer's folder is never taken for central's.
+    #[arg(long, global = true, hide = true, env = "PERAL_DATA")]
+    data_default: Option<PathBuf>,
+    /// Configuration file; without it, `peral.toml` in your configuration folder, if it is there.
+    #[arg(long, global = true, value_name = "FILE", env = "PERAL_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+}
+
+impl Global {
+    /// The peer's data folder, where anything names it.
+    pub fn peer_data(&self) -> Option<PathBuf> {
+        self.data.clone().or_else(|| self.data_default.clone())
+    }
+}
+
+/// What `peral` can do: commands of users, the roles of the network, and help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Login(login::LoginArgs),
+    Logout(logout::LogoutArgs),
+    Whoami(whoami::WhoamiArgs),
+    Passwd(passwd::PasswdArgs),
+    Upload(upload::UploadArgs),
+    Download(download::DownloadArgs),
+    Search(search::SearchArgs),
+    Ls(files::LsArgs),
+    Rm(rm::RmArgs),
+    Access(access::AccessArgs),
+    Peers(peers::PeersArgs),
+    Share(share::ShareArgs),
+    Status(status::StatusArgs),
+    Cancel(cancel::CancelArgs),
+    Echo(echo::EchoArgs),
+    #[command(subcommand)]
+    User(user::UserCommand),
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    Revoke(revoke::RevokeArgs),
+    Central(Box<CentralArgs>),
+    Peer(Box<PeerArgs>),
+    Completions(help::CompletionsArgs),
+    Man(help::ManArgs),
+    ExitCodes(help::ExitCodesArgs),
+    Json(help::JsonArgs),
+}
+
+/// Reads the command line, over the environment, over the configuration file.
+///
+/// # Errors
+/// What to print: a mistake, or the help that was asked for.
+pub fn parse(args: Vec<OsString>) -> Result<Parsed, clap::Error> {
+    let command = config::apply(Cli::command(), config::path_in(&args))?;
+    let matches = command.try_get_matches_from(args)?;
+    let mut name = Vec::new();
+    let mut at = &matches;
+    while let Some((command, below)) = at.subcommand() {
+        name.push(command);
+        at = below;
+    }
+    Ok(Parsed { cli: Cli::from_arg_matches(&matches)?, name: name.join(" ") })
+}
+
+/// Does the command line, or the environment, ask for JSON? For mistakes that keep the command line from being read.
+pub fn wants_json(args: &[OsString]) -> bool {
+    config::flag_in(args, "--output").or_else(|| std::env::var_os("PERAL_OUTPUT")).is_some_and(|format| format == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_noticed_before_the_command_line_is_read() {
+        let args = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert!(wants_json(&args("peral ls --output json")));
+        assert!(wants_json(&args("peral --output=json ls")));
+        assert!(!wants_json(&args("peral download x -- --output json")));
+    }
+}

@@ -1,0 +1,212 @@
+//! `peral download`
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+use peral_model::{ContentId, Identity, Record};
+use peral_wire::{
+    ErrorCode, Failure, Sealed,
+    envelope::envelope_from_text,
+    fail,
+    keys::{KeyUse, Verifier},
+    pb,
+    rest::files::{Sources, SourcesRequest},
+};
+use serde::Serialize;
+
+use super::{share::absolute, status::job_id};
+use crate::{
+    context::Context,
+    control::{Local, follow, interrupted},
+    direct,
+    output::{shown, summary},
+    session::{UserSession, file_name},
+};
+
+/// Fetch a file, every byte verified, and put it in place at once.
+///
+/// Where a peer runs here, it does the work: the download goes on when this command ends, and the peer serves the file from where it lies.
+/// Else the command does it itself; what came before an interruption is kept beside the target, and the same command goes on from there.
+#[derive(Debug, Args)]
+pub struct DownloadArgs {
+    /// Name of the file, or its content: 64 hexadecimal digits.
+    file: String,
+    /// Where to put it: a file, or a folder that is there [default: its last name, here]
+    #[arg(short = 'o', long = "to", value_name = "PATH")]
+    to: Option<PathBuf>,
+    /// A version other than the current one.
+    #[arg(long, value_name = "NUMBER")]
+    version: Option<u64>,
+    /// Replace a file that is there.
+    #[arg(long)]
+    overwrite: bool,
+    /// How long to wait for a holder that is away.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    wait: u32,
+}
+
+/// What is to be fetched, to where.
+pub struct Wanted {
+    /// The file version, as signed.
+    pub record: Sealed<Record>,
+    /// Who has it, and the right to it.
+    pub sources: Sources,
+    /// Envelopes are checked by it.
+    pub verifier: Verifier,
+    /// The file to write.
+    pub path: PathBuf,
+    /// Replace a file that is there.
+    pub overwrite: bool,
+    /// How long to wait for a holder that is away.
+    pub wait: Duration,
+}
+
+#[derive(Serialize)]
+struct Downloaded {
+    name: String,
+    file: String,
+    version: u64,
+    hash: ContentId,
+    size: u64,
+    path: String,
+    by: String,
+    fetched: u64,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+}
+
+impl DownloadArgs {
+    /// Fetches it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let start = context.clock.monotonic();
+        let user = context.user().await?;
+        let local = context.local(&user.login.network).await?;
+        let wanted = self.look_up(&user, local.as_ref()).await?;
+        let (by, fetched, job) = match local {
+            Some(local) => {
+                let by = format!("peer {}", local.peer);
+                let (fetched, job) = through(context, local, &wanted).await?;
+                (by, fetched, Some(job))
+            }
+            None => ("this command".to_owned(), direct::download(context, user, &wanted).await?, None),
+        };
+        let took = context.clock.monotonic().saturating_sub(start);
+        say(context, &wanted, by, fetched, took, job)
+    }
+
+    /// Asks central who has it, and checks that it is what was asked for.
+    async fn look_up(&self, user: &UserSession, local: Option<&Local>) -> Result<Wanted, Failure> {
+        let asked = self.file.strip_prefix("hash:").unwrap_or(&self.file);
+        let mut request =
+            SourcesRequest { version: self.version, bearer: local.map(|local| Identity::Peer(local.peer)), ..SourcesRequest::default() };
+        match asked.parse::<ContentId>() {
+            Ok(hash) => request.hash = Some(hash),
+            Err(error) if asked.len() < self.file.len() => return Err(fail!(InvalidArgument, "{error}")),
+            Err(_) => request.name = Some(file_name(asked)?.to_string()),
+        }
+        let sources = user.catalogue.sources(&request).await?;
+        let verifier = Verifier::new(&user.catalogue.jwks().await?, KeyUse::Record);
+        let record = Sealed::<Record>::from_text(&sources.record, &verifier)?;
+        let said = &record.value;
+        let fits = request.hash.is_none_or(|hash| said.content.hash == hash)
+            && request.name.as_deref().is_none_or(|name| said.name.as_str() == name)
+            && request.version.is_none_or(|version| said.version == version);
+        if !fits {
+            return Err(fail!(Internal, "central answers with another file: {:?}, version {}", said.name.as_str(), said.version));
+        }
+        let path = target(self.to.as_deref(), said.name.last_segment())?;
+        if path.exists() && !self.overwrite {
+            return Err(fail!(AlreadyExists, "{} is there already: --overwrite replaces it, -o PATH puts the file elsewhere", path.display()));
+        }
+        let wait = Duration::from_secs(self.wait.into());
+        Ok(Wanted { record, sources, verifier, path, overwrite: self.overwrite, wait })
+    }
+}
+
+/// The file to write, absolute.
+fn target(to: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
+    let path = match to {
+        Some(to) if to.is_dir() => to.join(name),
+        Some(to) => to.to_owned(),
+        None => PathBuf::from(name),
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let last = path.file_name().ok_or_else(|| fail!(InvalidArgument, "{} names no file to write", path.display()))?;
+    Ok(PathBuf::from(absolute(folder)?).join(last))
+}
+
+/// Lets the peer here do it: what it fetched, and the job.
+async fn through(context: &Context, mut local: Local, wanted: &Wanted) -> Result<(u64, String), Failure> {
+    let path = wanted.path.to_str().ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", wanted.path.display()))?;
+    let source = |source: &peral_wire::rest::files::Source| pb::Source { peer: source.peer.to_vec().into(), address: source.address.clone() };
+    let request = pb::DownloadRequest {
+        record: Some(wanted.record.envelope.clone()),
+        grant: wanted.sources.grant.as_deref().map(envelope_from_text).transpose()?,
+        path: path.to_owned(),
+        sources: wanted.sources.sources.iter().map(source).collect(),
+        overwrite: wanted.overwrite,
+        wait_seconds: u32::try_from(wanted.wait.as_secs()).unwrap_or(u32::MAX),
+    };
+    let stream = local.control.download(request).await?;
+    let meter = context.out.meter();
+    let mut job = String::new();
+    let mut fetched = 0;
+    let followed = follow(stream, &meter, |progress| {
+        fetched = fetched.max(progress.fetched);
+        if !progress.job.is_empty() {
+            job = job_id(&progress.job);
+        }
+    });
+    let ended = tokio::select! {
+        ended = followed => ended.map(|_| ()),
+        () = interrupted() => Err(fail!(Cancelled, "")),
+    };
+    meter.finish();
+    match ended {
+        Ok(()) => Ok((fetched, job)),
+        Err(failure) if failure.code == ErrorCode::Cancelled && failure.detail.is_empty() => {
+            Err(fail!(Cancelled, "this command ends; the download goes on in the peer here. `peral status` shows it, `peral cancel {job}` ends it"))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn say(context: &Context, wanted: &Wanted, by: String, fetched: u64, took: Duration, job: Option<String>) -> Result<(), Failure> {
+    let record = &wanted.record.value;
+    let said = Downloaded {
+        name: record.name.to_string(),
+        file: record.file.to_string(),
+        version: record.version,
+        hash: record.content.hash,
+        size: record.content.size,
+        path: wanted.path.to_string_lossy().into_owned(),
+        by,
+        fetched,
+        seconds: took.as_secs_f64(),
+        job,
+    };
+    context.out.result("peral.download/1", &said, |said| {
+        let moved = summary(said.fetched, took);
+        format!("Downloaded {} to {} by {}: {moved}; verified {}.\n", shown(&said.name), shown(&said.path), said.by, said.hash)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_is_a_file_in_a_folder_that_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().canonicalize().unwrap();
+        assert_eq!(target(Some(&folder), "x.bin").unwrap(), folder.join("x.bin"));
+        assert_eq!(target(Some(&folder.join("y")), "x.bin").unwrap(), folder.join("y"));
+        assert_eq!(target(None, "x.bin").unwrap(), std::env::current_dir().unwrap().canonicalize().unwrap().join("x.bin"));
+        assert_eq!(target(Some(&folder.join("no/y")), "x").unwrap_err().code, ErrorCode::InvalidArgument);
+        assert!(target(Some(Path::new("..")), "x").unwrap().ends_with("x"));
+    }
+}

@@ -1,0 +1,138 @@
+//! `peral peers`
+
+use clap::Args;
+use peral_model::PeerId;
+use peral_wire::{
+    Catalogue, Failure, fail,
+    rest::peers::{ListedState, Peer},
+};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    output::{Table, age, bytes},
+};
+
+/// List the peers of the network.
+#[derive(Debug, Args)]
+pub struct PeersArgs {
+    /// Only those that are there now.
+    #[arg(long)]
+    live: bool,
+}
+
+#[derive(Serialize)]
+struct Peers {
+    way: String,
+    items: Vec<Peer>,
+}
+
+impl PeersArgs {
+    /// Asks central.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let session = context.anyone().await?;
+        let mut items = session.catalogue().peers().await?.items;
+        items.retain(|peer| !self.live || is_live(peer.state));
+        context.out.result("peral.peers/1", &Peers { way: session.way(), items }, |said| {
+            let mut table = Table::new(&["ID", "LABEL", "ADDRESS", "STATE", "ACCOUNT", "FILES", "ROOM", "SEEN", "PLACE"]).right(&[5, 6]);
+            for peer in &said.items {
+                let place = [peer.zone.as_str(), peer.node.as_str()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("/");
+                table.row([
+                    &peer.id.to_string(),
+                    &peer.label,
+                    &peer.address,
+                    word(peer.state),
+                    &peer.account,
+                    &peer.files.to_string(),
+                    &bytes(peer.room),
+                    &age(peer.seen_ms, context.out.now_ms()),
+                    &place,
+                ]);
+            }
+            context.out.table(&table, "no peers")
+        })
+    }
+}
+
+fn is_live(state: ListedState) -> bool {
+    !matches!(state, ListedState::Away | ListedState::Revoked)
+}
+
+fn word(state: ListedState) -> &'static str {
+    match state {
+        ListedState::Ready => "ready",
+        ListedState::Full => "full",
+        ListedState::Leaving => "leaving",
+        ListedState::Away => "away",
+        ListedState::Revoked => "revoked",
+    }
+}
+
+/// The peer that a person means: by its id, the beginning of its id, or its label.
+///
+/// # Errors
+/// NOT_FOUND: none is called so. INVALID_ARGUMENT: several are.
+pub async fn find(catalogue: &Catalogue, text: &str) -> Result<Peer, Failure> {
+    choose(catalogue.peers().await?.items, text)
+}
+
+fn choose(peers: Vec<Peer>, text: &str) -> Result<Peer, Failure> {
+    if let Ok(id) = text.parse::<PeerId>() {
+        return peers.into_iter().find(|peer| peer.id == id).ok_or_else(|| fail!(NotFound, "there is no peer {id}; `peral peers` lists them"));
+    }
+    let mut meant: Vec<Peer> =
+        peers.into_iter().filter(|peer| peer.label == text || (!text.is_empty() && peer.id.to_string().starts_with(text))).collect();
+    if meant.len() > 1 {
+        // A label is kept by a peer that came back as a new one: the one that is there is meant.
+        meant.sort_by_key(|peer| !is_live(peer.state));
+        let live = meant.iter().filter(|peer| is_live(peer.state)).count();
+        if live != 1 {
+            return Err(fail!(InvalidArgument, "{} peers are called {text:?}: write more of the id", meant.len()));
+        }
+    }
+    meant.into_iter().next().ok_or_else(|| fail!(NotFound, "there is no peer {text:?}; `peral peers` lists them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use peral_wire::ErrorCode;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn peer(id: u128, label: &str, state: ListedState) -> Peer {
+        let (account, address, node, zone) = ("peers".into(), "10.0.0.1:7071".into(), String::new(), String::new());
+        Peer {
+            id: PeerId(Uuid::from_u128(id)),
+            label: label.into(),
+            account,
+            address,
+            node,
+            zone,
+            state,
+            room: 0,
+            files: 0,
+            seen_ms: 0,
+            version: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_peer_is_found_by_id_by_its_beginning_and_by_label() {
+        let peers = || {
+            vec![
+                peer(0xaa << 120, "one", ListedState::Ready),
+                peer(0xab << 120, "two", ListedState::Away),
+                peer(0xac << 120, "two", ListedState::Full),
+            ]
+        };
+        let label_of = |text: &str| choose(peers(), text).map(|peer| peer.id.to_string()[..2].to_owned()).map_err(|failure| failure.code);
+        assert_eq!(label_of("one"), Ok("aa".into()));
+        assert_eq!(label_of("two"), Ok("ac".into()));
+        assert_eq!(label_of("ab"), Ok("ab".into()));
+        assert_eq!(label_of("ab000000-0000-0000-0000-000000000000"), Ok("ab".into()));
+        assert_eq!(label_of("a"), Err(ErrorCode::InvalidArgument));
+        assert_eq!(label_of("three"), Err(ErrorCode::NotFound));
+        assert_eq!(label_of(""), Err(ErrorCode::NotFound));
+    }
+}

@@ -1,0 +1,251 @@
+//! `peral upload`
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+use peral_model::{AccountId, ContentId, FileName, Identity, PeerId, Record, Visibility};
+use peral_peer::hashing;
+use peral_wire::{
+    Catalogue, ErrorCode, Failure, Sealed,
+    envelope::envelope_from_text,
+    fail,
+    keys::{KeyUse, Verifier},
+    pb,
+    rest::files::{Access, NewUpload, SourcesRequest, Upload},
+};
+use serde::Serialize;
+
+use super::{access, peers, share::absolute};
+use crate::{
+    context::Context,
+    control::{Local, follow, interrupted},
+    direct,
+    output::{shown, summary},
+    session::{UserSession, file_name, visibility},
+};
+
+/// Put a file into the network, under a name.
+///
+/// Where a peer runs here, it takes the file: one inside a share stays where it is, anything else is copied into the share. Else the file
+/// is sent to --peer, or to the peer with the most room. It is done when the file is published and can be found.
+#[derive(Debug, Args)]
+pub struct UploadArgs {
+    /// The file.
+    file: PathBuf,
+    /// Its name in the network [default: its file name; inside a share, the name it has there]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Of a new name: only you and those named with --access may have it.
+    #[arg(long, conflicts_with = "public")]
+    private: bool,
+    /// Of a new name: everybody in the network may have it (the default).
+    #[arg(long)]
+    public: bool,
+    /// Of a new name: let an account, or group:NAME, `read` or `write` it.
+    #[arg(long, value_name = "WHO:RIGHT", value_parser = access::line)]
+    access: Vec<Access>,
+    /// Of a new name: a tag.
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Publish a new version of the name, in place of the version that is current now.
+    #[arg(long)]
+    replace: bool,
+    /// The peer that should take it, by id, beginning of the id, or label.
+    #[arg(long, value_name = "PEER")]
+    peer: Option<String>,
+}
+
+/// What is to be uploaded, and what the record must say in the end.
+pub struct Meant {
+    /// The file here, absolute.
+    pub path: PathBuf,
+    /// Its size, as it was asked for.
+    pub size: u64,
+    /// The name to publish.
+    pub name: FileName,
+    /// Whose it must be.
+    pub owner: AccountId,
+    /// Who may have it.
+    pub visibility: Visibility,
+    /// Number of the version that it replaces; 0 for none.
+    pub replaces: u64,
+    /// Envelopes are checked by it.
+    pub verifier: Verifier,
+}
+
+#[derive(Serialize)]
+struct Uploaded {
+    name: String,
+    file: String,
+    version: u64,
+    hash: ContentId,
+    size: u64,
+    visibility: Visibility,
+    peer: PeerId,
+    by: String,
+    seconds: f64,
+}
+
+impl UploadArgs {
+    /// Uploads it.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let start = context.clock.monotonic();
+        let user = context.user().await?;
+        let wish = match &self.peer {
+            Some(text) => Some(peers::find(&user.catalogue, text).await?.id),
+            None => None,
+        };
+        let local = context.local(&user.login.network).await?.filter(|local| wish.is_none_or(|wish| wish == local.peer));
+        let (meant, local) = self.meant(&user, local).await?;
+        let (record, peer, by) = match local {
+            Some(local) => {
+                let upload = user.catalogue.upload(&self.request(&meant, Some(local.peer), Some(Identity::Peer(local.peer)))).await?;
+                let peer = local.peer;
+                (through(context, local, &meant, &upload).await?, peer, format!("peer {peer}"))
+            }
+            None => {
+                let request = self.request(&meant, wish, None);
+                let (record, peer) = direct::upload(context, &user, &meant, &request).await?;
+                (record, peer, "this command".to_owned())
+            }
+        };
+        say(context, &record.value, peer, by, context.clock.monotonic().saturating_sub(start))
+    }
+
+    async fn meant(&self, user: &UserSession, local: Option<Local>) -> Result<(Meant, Option<Local>), Failure> {
+        let path = PathBuf::from(absolute(&self.file)?);
+        let facts = path.metadata().map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
+        if !facts.is_file() {
+            return Err(fail!(InvalidArgument, "{} is no regular file", path.display()));
+        }
+        let (name, local) = self.name(&path, local).await?;
+        let verifier = Verifier::new(&user.catalogue.jwks().await?, KeyUse::Record);
+        let before = if self.replace { current(&user.catalogue, &name, &verifier).await? } else { None };
+        let meant = Meant {
+            size: facts.len(),
+            owner: before.as_ref().map_or(user.login.account, |record| record.owner),
+            visibility: before.as_ref().map_or(visibility(self.private), |record| record.visibility),
+            replaces: before.map_or(0, |record| record.version),
+            path,
+            name,
+            verifier,
+        };
+        Ok((meant, local))
+    }
+
+    /// The name that was given, or that of the path in a share of the peer here, or the file's own.
+    async fn name(&self, path: &Path, mut local: Option<Local>) -> Result<(FileName, Option<Local>), Failure> {
+        if let Some(name) = &self.name {
+            return Ok((file_name(name)?, local));
+        }
+        let shares = match &mut local {
+            Some(local) => local.control.status().await?.shares,
+            None => Vec::new(),
+        };
+        let text =
+            |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| fail!(InvalidName, "{} is no Unicode text: pass --name", path.display()));
+        let inside = shares.iter().find_map(|share| Some((&share.prefix, path.strip_prefix(&share.path).ok()?)));
+        let name = match inside {
+            Some((prefix, rest)) if prefix.is_empty() => text(rest)?,
+            Some((prefix, rest)) => format!("{}/{}", prefix.trim_end_matches('/'), text(rest)?),
+            None => text(Path::new(path.file_name().unwrap_or_default()))?,
+        };
+        Ok((file_name(&name)?, local))
+    }
+
+    fn request(&self, meant: &Meant, peer: Option<PeerId>, bearer: Option<Identity>) -> NewUpload {
+        NewUpload {
+            name: meant.name.to_string(),
+            size: meant.size,
+            visibility: meant.visibility,
+            access: self.access.clone(),
+            tags: self.tag.clone(),
+            replaces: meant.replaces,
+            peer,
+            bearer,
+        }
+    }
+}
+
+/// What the name means now; nothing if it is free.
+async fn current(catalogue: &Catalogue, name: &FileName, verifier: &Verifier) -> Result<Option<Record>, Failure> {
+    let request = SourcesRequest { name: Some(name.to_string()), ..SourcesRequest::default() };
+    match catalogue.sources(&request).await {
+        Ok(sources) => Ok(Some(Sealed::<Record>::from_text(&sources.record, verifier)?.value)),
+        Err(failure) if failure.code == ErrorCode::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Lets the peer here take it, and hashes it besides: both must find the same.
+async fn through(context: &Context, mut local: Local, meant: &Meant, upload: &Upload) -> Result<Sealed<Record>, Failure> {
+    let path = meant.path.to_str().ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", meant.path.display()))?;
+    let request = pb::UploadRequest { path: path.to_owned(), name: meant.name.to_string(), order: Some(envelope_from_text(&upload.order)?) };
+    let hashed = hash(&meant.path, meant.size);
+    let stream = local.control.upload(request).await?;
+    let meter = context.out.meter();
+    let ended = tokio::select! {
+        ended = follow(stream, &meter, |_| {}) => ended,
+        () = interrupted() => Err(fail!(Cancelled, "the upload was ended; nothing was published unless the peer had it all")),
+    };
+    meter.finish();
+    let last = ended?;
+    let envelope = last.record.ok_or_else(|| fail!(Internal, "the peer here says it is done and shows no record"))?;
+    let record = Sealed::<Record>::open(envelope, &meant.verifier)?;
+    meant.check(&record.value, hashed.await?)?;
+    Ok(record)
+}
+
+/// Hashes a file in the background.
+pub fn hash(path: &Path, size: u64) -> impl Future<Output = Result<ContentId, Failure>> + use<> {
+    let path = path.to_owned();
+    let unreadable = |path: &Path, error: std::io::Error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display());
+    let task = tokio::task::spawn_blocking(move || {
+        let file = File::open(&path).map_err(|error| unreadable(&path, error))?;
+        hashing::hash_file(&file, size, |_| Ok(())).map_err(|error| unreadable(&path, error))
+    });
+    async { task.await.unwrap_or_else(|error| Err(fail!(Internal, "hashing ended early: {error}"))) }
+}
+
+impl Meant {
+    /// Accepts the record only if it says what was meant.
+    ///
+    /// # Errors
+    /// INTEGRITY, naming what differs.
+    pub fn check(&self, record: &Record, hash: ContentId) -> Result<(), Failure> {
+        let differs = [
+            ("name", record.name != self.name),
+            ("size", record.content.size != self.size),
+            ("content", record.content.hash != hash),
+            ("owner", record.owner != self.owner),
+            ("visibility", record.visibility != self.visibility),
+            ("version", record.version <= self.replaces),
+        ];
+        match differs.iter().find(|(_, differs)| *differs) {
+            None => Ok(()),
+            Some((what, _)) => Err(fail!(Integrity, "what was published as {:?} has another {what} than was meant", self.name.as_str())),
+        }
+    }
+}
+
+fn say(context: &Context, record: &Record, peer: PeerId, by: String, took: Duration) -> Result<(), Failure> {
+    let said = Uploaded {
+        name: record.name.to_string(),
+        file: record.file.to_string(),
+        version: record.version,
+        hash: record.content.hash,
+        size: record.content.size,
+        visibility: record.visibility,
+        peer,
+        by,
+        seconds: took.as_secs_f64(),
+    };
+    context.out.result("peral.upload/1", &said, |said| {
+        let moved = summary(said.size, took);
+        format!("Published {} version {} on peer {} by {}: {moved}; {}.\n", shown(&said.name), said.version, said.peer, said.by, said.hash)
+    })
+}

@@ -1,0 +1,230 @@
+//! The peer that runs here, by the socket in its data folder.
+
+use std::{path::Path, time::Duration};
+
+use peral_model::PeerId;
+use peral_peer::{data::SOCKET, echo::EchoReport, trust::Network};
+use peral_runtime::propagate;
+use peral_wire::{
+    Failure, fail,
+    failure::CODE_KEY,
+    pb::{self, control_service_client::ControlServiceClient},
+    rest::peers::Peer,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::{
+    Code, Request, Status, Streaming,
+    codegen::InterceptedService,
+    service::Interceptor,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    context::Context,
+    output::{Meter, Phase, Step},
+    session::peer_id,
+};
+
+/// The socket is on this machine: it answers at once or not at all.
+const CONNECT: Duration = Duration::from_secs(2);
+/// For calls that answer once.
+const CALL: Duration = Duration::from_secs(10);
+/// A status with ten thousand troubles is about 2 MiB.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Sends the trace context along.
+#[derive(Debug, Clone, Copy)]
+struct Traced;
+
+impl Interceptor for Traced {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        propagate::inject(request.metadata_mut().as_mut());
+        Ok(request)
+    }
+}
+
+/// The peer's control service.
+pub struct Control {
+    client: ControlServiceClient<InterceptedService<Channel, Traced>>,
+}
+
+impl Control {
+    /// The peer whose data folder this is, if its socket answers.
+    pub async fn find(data: &Path) -> Option<Self> {
+        let socket = data.join(SOCKET);
+        if !socket.exists() {
+            return None;
+        }
+        let endpoint = Endpoint::from_shared(format!("unix:{}", std::path::absolute(socket).ok()?.to_str()?)).ok()?;
+        let channel = endpoint.connect_timeout(CONNECT).connect().await;
+        let channel = channel.inspect_err(|error| tracing::debug!(%error, "no peer answers at the socket in {}", data.display())).ok()?;
+        let client = ControlServiceClient::with_interceptor(channel, Traced).max_decoding_message_size(MAX_ANSWER);
+        Some(Self { client })
+    }
+
+    /// A token of the peer's account, and who the peer is.
+    ///
+    /// # Errors
+    /// What the peer answers.
+    pub async fn session(&mut self) -> Result<pb::SessionResponse, Failure> {
+        let answer = self.client.session(once(pb::SessionRequest {})).await;
+        answer.map(tonic::Response::into_inner).map_err(Failure::from)
+    }
+
+    /// What the peer is doing.
+    ///
+    /// # Errors
+    /// What the peer answers.
+    pub async fn status(&mut self) -> Result<pb::StatusResponse, Failure> {
+        let answer = self.client.status(once(pb::StatusRequest {})).await;
+        answer.map(tonic::Response::into_inner).map_err(Failure::from)
+    }
+
+    /// Publishes a folder.
+    ///
+    /// # Errors
+    /// What the peer answers.
+    pub async fn share(&mut self, share: pb::ShareRequest) -> Result<pb::ShareResponse, Failure> {
+        let answer = self.client.share(once(share)).await;
+        answer.map(tonic::Response::into_inner).map_err(Failure::from)
+    }
+
+    /// Stops publishing a folder.
+    ///
+    /// # Errors
+    /// What the peer answers.
+    pub async fn unshare(&mut self, path: String) -> Result<(), Failure> {
+        self.client.unshare(once(pb::UnshareRequest { path })).await?;
+        Ok(())
+    }
+
+    /// Ends an accepted download.
+    ///
+    /// # Errors
+    /// What the peer answers.
+    pub async fn cancel(&mut self, job: Vec<u8>) -> Result<(), Failure> {
+        self.client.cancel(once(pb::CancelRequest { job: job.into() })).await?;
+        Ok(())
+    }
+
+    /// Lets the peer send bytes to another and take them back.
+    ///
+    /// # Errors
+    /// What the peers answer.
+    pub async fn echo(&mut self, peer: &Peer, size: u64) -> Result<EchoReport, Failure> {
+        let request = pb::EchoRequest { peer: peer.id.to_vec().into(), address: peer.address.clone(), size };
+        let answer = self.client.echo(Request::new(request)).await?.into_inner();
+        let (connect, round_trip) = (Duration::from_nanos(answer.connect_ns), Duration::from_nanos(answer.round_trip_ns));
+        Ok(EchoReport { connect, round_trip, bytes: answer.bytes, took: Duration::from_nanos(answer.took_ns) })
+    }
+
+    /// Fetches a file.
+    ///
+    /// # Errors
+    /// What the peer answers.
+    pub async fn download(&mut self, download: pb::DownloadRequest) -> Result<Streaming<pb::Progress>, Failure> {
+        Ok(self.client.download(Request::new(download)).await?.into_inner())
+    }
+
+    /// Puts a file into the network.
+    ///
+    /// # Errors
+    /// What the peer answers.
+    pub async fn upload(&mut self, upload: pb::UploadRequest) -> Result<Streaming<pb::Progress>, Failure> {
+        Ok(self.client.upload(Request::new(upload)).await?.into_inner())
+    }
+}
+
+/// A peer of the user's network that runs here.
+pub struct Local {
+    /// Its socket.
+    pub control: Control,
+    /// Its id.
+    pub peer: PeerId,
+}
+
+impl Context {
+    /// The peer that runs here.
+    ///
+    /// # Errors
+    /// UNAVAILABLE: none does.
+    pub async fn control(&self) -> Result<Control, Failure> {
+        let socket = self.data.join(SOCKET);
+        let none =
+            || fail!(Unavailable, "no peer runs here: nothing answers at {}; name its data folder with --data (or PERAL_DATA)", socket.display());
+        Control::find(&self.data).await.ok_or_else(none)
+    }
+
+    /// The peer that runs here, if one does and is of this network.
+    ///
+    /// # Errors
+    /// It is there and cannot work: nothing is done without it behind its back.
+    pub async fn local(&self, network: &Network) -> Result<Option<Local>, Failure> {
+        let Some(mut control) = Control::find(&self.data).await else { return Ok(None) };
+        let session = control.session().await?;
+        if session.authority.trim() != network.authority.trim() {
+            self.out.note(&format!("the peer at {} is of another network: working without it", self.data.display()));
+            return Ok(None);
+        }
+        Ok(Some(Local { peer: peer_id(&session.peer)?, control }))
+    }
+}
+
+/// Shows the progress that the peer reports until it is done: the last message. `seen` is told each.
+///
+/// # Errors
+/// What the peer answers; UNAVAILABLE when it goes away.
+pub async fn follow(mut stream: Streaming<pb::Progress>, meter: &Meter, mut seen: impl FnMut(&pb::Progress)) -> Result<pb::Progress, Failure> {
+    loop {
+        let progress = stream.message().await.map_err(broken)?;
+        let progress = progress.ok_or_else(|| fail!(Internal, "the peer here ended its report before the end"))?;
+        seen(&progress);
+        if !progress.note.is_empty() {
+            meter.note(&progress.note);
+        }
+        let Some(phase) = phase(progress.phase()) else { continue };
+        let pb::Progress { done, total, fetched, sources, .. } = progress;
+        meter.step(&Step { phase, done, total, fetched, sources });
+        if phase == Phase::Done {
+            return Ok(progress);
+        }
+    }
+}
+
+fn phase(phase: pb::Phase) -> Option<Phase> {
+    match phase {
+        pb::Phase::Unspecified => None,
+        pb::Phase::Waiting => Some(Phase::Waiting),
+        pb::Phase::Hashing => Some(Phase::Hashing),
+        pb::Phase::Moving => Some(Phase::Moving),
+        pb::Phase::Publishing => Some(Phase::Publishing),
+        pb::Phase::Done => Some(Phase::Done),
+    }
+}
+
+/// A socket that breaks is the peer's end, not a defect.
+fn broken(status: Status) -> Failure {
+    let ours = status.metadata().contains_key(CODE_KEY);
+    if !ours && matches!(status.code(), Code::Unknown | Code::Unavailable | Code::Internal) {
+        return fail!(Unavailable, "the peer here went away: {}; what it accepted goes on when it is back", status.message());
+    }
+    status.into()
+}
+
+/// Resolves when the user, or the system, wants the command to end.
+pub async fn interrupted() {
+    // Without the signals nobody can interrupt; the default action of the system still ends the process.
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+    }
+}
+
+fn once<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(CALL);
+    request
+}

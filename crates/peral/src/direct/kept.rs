@@ -1,0 +1,72 @@
+//! Orders of uploads that were interrupted: with the same order, the same command goes on where the peer's copy ends.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use peral_model::{ContentId, Order};
+use peral_wire::{
+    Sealed,
+    keys::Verifier,
+    rest::files::{NewUpload, Upload},
+};
+
+use crate::logins::Login;
+
+/// A peer keeps what it got of an upload for a day; its order is of no use afterwards.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// An order that ends sooner is not begun with.
+const MARGIN_MS: i64 = 60 * 1000;
+
+/// Where the order of one upload is kept.
+pub struct Kept {
+    path: PathBuf,
+}
+
+impl Kept {
+    /// The place for this upload of this file as it is now, by this session.
+    pub fn of(folder: &Path, login: &Login, file: &Path, upload: &NewUpload) -> Self {
+        let stamp = fs::metadata(file).map(|facts| (facts.ino(), facts.dev(), facts.mtime(), facts.mtime_nsec()));
+        let meant = format!("{}\n{stamp:?}\n{file:?}\n{upload:?}", login.session);
+        Self { path: folder.join(ContentId::of(meant.as_bytes()).to_string()) }
+    }
+
+    /// The order that was kept, if it can still be used.
+    pub fn load(&self, verifier: &Verifier, now_ms: i64) -> Option<(Upload, Sealed<Order>)> {
+        let upload: Upload = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+        let order = Sealed::<Order>::from_text(&upload.order, verifier).ok()?;
+        (order.value.expires_ms > now_ms + MARGIN_MS).then_some((upload, order))
+    }
+
+    /// Keeps an order, and forgets those that are of no use any more. It only saves work: failing is no failure.
+    pub fn save(&self, upload: &Upload, now_ms: i64) {
+        if let Err(error) = self.write(upload, now_ms) {
+            tracing::debug!(%error, "the order of this upload is not kept: interrupted, it begins anew");
+        }
+    }
+
+    fn write(&self, upload: &Upload, now_ms: i64) -> std::io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
+        for entry in fs::read_dir(folder)?.flatten() {
+            let age = entry.metadata().and_then(|facts| facts.modified()).map(|then| now.duration_since(then).unwrap_or_default());
+            if age.is_ok_and(|age| age > DAY) {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&serde_json::to_vec(upload)?)?;
+        file.persist(&self.path)?;
+        Ok(())
+    }
+
+    /// The upload is done, or will not be.
+    pub fn forget(&self) {
+        drop(fs::remove_file(&self.path));
+    }
+}

@@ -1,0 +1,79 @@
+//! Uploads by the command itself.
+
+use std::sync::Arc;
+
+use peral_model::{Order, PeerId, Record};
+use peral_peer::{
+    fetch::Observer,
+    limits::Limits,
+    metrics::Metrics,
+    send::{self, SendDeps, SendRequest, send},
+};
+use peral_wire::{
+    ErrorCode, Failure, Sealed,
+    rest::files::{NewUpload, Upload},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Way, download::Watch, kept::Kept, socket};
+use crate::{command::upload::Meant, context::Context, control::interrupted, session::UserSession};
+
+/// Uploads a file: its record, and the peer that has it.
+///
+/// # Errors
+/// As [`send`].
+pub async fn upload(context: &Context, user: &UserSession, meant: &Meant, request: &NewUpload) -> Result<(Sealed<Record>, PeerId), Failure> {
+    let way = Way::new(&user.login)?;
+    let deps = SendDeps { dialer: way.dialer, verifier: Arc::new(meant.verifier.clone()), limits: Limits::default(), metrics: Metrics::new() };
+    let kept = Kept::of(&context.uploads, &user.login, &meant.path, request);
+    if let Some((upload, order)) = kept.load(&meant.verifier, context.clock.now_ms()) {
+        let peer = upload.source.peer;
+        match attempt(context, meant, &deps, &kept, upload, order).await {
+            // Neither the peer nor central takes this order any longer: a new one.
+            Err(failure) if matches!(failure.code, ErrorCode::NotFound | ErrorCode::Unauthenticated | ErrorCode::Forbidden) => {}
+            ended => return ended.map(|record| (record, peer)),
+        }
+    }
+    let upload = user.catalogue.upload(request).await?;
+    let order = Sealed::<Order>::from_text(&upload.order, &meant.verifier)?;
+    kept.save(&upload, context.clock.now_ms());
+    let peer = upload.source.peer;
+    attempt(context, meant, &deps, &kept, upload, order).await.map(|record| (record, peer))
+}
+
+async fn attempt(
+    context: &Context,
+    meant: &Meant,
+    deps: &SendDeps,
+    kept: &Kept,
+    upload: Upload,
+    order: Sealed<Order>,
+) -> Result<Sealed<Record>, Failure> {
+    let request = SendRequest {
+        path: meant.path.clone(),
+        order,
+        address: socket(&upload.source.address)?,
+        meant: send::Meant { owner: meant.owner, visibility: meant.visibility },
+    };
+    let watch = Arc::new(Watch::new(context));
+    let cancel = CancellationToken::new();
+    let running = send(request, deps, Arc::clone(&watch) as Arc<dyn Observer>, cancel.clone());
+    tokio::pin!(running);
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        () = interrupted() => {
+            cancel.cancel();
+            running.await
+        }
+    };
+    watch.finish();
+    let may_go_on = ended.as_ref().is_err_and(|failure| {
+        matches!(failure.code, ErrorCode::Cancelled | ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Busy | ErrorCode::RateLimited)
+    });
+    if !may_go_on {
+        kept.forget();
+    }
+    let record = ended?;
+    meant.check(&record.value, record.value.content.hash)?;
+    Ok(record)
+}

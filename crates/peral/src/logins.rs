@@ -1,0 +1,220 @@
+//! The user's logins: one file for each network, readable by nobody else.
+
+use std::{
+    fs,
+    io::{ErrorKind, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use peral_model::{AccountId, NetworkId, SessionId};
+use peral_peer::trust::Network;
+use peral_wire::{
+    Failure, fail,
+    rest::{accounts::Role, sessions::Credentials},
+};
+use serde::{Deserialize, Serialize};
+
+/// A login file is a few kilobytes; nothing longer is even read.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// A login to one network: everything that a command needs to act for the account.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// Where central is.
+    pub central: String,
+    /// The network: how central is known, and whose signatures count.
+    pub network: Network,
+    /// The session; its certificate identity is `peral:user/<session>`.
+    pub session: SessionId,
+    /// The account.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// Its role at login.
+    pub role: Role,
+    /// When the session ends, whatever is renewed.
+    pub session_ends_ms: i64,
+    /// PEM of the session's key (PKCS#8).
+    pub key: String,
+    /// Certificate and token.
+    pub credentials: Credentials,
+}
+
+/// The folder of logins.
+#[derive(Debug, Clone)]
+pub struct LoginStore {
+    folder: PathBuf,
+}
+
+impl LoginStore {
+    /// In `logins` below the user's configuration folder.
+    pub fn new(config: &Path) -> Self {
+        Self { folder: config.join("logins") }
+    }
+
+    /// All logins, in the order of their networks' ids.
+    ///
+    /// # Errors
+    /// A file cannot be read, or others could read it.
+    pub fn all(&self) -> Result<Vec<Login>, Failure> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| self.unusable(&error))?,
+        };
+        let mut paths = entries.collect::<Result<Vec<_>, _>>().map_err(|error| self.unusable(&error))?;
+        paths.sort_by_key(fs::DirEntry::file_name);
+        let logins = paths.iter().map(fs::DirEntry::path).filter(|path| path.extension().is_some_and(|end| end == "json"));
+        logins.map(|path| read(&path)).collect()
+    }
+
+    /// The login to this central; without one, the only login there is.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: there are several and none was named. As [`LoginStore::all`].
+    pub fn find(&self, central: Option<&str>) -> Result<Option<Login>, Failure> {
+        let mut logins = self.all()?;
+        if let Some(central) = central {
+            return Ok(logins.into_iter().find(|login| login.central == central));
+        }
+        if logins.len() > 1 {
+            let centrals = logins.iter().map(|login| login.central.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(fail!(InvalidArgument, "you are logged in to {centrals}: say which with --central (or PERAL_CENTRAL, or in peral.toml)"));
+        }
+        Ok(logins.pop())
+    }
+
+    /// Keeps a login, in place of the one to the same network or the same address.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&self, login: &Login) -> Result<(), Failure> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|error| self.unusable(&error))?;
+        self.write(login).map_err(|error| self.unusable(&error))?;
+        for other in self.all()? {
+            if other.network.id != login.network.id && other.central == login.central {
+                self.remove(other.network.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, login: &Login) -> std::io::Result<()> {
+        fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+        // Temporary files are made with 0600.
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&serde_json::to_vec_pretty(login)?)?;
+        file.as_file().sync_all()?;
+        file.persist(self.path(login.network.id))?;
+        fs::File::open(&self.folder)?.sync_all()
+    }
+
+    /// Forgets the login to a network.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, network: NetworkId) -> Result<(), Failure> {
+        match fs::remove_file(self.path(network)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.unusable(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, network: NetworkId) -> PathBuf {
+        self.folder.join(format!("{network}.json"))
+    }
+
+    fn unusable(&self, error: &std::io::Error) -> Failure {
+        fail!(Internal, "the folder of logins {} cannot be used: {error}", self.folder.display())
+    }
+}
+
+fn read(path: &Path) -> Result<Login, Failure> {
+    let shown = path.display();
+    let unreadable = |error: &dyn std::fmt::Display| fail!(Unauthenticated, "the login {shown} cannot be read: {error}; log in again");
+    let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
+    let mode = file.metadata().map_err(|error| unreadable(&error))?.mode();
+    if mode & 0o077 != 0 {
+        return Err(fail!(
+            Unauthenticated,
+            "others can read the login {shown} (mode {:o}): chmod 600 it, or better: log out and in again",
+            mode & 0o777
+        ));
+    }
+    let mut text = String::new();
+    file.take(MAX_FILE).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+    serde_json::from_str(&text).map_err(|error| unreadable(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use peral_wire::{ErrorCode, keys::Jwks};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id(network: u128) -> NetworkId {
+        NetworkId(Uuid::from_u128(network))
+    }
+
+    fn login(network: u128, central: &str) -> Login {
+        let credentials = Credentials { certificate: "C".into(), certificate_ends_ms: 2, token: "T".into(), token_ends_ms: 1 };
+        Login {
+            central: central.into(),
+            network: Network { id: id(network), authority: "A".into(), jwks: Jwks::default(), public_name: false },
+            session: SessionId(Uuid::from_u128(7)),
+            account: AccountId(Uuid::from_u128(8)),
+            name: "alice".into(),
+            role: Role::Member,
+            session_ends_ms: 3,
+            key: "K".into(),
+            credentials,
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn logins_are_for_their_owner_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let store = LoginStore::new(home.path());
+        store.save(&login(1, "https://a")).unwrap();
+        assert_eq!(mode(&home.path().join("logins")), 0o700);
+        let file = store.path(id(1));
+        assert_eq!(mode(&file), 0o600);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = store.find(None).map(|_| ()).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unauthenticated);
+        assert!(refused.detail.contains("640"), "{refused}");
+        fs::set_permissions(home.path().join("logins"), fs::Permissions::from_mode(0o755)).unwrap();
+        store.save(&login(1, "https://a")).unwrap();
+        assert_eq!((mode(&home.path().join("logins")), mode(&file)), (0o700, 0o600));
+    }
+
+    #[test]
+    fn the_login_that_was_named_is_found() {
+        let home = tempfile::tempdir().unwrap();
+        let store = LoginStore::new(home.path());
+        assert!(store.find(None).unwrap().is_none());
+        store.save(&login(1, "https://a")).unwrap();
+        assert_eq!(store.find(None).unwrap().unwrap().central, "https://a");
+        store.save(&login(2, "https://b")).unwrap();
+        assert_eq!(store.find(None).map(|_| ()).unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(store.find(Some("https://b")).unwrap().unwrap().network.id, id(2));
+        assert!(store.find(Some("https://c")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_network_made_anew_at_the_same_address_takes_the_place_of_the_old_one() {
+        let home = tempfile::tempdir().unwrap();
+        let store = LoginStore::new(home.path());
+        store.save(&login(1, "https://a")).unwrap();
+        store.save(&login(2, "https://a")).unwrap();
+        assert_eq!(store.all().unwrap().len(), 1);
+        store.remove(id(2)).unwrap();
+        store.remove(id(2)).unwrap();
+        assert!(store.find(Some("https://a")).unwrap().is_none());
+    }
+}

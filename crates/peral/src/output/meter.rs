@@ -1,0 +1,198 @@
+//! Progress of a transfer: a bar on a terminal, now and then a line elsewhere, events as JSON. Always on stderr.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use peral_runtime::SharedClock;
+use serde::Serialize;
+
+use super::{Format, bytes, escape::shown, rate, write_err};
+
+/// Between two lines of text.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+/// Between two JSON events.
+const EVENT_EVERY: Duration = Duration::from_secs(1);
+const BAR: &str = "{msg:12} {wide_bar:.cyan/blue} {bytes:>11} of {total_bytes} {bytes_per_sec:>13} {eta:>4}";
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// For a source, or for the peer to begin.
+    Waiting,
+    /// Bytes on this side are read and hashed.
+    Hashing,
+    /// Bytes cross the network.
+    Moving,
+    /// Central is told.
+    Publishing,
+    /// Ended well.
+    Done,
+}
+
+/// Where a transfer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What is being done.
+    pub phase: Phase,
+    /// Bytes that are done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+    /// Of those done, how many came over the network this time.
+    pub fetched: u64,
+    /// Sources that deliver now.
+    pub sources: u32,
+}
+
+/// Shows steps as they come, not more often than is of use.
+#[derive(Debug)]
+pub struct Meter {
+    kind: Kind,
+    clock: SharedClock,
+    last: Mutex<Option<(Duration, Step)>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Bar(ProgressBar),
+    Lines,
+    Json,
+}
+
+impl Meter {
+    pub(super) fn new(format: Format, clock: SharedClock) -> Self {
+        let kind = match format {
+            Format::Json => Kind::Json,
+            Format::Text if io::stderr().is_terminal() => Kind::Bar(bar()),
+            Format::Text => Kind::Lines,
+        };
+        Self { kind, clock, last: Mutex::new(None) }
+    }
+
+    /// Shows where the transfer stands.
+    pub fn step(&self, step: &Step) {
+        match &self.kind {
+            Kind::Bar(bar) => show(bar, step),
+            Kind::Lines if self.is_due(LINE_EVERY, step) => write_err(&line(step)),
+            Kind::Json if self.is_due(EVENT_EVERY, step) => write_err(&event(step)),
+            Kind::Lines | Kind::Json => {}
+        }
+    }
+
+    /// Something that a person should know, while it goes on.
+    pub fn note(&self, text: &str) {
+        match &self.kind {
+            Kind::Bar(bar) => bar.suspend(|| write_err(&shown(text))),
+            Kind::Lines => write_err(&shown(text)),
+            Kind::Json => write_err(&serde_json::json!({ "event": "note", "detail": text }).to_string()),
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub fn finish(&self) {
+        if let Kind::Bar(bar) = &self.kind {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// The first step, a new phase and the end are always shown; the others when their time has come.
+    fn is_due(&self, every: Duration, step: &Step) -> bool {
+        let now = self.clock.monotonic();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|(then, before)| before.phase != step.phase || now >= then + every);
+        if due {
+            *last = Some((now, *step));
+        }
+        due
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    // A template that cannot be read would be a defect, and no reason to fail a download: indicatif's own looks well too.
+    bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn show(bar: &ProgressBar, step: &Step) {
+    bar.set_message(words(step));
+    bar.set_length(step.total);
+    bar.set_position(step.done);
+}
+
+fn words(step: &Step) -> String {
+    match step.phase {
+        Phase::Waiting => "waiting".into(),
+        Phase::Hashing => "hashing".into(),
+        Phase::Moving if step.sources > 1 => format!("{} sources", step.sources),
+        Phase::Moving => "moving".into(),
+        Phase::Publishing => "publishing".into(),
+        Phase::Done => "done".into(),
+    }
+}
+
+fn line(step: &Step) -> String {
+    let percent = (u128::from(step.done) * 100).checked_div(u128::from(step.total)).unwrap_or(100);
+    format!("{}: {} of {} ({percent} %)", words(step), bytes(step.done), bytes(step.total))
+}
+
+fn event(step: &Step) -> String {
+    #[derive(Serialize)]
+    struct Event<'a> {
+        event: &'static str,
+        #[serde(flatten)]
+        step: &'a Step,
+    }
+    serde_json::to_string(&Event { event: "progress", step }).unwrap_or_default()
+}
+
+/// What was moved, and how fast: the end of a transfer in words.
+pub fn summary(moved: u64, took: Duration) -> String {
+    format!("{} in {:.1} s, {}", bytes(moved), took.as_secs_f64(), rate(moved, took))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use peral_runtime::MockClock;
+
+    use super::*;
+
+    fn step(phase: Phase, done: u64) -> Step {
+        Step { phase, done, total: 4 << 20, fetched: done, sources: 1 }
+    }
+
+    #[test]
+    fn lines_come_at_most_every_two_seconds_and_at_each_new_phase() {
+        let clock = Arc::new(MockClock::new(0));
+        let meter = Meter { kind: Kind::Lines, clock: clock.clone(), last: Mutex::new(None) };
+        let due = |step: &Step| meter.is_due(LINE_EVERY, step);
+        assert!(due(&step(Phase::Moving, 0)));
+        assert!(!due(&step(Phase::Moving, 1)));
+        clock.advance(Duration::from_millis(1999));
+        assert!(!due(&step(Phase::Moving, 2)));
+        assert!(due(&step(Phase::Publishing, 2)));
+        clock.advance(Duration::from_secs(2));
+        assert!(due(&step(Phase::Publishing, 3)));
+    }
+
+    #[test]
+    fn a_step_reads_well_for_people_and_for_programs() {
+        let step = step(Phase::Moving, 1 << 20);
+        assert_eq!(line(&step), "moving: 1 MiB of 4 MiB (25 %)");
+        assert_eq!(line(&Step { total: 0, done: 0, ..step }), "moving: 0 B of 0 B (100 %)");
+        assert_eq!(event(&step), r#"{"event":"progress","phase":"moving","done":1048576,"total":4194304,"fetched":1048576,"sources":1}"#);
+    }
+}

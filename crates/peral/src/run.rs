@@ -1,0 +1,83 @@
+//! One run of the command: telemetry around it, its span, its exit code.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::error::ErrorKind;
+use peral_runtime::{SystemClock, telemetry::Telemetry};
+use peral_wire::{ErrorCode, Failure, fail};
+use tracing::Instrument;
+
+use crate::{
+    cli::{self, Cli, Command, Parsed},
+    command,
+    context::Context,
+    output::{Format, Output},
+    role::{self, Surroundings},
+};
+
+/// Reads the command line; a mistake, or help that was asked for, is printed and gives the exit code.
+pub fn read(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
+    let json = cli::wants_json(&args);
+    cli::parse(args).map_err(|error| {
+        if json && error.use_stderr() {
+            let failure = Failure::new(ErrorCode::InvalidArgument, error.render().to_string());
+            Output::new(Format::Json, SystemClock::shared()).failure(&failure);
+            return ExitCode::from(failure.code.class().exit_code());
+        }
+        // A reader that is gone is no reason for another exit code.
+        drop(error.print());
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+            _ => ExitCode::from(ErrorCode::InvalidArgument.class().exit_code()),
+        }
+    })
+}
+
+/// Runs a command to its exit code.
+pub async fn run(parsed: Parsed) -> ExitCode {
+    let out = Output::new(parsed.cli.global.output, SystemClock::shared());
+    match within_telemetry(parsed).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out.failure(&failure);
+            ExitCode::from(failure.code.class().exit_code())
+        }
+    }
+}
+
+async fn within_telemetry(Parsed { cli, name }: Parsed) -> Result<(), Failure> {
+    let (service, quiet) = match &cli.command {
+        Command::Central(args) => {
+            ("peral-central", args.command.as_ref().is_some_and(|command| !matches!(command, peral_central::CentralCommand::Run(_))))
+        }
+        Command::Peer(_) => ("peral-peer", false),
+        _ => ("peral", true),
+    };
+    let telemetry = cli.telemetry.clone();
+    let telemetry = if quiet { telemetry.with_default_log("warn") } else { telemetry };
+    let guard = Telemetry::init(telemetry, service, None).map_err(|error| fail!(InvalidArgument, "{error}"))?;
+    let metrics = guard.metrics();
+    let outcome = Box::pin(dispatch(cli, &name, metrics)).await;
+    guard.shutdown().await;
+    outcome
+}
+
+/// A user's command is one span, the root of its trace; a role has one for each request instead.
+async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result<(), Failure> {
+    let clock = SystemClock::shared();
+    let out = Output::new(cli.global.output, clock.clone());
+    match cli.command {
+        Command::Central(args) => Box::pin(role::central(*args, Surroundings { out, clock, metrics })).await,
+        Command::Peer(args) => Box::pin(role::peer(*args, Surroundings { out, clock, metrics })).await,
+        command => {
+            let context = Context::new(&cli.global)?;
+            let span =
+                tracing::info_span!("command", otel.name = format!("peral {name}"), otel.kind = "client", otel.status_code = tracing::field::Empty);
+            let outcome = command::run(command, &context).instrument(span.clone()).await;
+            if outcome.is_err() {
+                span.record("otel.status_code", "ERROR");
+            }
+            outcome
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Passwords: from a file, from standard input, or asked for on the terminal. Never from the command line, where everybody sees them.
+
+use std::{
+    fs,
+    io::{self, BufRead, IsTerminal, Read},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use peral_wire::{Failure, fail};
+use secrecy::SecretString;
+
+/// A secret is a line; nothing longer is read.
+const MAX_SECRET: u64 = 4096;
+
+/// Where a password comes from. Without either it is asked for on the terminal.
+#[derive(Debug, Clone, Args)]
+#[group(id = "password-source", multiple = false)]
+pub struct PasswordArgs {
+    /// File that holds the password in its first line.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Read the password from standard input.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+impl PasswordArgs {
+    /// The password of an account that has one.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: it cannot be read.
+    pub fn current(&self, prompt: &str) -> Result<SecretString, Failure> {
+        match self.given()? {
+            Some(password) => Ok(password),
+            None => ask(prompt),
+        }
+    }
+
+    /// A new password; on the terminal it is asked for twice.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: it cannot be read, or the two differ.
+    pub fn new_one(&self, prompt: &str) -> Result<SecretString, Failure> {
+        match self.given()? {
+            Some(password) => Ok(password),
+            None => ask_twice(prompt),
+        }
+    }
+
+    fn given(&self) -> Result<Option<SecretString>, Failure> {
+        if self.password_stdin {
+            return line_of(&mut io::stdin().lock()).map(Some);
+        }
+        self.password_file.as_deref().map(file).transpose()
+    }
+}
+
+/// The secret in the first line of a file.
+///
+/// # Errors
+/// INVALID_ARGUMENT.
+pub fn file(path: &Path) -> Result<SecretString, Failure> {
+    let opened = fs::File::open(path).map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
+    line_of(&mut io::BufReader::new(opened))
+}
+
+/// The next line of an input, as a secret.
+///
+/// # Errors
+/// INVALID_ARGUMENT.
+pub fn line_of(input: &mut impl BufRead) -> Result<SecretString, Failure> {
+    let mut line = String::new();
+    input.take(MAX_SECRET).read_line(&mut line).map_err(|error| fail!(InvalidArgument, "no secret can be read: {error}"))?;
+    let secret = line.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() { Err(fail!(InvalidArgument, "the secret is empty")) } else { Ok(SecretString::from(secret)) }
+}
+
+/// Asks on the terminal, which shows nothing of what is typed.
+///
+/// # Errors
+/// INVALID_ARGUMENT: there is no terminal.
+pub fn ask(prompt: &str) -> Result<SecretString, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(fail!(InvalidArgument, "there is no terminal to ask for the password: pass --password-file FILE or --password-stdin"));
+    }
+    let typed = rpassword::prompt_password(format!("{prompt}: "));
+    typed.map(SecretString::from).map_err(|error| fail!(InvalidArgument, "the password cannot be asked for: {error}"))
+}
+
+/// Asks for a new password twice.
+///
+/// # Errors
+/// As [`ask`], and when the two differ.
+pub fn ask_twice(prompt: &str) -> Result<SecretString, Failure> {
+    use secrecy::ExposeSecret;
+    let (first, second) = (ask(prompt)?, ask("Again")?);
+    if first.expose_secret() == second.expose_secret() { Ok(first) } else { Err(fail!(InvalidArgument, "the two passwords differ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_the_first_line_and_never_empty() {
+        let read = |text: &str| line_of(&mut text.as_bytes()).map(|secret| secret.expose_secret().to_owned());
+        assert_eq!(read("correct horse \r\nbattery"), Ok("correct horse ".into()));
+        assert_eq!(read("x"), Ok("x".into()));
+        assert!(read("").is_err() && read("\nx").is_err());
+        assert!(file(Path::new("/nowhere")).is_err_and(|failure| failure.detail.contains("/nowhere")));
+    }
+}

@@ -1,0 +1,205 @@
+//! The command line by itself: help, exit codes, configuration, what is written where. No network is needed.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "common/process.rs"]
+#[expect(dead_code, reason = "shared with the system tests")]
+mod process;
+
+use std::{fs, net::TcpListener, path::Path, time::Duration};
+
+use process::{Process, Said, peral};
+use tempfile::TempDir;
+
+fn home() -> TempDir {
+    tempfile::Builder::new().prefix("peral-cli-").tempdir().unwrap()
+}
+
+fn run(home: &Path, args: &[&str]) -> Said {
+    run_with(home, args, &[])
+}
+
+fn run_with(home: &Path, args: &[&str], environment: &[(&str, &str)]) -> Said {
+    let mut command = peral(home);
+    command.args(args).envs(environment.iter().copied());
+    let log = home.join("log");
+    drop(fs::remove_file(&log));
+    Process::start(command, &log).finish()
+}
+
+/// Every page of help that there is, as users see it.
+#[test]
+fn help() {
+    let home = home();
+    let pages = [
+        "",
+        "login",
+        "logout",
+        "whoami",
+        "passwd",
+        "upload",
+        "download",
+        "search",
+        "ls",
+        "rm",
+        "access",
+        "peers",
+        "share",
+        "status",
+        "cancel",
+        "echo",
+        "user",
+        "user add",
+        "group",
+        "token",
+        "token add",
+        "token join",
+        "revoke",
+        "completions",
+        "man",
+        "exit-codes",
+    ];
+    let mut text = String::new();
+    for page in pages {
+        let args: Vec<_> = page.split(' ').filter(|part| !part.is_empty()).chain(["--help"]).collect();
+        let said = run(home.path(), &args);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{page}");
+        // What all commands take is told once, on the first page.
+        let own = if page.is_empty() { said.out.as_str() } else { said.out.split("\nGlobal options:").next().unwrap() };
+        let own = own.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>();
+        text += &format!("$ peral {}\n{own}\n", args.join(" "));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn exit_codes() {
+    let home = home();
+    let said = run(home.path(), &["exit-codes"]);
+    assert_eq!(said.code, Some(0));
+    insta::assert_snapshot!(said.out);
+    assert!(run(home.path(), &["help", "exit-codes"]).out.contains("never renamed"));
+}
+
+#[test]
+fn every_result_that_a_command_can_write_is_documented() {
+    let home = home();
+    let page = run(home.path(), &["json"]).out;
+    let mut sources = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut found = 0;
+    while let Some(path) = sources.pop() {
+        if path.is_dir() {
+            sources.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let schemas = text.split('"').filter(|part| part.starts_with("peral.") && part.ends_with("/1"));
+        for schema in schemas.filter(|schema| !schema.contains(['{', ' ', '`'])) {
+            assert!(page.contains(&format!("  {schema}")), "{schema} in {} is not in the page", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 20, "{found}");
+}
+
+#[test]
+fn mistakes_are_told_as_text_or_json_and_exit_with_2() {
+    let home = home();
+    let text = run(home.path(), &["download"]);
+    assert_eq!((text.code, text.out.as_str()), (Some(2), ""));
+    assert!(text.err.contains("Usage: peral download"), "{text:?}");
+    let json = run(home.path(), &["download", "--output", "json"]);
+    assert_eq!((json.code, json.failed().as_str(), json.err.as_str()), (Some(2), "INVALID_ARGUMENT", ""));
+    let json = run_with(home.path(), &["nonsense"], &[("PERAL_OUTPUT", "json")]);
+    assert_eq!((json.code, json.failed().as_str()), (Some(2), "INVALID_ARGUMENT"));
+    assert_eq!(run(home.path(), &["rm", "a/../b"]).code, Some(2));
+    assert_eq!(run(home.path(), &["rm", "a/../b", "--output", "json"]).failed(), "INVALID_NAME");
+}
+
+#[test]
+fn nobody_is_logged_in_at_first() {
+    let home = home();
+    for args in [&["ls"][..], &["whoami"], &["logout"], &["upload", "x"], &["user", "ls"], &["token", "ls"]] {
+        let said = run(home.path(), args);
+        assert_eq!(said.code, Some(4), "{args:?}: {said:?}");
+        assert!(said.err.starts_with("error: ") && said.err.contains("(UNAUTHENTICATED)\nhint: "), "{said:?}");
+    }
+    for args in [&["status"][..], &["share"], &["cancel", "01900000-0000-7000-8000-000000000000"]] {
+        assert_eq!(run(home.path(), args).code, Some(9), "{args:?}");
+    }
+}
+
+#[test]
+fn a_central_that_is_away_is_told_within_five_seconds() {
+    let home = home();
+    // Nobody listens there; and somebody listens there who never says a word.
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for address in [refusing, silent.local_addr().unwrap()] {
+        let central = format!("https://{address}");
+        let said = run(home.path(), &["login", "--central", &central, "--account", "a", "--password-stdin", "--output", "json"]);
+        assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"), "{said:?}");
+        assert!(said.took < Duration::from_secs(8), "{said:?}");
+    }
+}
+
+#[test]
+fn plaintext_goes_no_further_than_this_machine() {
+    let home = home();
+    let said = run(home.path(), &["login", "--central", "http://192.0.2.1:7070", "--account", "a", "--password-stdin"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("loopback"), "{said:?}");
+}
+
+#[test]
+fn flags_come_before_the_environment_and_the_environment_before_the_file() {
+    let home = home();
+    let config = home.path().join("config");
+    fs::create_dir(&config).unwrap();
+    fs::write(config.join("peral.toml"), "output = \"json\"\ndata = \"/of-the-file\"\n").unwrap();
+    let socket = |said: &Said| {
+        let line = if said.out.is_empty() { said.err.clone() } else { said.out.clone() };
+        line.split("nothing answers at ").nth(1).unwrap().split("/peral.sock").next().unwrap().to_owned()
+    };
+    let mut from_file = peral(home.path());
+    from_file.env_remove("PERAL_DATA").arg("status");
+    let said = Process::start(from_file, &home.path().join("log")).finish();
+    assert_eq!((said.failed().as_str(), socket(&said).as_str()), ("UNAVAILABLE", "/of-the-file"));
+    let said = run_with(home.path(), &["status"], &[("PERAL_DATA", "/of-the-environment"), ("PERAL_OUTPUT", "text")]);
+    assert_eq!((said.out.as_str(), socket(&said).as_str()), ("", "/of-the-environment"));
+    let said = run_with(home.path(), &["--data", "/of-the-flag", "status"], &[("PERAL_DATA", "/of-the-environment")]);
+    assert_eq!(socket(&said), "/of-the-flag");
+}
+
+#[test]
+fn a_configuration_with_a_mistake_is_refused_by_name() {
+    let home = home();
+    let file = home.path().join("mine.toml");
+    fs::write(&file, "centrall = \"x\"\n").unwrap();
+    let said = run(home.path(), &["ls", "--config", file.to_str().unwrap()]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("mine.toml") && said.err.contains("centrall"), "{said:?}");
+    let said = run(home.path(), &["ls", "--config", "/absent.toml", "--output", "json"]);
+    assert_eq!((said.code, said.failed().as_str()), (Some(2), "INVALID_ARGUMENT"));
+}
+
+#[test]
+fn errors_cannot_steer_the_terminal() {
+    let home = home();
+    let said = run(home.path(), &["rm", "a//\u{1b}[2J\u{202e}"]);
+    assert_eq!(said.code, Some(2));
+    assert!(!said.err.contains(['\u{1b}', '\u{202e}']) && said.err.contains("1b"), "{said:?}");
+}
+
+#[test]
+fn manual_pages_and_completions_are_made() {
+    let home = home();
+    let folder = home.path().join("man");
+    assert_eq!(run(home.path(), &["man", folder.to_str().unwrap()]).code, Some(0));
+    for page in ["peral.1", "peral-download.1", "peral-token-join.1", "peral-peer.1"] {
+        assert!(fs::read_to_string(folder.join(page)).unwrap().contains(".TH"), "{page}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let said = run(home.path(), &["completions", shell]);
+        assert!(said.code == Some(0) && said.out.contains("download"), "{shell}");
+    }
+}
