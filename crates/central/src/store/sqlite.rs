@@ -2,6 +2,7 @@
 //!
 //! The modules under `shared` are compiled here and for Postgres from the same files, because most statements are the same in both; what is not
 //! is here: connections, locks, statements over arrays, and the conditions of a search.
+#![expect(clippy::duplicate_mod, reason = "the same statements for two databases; the types that they run on differ")]
 
 /// Locks the rows of a SELECT against changes: here, a transaction that writes is alone anyway.
 macro_rules! share {

@@ -55,7 +55,7 @@ async fn prepare(connection: &mut PgConnection) -> Result<NetworkId> {
     migrations.set_ignore_missing(true);
     // Not `run`: its future cannot be seen to be Send, so that nobody could spawn it.
     migrations.run_direct(None, &mut *connection, false).await.map_err(migration)?;
-    let made = "INSERT INTO meta (network, generation, oldest_central) VALUES ($1, $2, $2) ON CONFLICT DO NOTHING";
+    let made = "INSERT INTO meta (one, network, generation, oldest_central) VALUES (TRUE, $1, $2, $2) ON CONFLICT DO NOTHING";
     sqlx::query(made).bind(Uuid::new_v4()).bind(GENERATION).execute(&mut *connection).await?;
     let (network, oldest): (Uuid, i64) = sqlx::query_as("SELECT network, oldest_central FROM meta").fetch_one(connection).await?;
     check_generation(oldest)?;

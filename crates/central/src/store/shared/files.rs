@@ -149,10 +149,10 @@ async fn locate(c: &mut Conn, name: &FileName, viewer: Viewer, now_ms: i64) -> R
          WHERE h.file = $1 AND h.version = $2 AND l.ends_ms > $3 AND l.state <> 2 ORDER BY p.id LIMIT $4";
     let query = sqlx::query_as(sql).bind(row.id).bind(row.version).bind(now_ms).bind(MAX_LOCATED);
     let holders: Vec<SourceRow> = query.fetch_all(c).await?;
-    Ok(Some(Located { file: row.file()?, peers: holders.into_iter().map(located).collect::<Result<_>>()? }))
+    Ok(Some(Located { file: row.file()?, peers: holders.iter().map(located).collect::<Result<_>>()? }))
 }
 
-fn located(row: SourceRow) -> Result<LocatedPeer> {
+fn located(row: &SourceRow) -> Result<LocatedPeer> {
     let corrupt = || StoreError::Corrupt { table: "peers", column: "address", row: row.peer.to_string() };
     let (address, port) = row.address.rsplit_once(':').ok_or_else(corrupt)?;
     let address = address.trim_start_matches('[').trim_end_matches(']').to_owned();

@@ -5,7 +5,7 @@
 //! 3. What is common but far away is taken from the index and sorted.
 
 use async_trait::async_trait;
-use peral_model::search::Term;
+use peral_model::{ContentId, search::Term};
 use peral_wire::rest::{Page, files::File};
 use sqlx::{FromRow, QueryBuilder, Row};
 use uuid::Uuid;
@@ -58,7 +58,7 @@ async fn rows(c: &mut Conn, search: &Search, wanted: i64) -> Result<Vec<FileRow>
     hits(&mut sql, search);
     sql.push(") ");
     page(&mut sql, search, "hit", wanted);
-    Ok(fetch(&mut sql, c).await?)
+    fetch(&mut sql, c).await
 }
 
 async fn fetch(sql: &mut Sql, c: &mut Conn) -> Result<Vec<FileRow>> {
@@ -193,5 +193,5 @@ pub(super) fn hashes(search: &Search) -> impl Iterator<Item = Vec<u8>> {
         Term::Hash(hash) => Some(hash.to_vec()),
         _ => None,
     });
-    terms.chain(search.hash.map(|hash| hash.to_vec()))
+    terms.chain(search.hash.map(ContentId::to_vec))
 }

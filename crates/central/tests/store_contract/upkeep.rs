@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use peral_central::store::{GENERATION, Options, StoreError, open, peers::Beat};
+use peral_wire::rest::peers::PeerState;
+use rand::RngExt;
+use sqlx::{Connection, PgConnection};
+
+use crate::support::*;
+
+pub async fn a_database_keeps_its_network(world: &World) {
+    let again = open(&world.options).await.unwrap();
+    assert_eq!(again.network(), world.store.network());
+    again.ping().await.unwrap();
+    again.close().await;
+    assert!(again.ping().await.is_err(), "it is closed");
+    let both = futures::future::join_all((0..3).map(|_| open(&world.options))).await;
+    assert!(both.iter().all(|store| store.as_ref().is_ok_and(|store| store.network() == world.store.network())));
+}
+
+pub async fn an_older_central_is_refused(world: &World) {
+    behind(world, "UPDATE meta SET oldest_central = 9").await;
+    let refused = open(&world.options).await.err().unwrap();
+    assert!(matches!(refused, StoreError::TooOld { needed: 9, own: GENERATION }), "{refused:?}");
+    assert!(refused.to_string().contains("start a newer version"));
+}
+
+pub async fn what_has_ended_is_dropped(world: &World) {
+    let alice = world.account("alice").await;
+    let peer = world.peer(alice).await;
+    world.store.use_nonce(b"n", NOW + 10).await.unwrap();
+    let (ended, session) = (world.session(alice, "x", NOW).await, world.session(alice, "y", NOW).await);
+    world.store.end_session(ended, None, NOW).await.unwrap();
+    world.publish(peer, fresh("a", "one")).await.unwrap();
+    assert_eq!(world.store.clean(NOW).await.unwrap(), 0, "nothing has ended yet");
+    let month = NOW + 30 * 24 * 3_600_000;
+    assert!(world.store.clean(month).await.unwrap() >= 6, "nonce, session, revocation, join token, key, events");
+    assert_eq!(world.store.clean(month).await.unwrap(), 0);
+    assert!(world.store.session(session, NOW).await.unwrap().is_none());
+    assert!(world.store.use_nonce(b"n", month).await.unwrap(), "long after, it is another one");
+    assert_eq!(world.current(&name("a")).await.version, 1, "files stay");
+}
+
+/// The bug that this guards against: sqlx 0.9.0, issue 4393.
+pub async fn cancelled_calls_leave_no_transaction_open(world: &World) {
+    let peer = world.peer(world.account("alice").await).await;
+    for round in 0..300 {
+        let versions = vec![fresh(&format!("n{round}"), "x"), fresh("shared", "x")];
+        let wait = Duration::from_micros(rand::rng().random_range(0..1500));
+        let _ = tokio::time::timeout(wait, world.publish_all(peer, versions)).await;
+        let beat = Beat { writer: peer, state: PeerState::Ready, room: 1, seen_ms: NOW, lease_ends_ms: LEASE };
+        let _ = tokio::time::timeout(wait / 2, world.store.beat(vec![beat])).await;
+    }
+    if world.options.url.starts_with("postgres") {
+        let mut connection = PgConnection::connect(&world.options.url).await.unwrap();
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            let open: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+            if open == 0 {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{open} connections stay inside a transaction");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    // Whatever was cut off is whole or not there, and everything goes on.
+    let results = world.publish_all(peer, (0..300).map(|round| fresh(&format!("n{round}"), "x")).collect()).await.unwrap();
+    assert!(results.iter().all(Result::is_ok));
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    let versions = |folder: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+        let mut names: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert!(!versions("sqlite").is_empty());
+    assert_eq!(versions("sqlite"), versions("postgres"));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_unavailable() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://nobody:secret@{}/none", nowhere.local_addr().unwrap());
+    drop(nowhere);
+    let away = open(&Options { url, connections: 2 }).await.err().unwrap();
+    assert!(matches!(away, StoreError::Unavailable(_)), "{away:?}");
+    let unknown = open(&Options { url: "mysql://user:secret@host/db".into(), connections: 2 }).await.err().unwrap();
+    assert!(!unknown.to_string().contains("secret"), "{unknown}");
+}
