@@ -101,6 +101,7 @@ fn hash_piece(file: &File, size: u64, index: u64, part: &mut [u8]) -> io::Result
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "tests")]
 mod tests {
     use std::io::Write;
 

@@ -1,9 +1,11 @@
 //! What this peer holds.
 
 mod adopt;
+mod forget;
 mod held;
 mod land;
 mod remove;
+mod share;
 mod space;
 
 use std::{
@@ -156,8 +158,7 @@ impl Library {
     /// INTERNAL, when the database fails.
     pub async fn find_name(&self, name: &FileName) -> Result<Option<Held>, Failure> {
         let text = "SELECT file_id, version FROM files WHERE name = $1 AND state = 1 ORDER BY version DESC LIMIT 1";
-        let found: Option<(uuid::Uuid, i64)> =
-            sqlx::query_as(text).bind(name.as_str()).fetch_optional(self.0.db.reader()).await.map_err(broken)?;
+        let found: Option<(uuid::Uuid, i64)> = sqlx::query_as(text).bind(name.as_str()).fetch_optional(self.0.db.reader()).await.map_err(broken)?;
         match found {
             Some((file, version)) => self.find(FileId(file), crate::db::unsigned(version)).await,
             None => Ok(None),
@@ -218,16 +219,6 @@ impl Library {
             (!below.is_empty()).then_some((share, name))
         };
         Ok(self.shares().await?.into_iter().find_map(below))
-    }
-
-    /// Notes why a file is not indexed, or that this is over.
-    pub(crate) fn note(&self, path: &Path, trouble: Option<(ErrorCode, String)>) {
-        let mut noted = self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match trouble {
-            Some(trouble) if noted.len() < MAX_NOTED || noted.contains_key(path) => drop(noted.insert(path.into(), trouble)),
-            Some(_) => {}
-            None => drop(noted.remove(path)),
-        }
     }
 
     /// Waits until central has all deltas written until now.

@@ -212,7 +212,7 @@ impl PieceList {
     pub fn encoded(&self, first: u64, count: u64) -> io::Result<Vec<u8>> {
         let count = count.min(pieces::entries(self.content.size).saturating_sub(first));
         let mut bytes = vec![0; usize::try_from(count).map_err(io::Error::other)? * ENTRY];
-        if let Some(file) = &self.file {
+        if let Some(file) = self.file.as_ref().filter(|_| count > 0) {
             file.read_exact_at(&mut bytes, first * ENTRY as u64)?;
         }
         Ok(bytes)

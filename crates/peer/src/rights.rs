@@ -16,8 +16,8 @@ use peral_runtime::{SharedClock, tls::PeerCertificate};
 use peral_wire::{Failure, Sealed, envelope::Sealable, fail, keys::Verifier, pb};
 use tokio::sync::Notify;
 
-pub use self::permit::Permit;
 use self::permit::Files;
+pub use self::permit::Permit;
 use crate::{db::Db, library::Held, link::Link};
 
 /// A broken upload can be taken up again for so long after it was first opened, in milliseconds.

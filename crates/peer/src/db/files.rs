@@ -1,5 +1,7 @@
 //! Local files: what is in the shares, and where downloads and uploads wrote.
 
+use std::collections::HashMap;
+
 use peral_model::{Content, ContentId, FileId, Record};
 use peral_wire::{ErrorCode, Failure, Sealed, rest::holdings::VersionRef};
 use serde_json::json;
@@ -208,6 +210,39 @@ impl Db {
         sqlx::query_as(text).bind(share).bind(after).bind(limit).fetch_all(self.reader()).await.map_err(broken)
     }
 
+    /// Number of the newest row; 0 for none.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn newest_file(&self) -> Result<i64, Failure> {
+        sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM files").fetch_one(self.reader()).await.map_err(broken)
+    }
+
+    /// Rows at a path and below it, the first 10,000.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn files_below(&self, path: &str) -> Result<Vec<FileRow>, Failure> {
+        // `0` is the character after `/`.
+        let text = "SELECT id, path, share, name, size, mtime_ns, inode, device, hash, state, file_id, version, fetched, code, detail FROM files
+            WHERE path = $1 OR (path > $1 || '/' AND path < $1 || '0') LIMIT 10000";
+        sqlx::query_as(text).bind(path).fetch_all(self.reader()).await.map_err(broken)
+    }
+
+    /// Numbers and stamps of the rows at these paths.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn stamps<'a>(&self, paths: impl Iterator<Item = &'a str>) -> Result<HashMap<String, (i64, Stamp)>, Failure> {
+        let paths = serde_json::Value::Array(paths.map(Into::into).collect()).to_string();
+        let text = "SELECT f.path, f.id, f.size, f.mtime_ns, f.inode, f.device FROM json_each($1) p JOIN files f ON f.path = p.value";
+        let rows: Vec<(String, i64, i64, i64, i64, i64)> = sqlx::query_as(text).bind(paths).fetch_all(self.reader()).await.map_err(broken)?;
+        let entry = |(path, id, size, mtime_ns, inode, device): (String, i64, i64, i64, i64, i64)| {
+            (path, (id, Stamp { size: unsigned(size), mtime_ns, inode: inode.cast_unsigned(), device: device.cast_unsigned() }))
+        };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+
     /// Rows with a trouble, the first `limit`.
     ///
     /// # Errors
@@ -262,7 +297,7 @@ impl Db {
         let rows = serde_json::Value::Array(files.into_iter().map(|(id, code, detail)| json!([id, code.as_str(), detail])).collect()).to_string();
         self.write(move |db| {
             Box::pin(async move {
-                let text = "UPDATE files SET state = 2, code = t.value ->> 1, detail = t.value ->> 2 FROM json_each($1) t WHERE id = t.value ->> 0 AND state = 0";
+                let text = "UPDATE files SET state = 2, code = t.value ->> 1, detail = t.value ->> 2 FROM json_each($1) t WHERE files.id = t.value ->> 0 AND state = 0";
                 sqlx::query(text).bind(rows).execute(db).await.map(drop)
             })
         })
@@ -313,7 +348,7 @@ async fn index(db: &mut SqliteConnection, files: Vec<Indexed>, now_ms: i64) -> s
     let rows = serde_json::Value::Array(files.iter().map(row).collect()).to_string();
     // Touched, but the same bytes: only the stamp is new.
     let touched = "UPDATE files SET size = n.value ->> 3, mtime_ns = n.value ->> 4, inode = n.value ->> 5, device = n.value ->> 6
-        FROM json_each($1) n WHERE path = n.value ->> 0 AND state = 1 AND hash = unhex(n.value ->> 7)";
+        FROM json_each($1) n WHERE files.path = n.value ->> 0 AND state = 1 AND hash = unhex(n.value ->> 7)";
     sqlx::query(touched).bind(&rows).execute(&mut *db).await?;
     let changed = "SELECT f.file_id, f.version FROM json_each($1) n JOIN files f ON f.path = n.value ->> 0
         WHERE f.file_id IS NOT NULL AND NOT (f.size = n.value ->> 3 AND f.mtime_ns = n.value ->> 4 AND f.inode = n.value ->> 5 AND f.device = n.value ->> 6)";

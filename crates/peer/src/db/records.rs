@@ -1,7 +1,11 @@
 //! Records, and what is held of them.
 
 use peral_model::{FileId, FileName, Record};
-use peral_wire::{Failure, Sealed, envelope::{Sealable, envelope_from_bytes}, rest::holdings::{Delta, Held, VersionRef, row_hash}};
+use peral_wire::{
+    Failure, Sealed,
+    envelope::{Sealable, envelope_from_bytes},
+    rest::holdings::{Delta, Held, VersionRef, row_hash},
+};
 use serde_json::json;
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
@@ -86,8 +90,7 @@ pub async fn release(db: &mut SqliteConnection, file: FileId, version: u64) -> s
 }
 
 #[derive(FromRow)]
-struct BucketRow {
-    bucket: i64,
+struct HeldRow {
     file_id: Uuid,
     version: i64,
 }
@@ -99,7 +102,8 @@ impl Db {
     /// INTERNAL.
     pub async fn record(&self, file: FileId, version: u64) -> Result<Option<Sealed<Record>>, Failure> {
         let text = "SELECT envelope FROM records WHERE file_id = $1 AND version = $2";
-        let found: Option<Vec<u8>> = sqlx::query_scalar(text).bind(file.0).bind(signed(version)).fetch_optional(self.reader()).await.map_err(broken)?;
+        let found: Option<Vec<u8>> =
+            sqlx::query_scalar(text).bind(file.0).bind(signed(version)).fetch_optional(self.reader()).await.map_err(broken)?;
         found.as_deref().map(stored).transpose()
     }
 
@@ -144,11 +148,11 @@ impl Db {
     /// INTERNAL.
     pub async fn bucket(&self, bucket: u16, after: Option<VersionRef>, limit: usize) -> Result<Vec<Delta>, Failure> {
         let after = after.unwrap_or(VersionRef { file: FileId(Uuid::nil()), version: 0 });
-        let text = "SELECT bucket, file_id, version FROM records WHERE bucket = $1 AND held > 0 AND (file_id, version) > ($2, $3)
+        let text = "SELECT file_id, version FROM records WHERE bucket = $1 AND held > 0 AND (file_id, version) > ($2, $3)
             ORDER BY file_id, version LIMIT $4";
-        let query = sqlx::query_as::<_, BucketRow>(text).bind(bucket).bind(after.file.0).bind(signed(after.version));
+        let query = sqlx::query_as::<_, HeldRow>(text).bind(bucket).bind(after.file.0).bind(signed(after.version));
         let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(self.reader()).await.map_err(broken)?;
-        let delta = |row: BucketRow| Delta { version: VersionRef { file: FileId(row.file_id), version: unsigned(row.version) }, held: Held::All };
+        let delta = |row: HeldRow| Delta { version: VersionRef { file: FileId(row.file_id), version: unsigned(row.version) }, held: Held::All };
         Ok(rows.into_iter().map(delta).collect())
     }
 
@@ -161,9 +165,10 @@ impl Db {
         use peral_wire::rest::holdings::BUCKETS;
         let mut words = vec![0u64; BUCKETS];
         let mut transaction = self.reader().begin().await.map_err(broken)?;
-        let last: i64 = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'deltas'").fetch_one(&mut *transaction).await.map_err(broken)?;
-        let text = "SELECT bucket, file_id, version FROM records WHERE held > 0";
-        let mut rows = sqlx::query_as::<_, BucketRow>(text).fetch(&mut *transaction);
+        let last: i64 =
+            sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'deltas'").fetch_one(&mut *transaction).await.map_err(broken)?;
+        let text = "SELECT file_id, version FROM records WHERE held > 0";
+        let mut rows = sqlx::query_as::<_, HeldRow>(text).fetch(&mut *transaction);
         while let Some(row) = rows.try_next().await.map_err(broken)? {
             let version = VersionRef { file: FileId(row.file_id), version: unsigned(row.version) };
             let (bucket, hash) = row_hash(&Delta { version, held: Held::All });

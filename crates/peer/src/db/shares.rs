@@ -75,7 +75,7 @@ impl Db {
         sqlx::query_as("SELECT number, id, path, prefix, visibility FROM shares ORDER BY number").fetch_all(self.reader()).await.map_err(broken)
     }
 
-    /// Adds a share, or changes prefix and visibility of one that is there; a changed prefix forgets what was indexed in it.
+    /// Adds a share, or changes prefix and visibility of one that is there.
     ///
     /// # Errors
     /// INTERNAL.
@@ -92,12 +92,25 @@ impl Db {
         .await
     }
 
-    /// Removes a share and what it indexed. The holdings must have been withdrawn before.
+    /// Removes a share and what it indexed, and withdraws the holdings. What downloads wrote into it is held on.
     ///
     /// # Errors
     /// INTERNAL.
     pub async fn remove_share(&self, number: i64) -> Result<(), Failure> {
-        self.write(move |db| Box::pin(async move { sqlx::query("DELETE FROM shares WHERE number = $1").bind(number).execute(db).await.map(drop) })).await
+        self.write(move |db| {
+            Box::pin(async move {
+                sqlx::query("UPDATE files SET share = NULL WHERE share = $1 AND fetched = 1").bind(number).execute(&mut *db).await?;
+                sqlx::query("DELETE FROM files WHERE share = $1").bind(number).execute(&mut *db).await?;
+                let gone = "INSERT INTO deltas (file_id, version, held) SELECT r.file_id, r.version, 0 FROM records r WHERE r.held > 0
+                    AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = r.file_id AND f.version = r.version)";
+                sqlx::query(gone).execute(&mut *db).await?;
+                let held = "UPDATE records SET held = 0 WHERE held > 0
+                    AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = records.file_id AND f.version = records.version)";
+                sqlx::query(held).execute(&mut *db).await?;
+                sqlx::query("DELETE FROM shares WHERE number = $1").bind(number).execute(db).await.map(drop)
+            })
+        })
+        .await
     }
 
     /// Counts of all shares.

@@ -6,7 +6,10 @@ use peral_model::Record;
 use peral_wire::{Failure, Sealed, fail};
 
 use super::{Library, Stamp};
-use crate::db::{files::{Placed, put_held}, records::{hold, rows}};
+use crate::db::{
+    files::{Placed, put_held},
+    records::{hold, rows},
+};
 
 /// A finished download.
 #[derive(Debug, Clone)]
@@ -40,7 +43,9 @@ impl Library {
         let last_had = share.as_ref().is_some_and(|(_, name)| name == adopt.record.value.name.as_str());
         let path = path.into_os_string().into_string().map_err(|path| fail!(Internal, "{} is no UTF-8", path.to_string_lossy()))?;
         let (record, share) = (adopt.record, share.map(|(share, _)| share.number));
-        self.place(Placed { path, share, stamp: adopt.stamp, record, fetched: true, last_had, now_ms: self.0.clock.now_ms() }).await
+        // It was there already, shared in place: it stays the user's own.
+        let fetched = !self.0.db.file_at(&path).await?.is_some_and(|row| !row.fetched && row.stamp() == adopt.stamp);
+        self.place(Placed { path, share, stamp: adopt.stamp, record, fetched, last_had, now_ms: self.0.clock.now_ms() }).await
     }
 
     /// Writes the row of a path that is a known version, and its holding.

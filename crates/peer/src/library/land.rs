@@ -136,7 +136,7 @@ impl Library {
         let _moves = self.0.moves.lock().await;
         for target in self.targets(&record.value).await? {
             let (from, value) = (temp.to_path_buf(), record.value.clone());
-            let Some((target, stamp)) = blocking(move || Ok(prepare(target, &from, value.content.size))).await? else { continue };
+            let Some((target, stamp)) = blocking(move || Ok(prepare(&target, &from, value.content.size))).await? else { continue };
             if self.appear(target, stamp, &record).await? {
                 drop(fs::remove_file(temp));
                 return Ok(());
@@ -219,8 +219,8 @@ impl Ready {
 }
 
 /// Brings the bytes into the folder of the wish. Nothing if that cannot be.
-fn prepare(wish: Wish, temp: &Path, size: u64) -> Option<(Ready, Stamp)> {
-    let made = enter(&wish).and_then(|at| {
+fn prepare(wish: &Wish, temp: &Path, size: u64) -> Option<(Ready, Stamp)> {
+    let made = enter(wish).and_then(|at| {
         let ready = Ready { at, replace: wish.replace };
         let at = &ready.at;
         match rustix::fs::linkat(CWD, temp, &at.folder, at.temp.as_str(), AtFlags::empty()) {

@@ -7,10 +7,7 @@ use peral_wire::{ErrorCode, Failure, Sealed, rest::peers::Notice};
 use sqlx::SqliteConnection;
 
 use super::{Held, Library, Stamp, Withdraw, open_plain};
-use crate::db::{
-    files::FileRow,
-    records::release,
-};
+use crate::db::{files::FileRow, records::release};
 
 impl Library {
     /// Gives up a copy: it is no longer offered, and central is told.

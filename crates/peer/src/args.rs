@@ -1,0 +1,314 @@
+//! Arguments of `peral peer`.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::Args;
+use etcetera::BaseStrategy;
+use peral_model::Visibility;
+use peral_runtime::{Ports, tls::Pin};
+use peral_wire::{Failure, fail};
+
+use crate::{limits::Rates, trust::FirstContact};
+
+/// Run a peer: share folders, serve files to others, fetch them.
+#[derive(Debug, Args)]
+pub struct PeerArgs {
+    /// Folder for the peer's key, database and control socket [env: PERAL_DATA] [default: the user's data folder, peral/peer]
+    #[arg(long, env = "PERAL_DATA", value_name = "DIR", hide_env = true)]
+    pub data: Option<PathBuf>,
+    /// Where central is, such as `https://central:7070`
+    #[arg(long, env = "PERAL_CENTRAL", value_name = "URL")]
+    pub central: Option<String>,
+    /// Certificate of central's authority (PEM), for the first contact
+    #[arg(long, env = "PERAL_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// SHA-256 fingerprint of that certificate, as `peral central init` prints it
+    #[arg(long, env = "PERAL_CA_FINGERPRINT", value_name = "HEX", conflicts_with = "ca_file")]
+    pub ca_fingerprint: Option<String>,
+    /// File with a join token; needed once, for a new key
+    #[arg(long, env = "PERAL_JOIN_TOKEN_FILE", value_name = "FILE")]
+    pub join_token_file: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, env = "PERAL_PEER_LISTEN_ADDRESS", value_name = "IP", default_value = "0.0.0.0")]
+    pub listen_address: IpAddr,
+    /// Port to listen on: a number, 0 for any free one, or a range of which the first free one is taken
+    #[arg(long, env = "PERAL_PEER_PORT", value_name = "PORTS", default_value = "7071")]
+    pub port: Ports,
+    /// Write the address and port that it listens on to this file, once it does
+    #[arg(long, env = "PERAL_PEER_ADDRESS_FILE", value_name = "FILE")]
+    pub address_file: Option<PathBuf>,
+    /// Address by which others reach this peer [default: the one that this machine reaches central from]
+    #[arg(long, env = "PERAL_ADVERTISE", value_name = "IP[:PORT]")]
+    pub advertise: Option<AdvertiseArg>,
+    /// Where probes and metrics are served, in plaintext
+    #[arg(long, env = "PERAL_PEER_ADMIN_LISTEN", value_name = "IP:PORT", default_value = "0.0.0.0:7079")]
+    pub admin_listen: SocketAddr,
+    /// Publish a folder, under names that begin with the prefix; can be given more than once
+    #[arg(long = "share", env = "PERAL_SHARE", value_name = "DIR[=PREFIX]", value_delimiter = ',')]
+    pub shares: Vec<ShareArg>,
+    /// The same, but private to the peer's account
+    #[arg(long = "private-share", env = "PERAL_PRIVATE_SHARE", value_name = "DIR[=PREFIX]", value_delimiter = ',')]
+    pub private_shares: Vec<ShareArg>,
+    /// Seconds between two walks over the shares, for what no event told
+    #[arg(long, env = "PERAL_PEER_RESCAN", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rescan: u32,
+    /// What to call this peer in listings [default: the host's name]
+    #[arg(long, env = "PERAL_PEER_LABEL", value_name = "TEXT")]
+    pub label: Option<String>,
+    /// Node that this peer runs on: others on it are served first
+    #[arg(long, env = "PERAL_NODE", value_name = "NAME", default_value = "")]
+    pub node: String,
+    /// Zone that this peer runs in: others in it are served next
+    #[arg(long, env = "PERAL_ZONE", value_name = "NAME", default_value = "")]
+    pub zone: String,
+    /// Connect to loopback addresses of other peers: all of them run on this machine
+    #[arg(long, env = "PERAL_ALLOW_LOOPBACK")]
+    pub allow_loopback: bool,
+    /// Offer gRPC reflection
+    #[arg(long, env = "PERAL_PEER_REFLECTION")]
+    pub reflection: bool,
+    /// How much it takes on.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// How much a peer takes on.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// Bytes per second sent to others, such as 50M; 0 for no limit
+    #[arg(long, env = "PERAL_UPLOAD_RATE", value_name = "BYTES", default_value = "0", value_parser = bytes)]
+    pub upload_rate: u64,
+    /// Bytes per second fetched from others, such as 50M; 0 for no limit
+    #[arg(long, env = "PERAL_DOWNLOAD_RATE", value_name = "BYTES", default_value = "0", value_parser = bytes)]
+    pub download_rate: u64,
+    /// Connections held at once
+    #[arg(long, env = "PERAL_PEER_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000)]
+    pub max_connections: usize,
+    /// Seconds that running transfers get when the peer is told to stop
+    #[arg(long, env = "PERAL_PEER_DRAIN_SECONDS", value_name = "SECONDS", default_value_t = 30)]
+    pub drain_seconds: u64,
+}
+
+/// A folder to publish, with the prefix of its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareArg {
+    path: PathBuf,
+    prefix: String,
+}
+
+impl FromStr for ShareArg {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, prefix) = text.split_once('=').unwrap_or((text, ""));
+        if path.is_empty() { Err("a share is written DIR or DIR=PREFIX".into()) } else { Ok(Self { path: path.into(), prefix: prefix.into() }) }
+    }
+}
+
+/// An address to register, with or without a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdvertiseArg {
+    ip: IpAddr,
+    port: Option<u16>,
+}
+
+impl FromStr for AdvertiseArg {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self { ip: address.ip(), port: Some(address.port()) });
+        }
+        let ip = text.trim_matches(['[', ']']).parse().map_err(|_| "an IP address, or one with a port, such as 10.0.0.7:7071".to_owned())?;
+        Ok(Self { ip, port: None })
+    }
+}
+
+/// A share as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredShare {
+    /// The folder.
+    pub path: PathBuf,
+    /// Put before each name.
+    pub prefix: String,
+    /// Who may read what it publishes under new names.
+    pub visibility: Visibility,
+}
+
+/// What a peer runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where central is.
+    pub central: String,
+    /// How central is believed the first time.
+    pub first_contact: Option<FirstContact>,
+    /// Lets a new key join.
+    pub join_token: Option<String>,
+    /// Where it listens.
+    pub listen: (IpAddr, Ports),
+    /// What it registers, where the operator says so.
+    pub advertise: (Option<IpAddr>, Option<u16>),
+    /// Where probes and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// Folders to publish, beside those that `peral share` added before.
+    pub shares: Vec<ConfiguredShare>,
+    /// Between two walks over the shares.
+    pub rescan: Duration,
+    /// What to call it in listings.
+    pub label: String,
+    /// Its node.
+    pub node: String,
+    /// Its zone.
+    pub zone: String,
+    /// It may connect to loopback addresses.
+    pub allow_loopback: bool,
+    /// It offers gRPC reflection.
+    pub reflection: bool,
+    /// Bytes per second.
+    pub rates: Rates,
+    /// Connections held at once.
+    pub max_connections: usize,
+    /// What running transfers get at the end.
+    pub drain: Duration,
+}
+
+impl PeerArgs {
+    /// The configuration that these arguments mean.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, when something is missing or a file cannot be read.
+    pub fn config(self) -> Result<Config, Failure> {
+        let Self { data, central, ca_file, ca_fingerprint, join_token_file, listen_address, port, advertise, admin_listen, shares, .. } = self;
+        let Self { private_shares, rescan, label, node, zone, allow_loopback, reflection, limits, .. } = self;
+        let central =
+            central.ok_or_else(|| fail!(InvalidArgument, "a peer needs to know where central is: give --central URL, or set PERAL_CENTRAL"))?;
+        let public = shares.into_iter().map(|share| configured(share, Visibility::Public));
+        let private = private_shares.into_iter().map(|share| configured(share, Visibility::Private));
+        Ok(Config {
+            data: data.map_or_else(default_data, Ok)?,
+            central: if central.contains("://") { central } else { format!("https://{central}") },
+            first_contact: first_contact(ca_file.as_deref(), ca_fingerprint.as_deref())?,
+            join_token: join_token_file.as_deref().map(secret_line).transpose()?,
+            listen: (listen_address, port),
+            advertise: (advertise.map(|given| given.ip), advertise.and_then(|given| given.port)),
+            admin_listen,
+            shares: public.chain(private).collect::<Result<_, _>>()?,
+            rescan: Duration::from_secs(rescan.into()),
+            label: label.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().chars().take(100).collect()),
+            node,
+            zone,
+            allow_loopback,
+            reflection,
+            rates: Rates { upload: limits.upload_rate, download: limits.download_rate },
+            max_connections: limits.max_connections,
+            drain: Duration::from_secs(limits.drain_seconds),
+        })
+    }
+}
+
+fn configured(share: ShareArg, visibility: Visibility) -> Result<ConfiguredShare, Failure> {
+    let path = std::path::absolute(&share.path).map_err(|error| fail!(InvalidArgument, "--share {}: {error}", share.path.display()))?;
+    Ok(ConfiguredShare { path, prefix: share.prefix, visibility })
+}
+
+fn first_contact(file: Option<&Path>, fingerprint: Option<&str>) -> Result<Option<FirstContact>, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "{error}");
+    match (file, fingerprint) {
+        (Some(path), _) => {
+            let pem =
+                std::fs::read_to_string(path).map_err(|error| fail!(InvalidArgument, "--ca-file {} cannot be read: {error}", path.display()))?;
+            Ok(Some(FirstContact::Authority(pem)))
+        }
+        (None, Some(text)) => Pin::new(text).map(|pin| Some(FirstContact::Fingerprint(pin))).map_err(|error| wrong(&error)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Where a peer of this user keeps what it has, unless it is told otherwise.
+///
+/// # Errors
+/// INVALID_ARGUMENT, when this user has no data folder.
+pub fn default_data() -> Result<PathBuf, Failure> {
+    let base = etcetera::choose_base_strategy();
+    base.map(|base| base.data_dir().join("peral/peer"))
+        .map_err(|error| fail!(InvalidArgument, "there is no data folder for this user: {error}; give --data"))
+}
+
+fn secret_line(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// Bytes as people write them: `1000`, `50M`, `2GiB`. The letters are powers of 1,024.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err(format!("{unit:?} is no unit; write K, M or G")),
+    };
+    let number: u64 = number.parse().map_err(|_| "a number of bytes, such as 1000 or 50M".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too many bytes".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        peer: PeerArgs,
+    }
+
+    fn config(text: &str) -> Result<Config, String> {
+        let line = Line::try_parse_from(text.split_whitespace()).map_err(|error| error.to_string())?;
+        line.peer.config().map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn flags_become_a_configuration() {
+        let text = "peer --data /d --central c:7070 --share /a=models/x --share /b --private-share /p --port 7100-7199 --advertise 10.0.0.7 --upload-rate 50M";
+        let config = config(text).unwrap();
+        assert_eq!(config.central, "https://c:7070");
+        let shares: Vec<_> = config.shares.iter().map(|share| (share.path.to_str().unwrap(), share.prefix.as_str(), share.visibility)).collect();
+        assert_eq!(shares, [("/a", "models/x", Visibility::Public), ("/b", "", Visibility::Public), ("/p", "", Visibility::Private)]);
+        assert_eq!((config.advertise, config.rates.upload), ((Some([10, 0, 0, 7].into()), None), 50 << 20));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let good = "peer --data /d --central https://c:7070";
+        assert!(config(good).is_ok());
+        for more in
+            ["--port 0-5", "--advertise host", "--upload-rate 5X", "--rescan 0", "--share =x", "--ca-fingerprint ab", "--ca-file /absent/ca.pem"]
+        {
+            assert!(config(&format!("{good} {more}")).is_err(), "{more}");
+        }
+        assert!(config("peer --data /d").is_err_and(|error| error.contains("--central")));
+    }
+
+    #[test]
+    fn bytes_are_read_as_people_write_them() {
+        for (text, value) in [("0", 0), ("1000", 1000), ("1k", 1024), ("50M", 50 << 20), ("2GiB", 2 << 30), ("3 mb", 3 << 20)] {
+            assert_eq!(bytes(text), Ok(value));
+        }
+        for text in ["", "M", "-1", "1.5M", "99999999999G", "1T"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `ControlService`: what a user's command asks of the peer that it stands beside, over the socket in the data folder. The socket lets in
+//! processes of the same user alone.
+
+mod status;
+mod upload;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+use peral_model::PeerId;
+use peral_wire::{
+    Failure, fail,
+    pb::{self, control_service_server::ControlService},
+};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::{dial::Dialer, jobs::Jobs, library::Library, membership::Membership};
+
+/// What there is only once the network is known.
+#[derive(Clone)]
+pub struct Engine {
+    /// Accepted downloads.
+    pub jobs: Jobs,
+    /// Connects to other peers.
+    pub dialer: Dialer,
+}
+
+struct Inner {
+    library: Library,
+    membership: Membership,
+    engine: OnceLock<Engine>,
+}
+
+/// The service. Cheap to clone.
+#[derive(Clone)]
+pub struct Control(Arc<Inner>);
+
+impl Control {
+    /// Serves a peer that may still be waiting for its network.
+    pub fn new(library: Library, membership: Membership) -> Self {
+        Self(Arc::new(Inner { library, membership, engine: OnceLock::new() }))
+    }
+
+    /// The network is known: downloads can be accepted.
+    pub fn start(&self, engine: Engine) {
+        // Set once, when the network is known.
+        drop(self.0.engine.set(engine));
+    }
+
+    fn engine(&self) -> Result<&Engine, Failure> {
+        let central = self.0.library.link().base();
+        self.0.engine.get().ok_or_else(|| fail!(Unavailable, "this peer has not reached central at {central} yet; see peral status"))
+    }
+
+    fn library(&self) -> &Library {
+        &self.0.library
+    }
+
+    async fn download_from(
+        &self,
+        request: &pb::DownloadRequest,
+    ) -> Result<impl Stream<Item = Result<pb::Progress, Failure>> + Send + use<>, Failure> {
+        self.library().link().check()?;
+        let jobs = &self.engine()?.jobs;
+        let job = jobs.accept(request).await?;
+        let named = move |progress: pb::Progress| pb::Progress { job: job.as_bytes().to_vec().into(), ..progress };
+        Ok(jobs.watch(job)?.map(move |progress| progress.map(named)))
+    }
+
+    async fn session_now(&self) -> Result<pb::SessionResponse, Failure> {
+        let link = self.library().link();
+        let network = self.0.membership.network().ok_or_else(|| fail!(Unavailable, "this peer has not reached central at {} yet", link.base()))?;
+        let peer = link.peer()?;
+        let token = crate::trust::TokenSource::token(link).await?;
+        let expires_ms = link.token_now().map_or(0, |(_, ends_ms)| ends_ms);
+        Ok(pb::SessionResponse {
+            token: token.to_string(),
+            expires_ms,
+            peer: peer.to_vec().into(),
+            central: link.base().into(),
+            authority: network.authority,
+        })
+    }
+
+    async fn echo_with(&self, request: &pb::EchoRequest) -> Result<pb::EchoResponse, Failure> {
+        let malformed = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "malformed message: {error}");
+        let peer = PeerId::from_bytes(&request.peer).map_err(|error| malformed(&error))?;
+        let address = request.address.parse().map_err(|error| malformed(&error))?;
+        let report = crate::echo::echo(&self.engine()?.dialer, peer, address, request.size).await?;
+        let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Ok(pb::EchoResponse {
+            bytes: report.bytes,
+            connect_ns: nanos(report.connect),
+            round_trip_ns: nanos(report.round_trip),
+            took_ns: nanos(report.took),
+        })
+    }
+}
+
+fn absolute(path: &str) -> Result<PathBuf, Failure> {
+    let path = PathBuf::from(path);
+    if path.is_absolute() { Ok(path) } else { Err(fail!(InvalidArgument, "{} is no absolute path", path.display())) }
+}
+
+fn stream_of(
+    progress: impl Stream<Item = Result<pb::Progress, Failure>> + Send + 'static,
+) -> Response<BoxStream<'static, Result<pb::Progress, Status>>> {
+    Response::new(progress.map(|progress| progress.map_err(Status::from)).boxed())
+}
+
+#[tonic::async_trait]
+impl ControlService for Control {
+    type UploadStream = BoxStream<'static, Result<pb::Progress, Status>>;
+    type DownloadStream = BoxStream<'static, Result<pb::Progress, Status>>;
+
+    async fn share(&self, request: Request<pb::ShareRequest>) -> Result<Response<pb::ShareResponse>, Status> {
+        let request = request.into_inner();
+        let visibility = request.visibility().try_into()?;
+        let share = self.library().share(&absolute(&request.path)?, &request.prefix, visibility).await?;
+        Ok(Response::new(pb::ShareResponse { share_id: share.share_id().to_vec().into() }))
+    }
+
+    async fn unshare(&self, request: Request<pb::UnshareRequest>) -> Result<Response<pb::UnshareResponse>, Status> {
+        self.library().unshare(&absolute(&request.into_inner().path)?).await?;
+        Ok(Response::new(pb::UnshareResponse {}))
+    }
+
+    async fn upload(&self, request: Request<pb::UploadRequest>) -> Result<Response<Self::UploadStream>, Status> {
+        let request = request.into_inner();
+        let path = absolute(&request.path)?;
+        Ok(stream_of(upload::start(self.library().clone(), path, request).await?))
+    }
+
+    async fn download(&self, request: Request<pb::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+        Ok(stream_of(self.download_from(&request.into_inner()).await?))
+    }
+
+    async fn cancel(&self, request: Request<pb::CancelRequest>) -> Result<Response<pb::CancelResponse>, Status> {
+        let job = Uuid::from_slice(&request.into_inner().job).map_err(|error| fail!(InvalidArgument, "malformed message: {error}"))?;
+        self.engine()?.jobs.cancel(job).await?;
+        Ok(Response::new(pb::CancelResponse {}))
+    }
+
+    async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        Ok(Response::new(status::of(&self.0).await?))
+    }
+
+    async fn session(&self, _: Request<pb::SessionRequest>) -> Result<Response<pb::SessionResponse>, Status> {
+        Ok(Response::new(self.session_now().await?))
+    }
+
+    async fn echo(&self, request: Request<pb::EchoRequest>) -> Result<Response<pb::EchoResponse>, Status> {
+        Ok(Response::new(self.echo_with(&request.into_inner()).await?))
+    }
+}

@@ -1,0 +1,90 @@
+//! What a peer is doing, and what stands in its way.
+
+use std::sync::PoisonError;
+
+use peral_wire::{Failure, pb};
+
+use super::Inner;
+use crate::db::{shares::ShareRow, unsigned};
+
+/// Troubles that are shown.
+const MAX_TROUBLES: u32 = 1000;
+/// With less room than this a peer takes no uploads: bytes.
+const FULL: u64 = 256 << 20;
+
+pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
+    let link = peer.library.link();
+    let standing = link.standing();
+    let room = peer.library.space().room();
+    Ok(pb::StatusResponse {
+        peer: standing.map(|standing| standing.peer.to_vec()).unwrap_or_default().into(),
+        epoch: standing.map_or(0, |standing| standing.epoch),
+        address: peer.membership.address().map(|address| address.to_string()).unwrap_or_default(),
+        central: link.base().into(),
+        state: state(peer, room).into(),
+        shares: shares(peer).await?,
+        troubles: troubles(peer).await?,
+        jobs: peer.engine.get().map(|engine| engine.jobs.list()).unwrap_or_default(),
+        room,
+        sent: 0,
+        received: 0,
+        version: env!("CARGO_PKG_VERSION").into(),
+        files: peer.library.db().versions_held().await?,
+    })
+}
+
+fn state(peer: &Inner, room: u64) -> &'static str {
+    if peer.library.link().is_superseded() {
+        "superseded"
+    } else if peer.membership.is_leaving() {
+        "leaving"
+    } else if peer.library.link().standing().is_none() || peer.membership.trouble().is_some() {
+        "waiting-for-central"
+    } else if room < FULL {
+        "full"
+    } else {
+        "ready"
+    }
+}
+
+async fn shares(peer: &Inner) -> Result<Vec<pb::ShareStatus>, Failure> {
+    let counts = peer.library.db().share_counts().await?;
+    let shown = |share: ShareRow| {
+        let count = counts.iter().find(|count| count.share == share.number).copied().unwrap_or_default();
+        pb::ShareStatus {
+            share_id: share.share_id().to_vec().into(),
+            visibility: pb::Visibility::from(share.visibility()).into(),
+            files: unsigned(count.files),
+            bytes: unsigned(count.bytes),
+            pending: unsigned(count.pending),
+            path: share.path,
+            prefix: share.prefix,
+        }
+    };
+    Ok(peer.library.shares().await?.into_iter().map(shown).collect())
+}
+
+/// What stands in the way of the peer itself, then of files.
+async fn troubles(peer: &Inner) -> Result<Vec<pb::Trouble>, Failure> {
+    let own = peer.membership.trouble();
+    let mut troubles: Vec<_> = own
+        .into_iter()
+        .map(|failure| pb::Trouble { path: String::new(), name: String::new(), code: failure.code.to_string(), detail: failure.detail })
+        .collect();
+    let noted = peer.library.0.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let noted = noted.into_iter().map(|(path, (code, detail))| pb::Trouble {
+        path: path.to_string_lossy().into_owned(),
+        name: String::new(),
+        code: code.to_string(),
+        detail,
+    });
+    troubles.extend(noted);
+    let rows = peer.library.db().troubles(MAX_TROUBLES).await?;
+    troubles.extend(rows.into_iter().map(|row| pb::Trouble {
+        path: row.path,
+        name: row.name,
+        code: row.code.unwrap_or_default(),
+        detail: row.detail.unwrap_or_default(),
+    }));
+    Ok(troubles)
+}

@@ -1,0 +1,88 @@
+//! Uploads from this machine: in place inside a share, copied into the first share otherwise.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use futures::Stream;
+use peral_model::{Content, Identity, Order, Record};
+use peral_wire::{Failure, Sealed, convert::required, fail, pb};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::{
+    db::broken,
+    library::{Library, Stamp, open_plain},
+};
+
+type Tell = mpsc::Sender<Result<pb::Progress, Failure>>;
+
+/// Begins an upload; it goes on to its end even if the command goes away.
+pub(super) async fn start(
+    library: Library,
+    path: PathBuf,
+    request: pb::UploadRequest,
+) -> Result<impl Stream<Item = Result<pb::Progress, Failure>> + Send + use<>, Failure> {
+    let me = Identity::Peer(library.link().peer()?);
+    let order = library.rights().order(me, &required(request.order, "order")?).await?;
+    if order.value.name.as_str() != request.name {
+        return Err(fail!(InvalidArgument, "the order is for the name {}, not {}", order.value.name, request.name));
+    }
+    let real = tokio::fs::canonicalize(&path).await.map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?;
+    let (tell, told) = mpsc::channel(16);
+    tokio::spawn(async move {
+        let done = run(&library, &order, &real, &tell).await;
+        let last = done.map(|record| pb::Progress { record: Some(record.envelope), ..step(pb::Phase::Done, record.value.content.size) });
+        // Nobody listens any more: the upload is done all the same.
+        drop(tell.send(last).await);
+    });
+    Ok(ReceiverStream::new(told))
+}
+
+async fn run(library: &Library, order: &Sealed<Order>, path: &Path, tell: &Tell) -> Result<Sealed<Record>, Failure> {
+    let size = tokio::fs::metadata(path).await.map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?.len();
+    if size > order.value.max_size {
+        return Err(fail!(TooLarge, "{} has {size} bytes, and the order is for {}; it grew meanwhile", path.display(), order.value.max_size));
+    }
+    let say = async |phase| drop(tell.send(Ok(step(phase, size))).await);
+    if library.share_of(path).await?.is_some() {
+        say(pb::Phase::Hashing).await;
+        return library.land_in_place(order, path).await;
+    }
+    library.may_land().await?;
+    say(pb::Phase::Moving).await;
+    let temp = library.upload_temp(order.value.upload);
+    let _room = library.reserve(size)?;
+    let (from, to, lists) = (path.to_path_buf(), temp.clone(), library.lists().clone());
+    let copied = tokio::task::spawn_blocking(move || -> Result<Content, Failure> {
+        let file = copy(&from, &to)?;
+        let size = file.metadata().map_err(broken)?.len();
+        lists.hash(&file, size).map_err(|error| fail!(Internal, "a copy cannot be read: {error}"))
+    });
+    let content = copied.await.map_err(broken)??;
+    say(pb::Phase::Publishing).await;
+    library.land(order, &temp, content).await
+}
+
+/// Copies a file, by the file system where it can, if nobody writes it meanwhile.
+fn copy(from: &Path, to: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => fail!(NoSpace, "the disk of this peer is full: {error}"),
+        _ => fail!(Internal, "{} cannot be copied: {error}", from.display()),
+    };
+    let mut source = open_plain(from).map_err(failed)?;
+    let before = Stamp::of(&source).map_err(failed)?;
+    let mut target = File::options().read(true).write(true).create(true).truncate(true).open(to).map_err(failed)?;
+    io::copy(&mut source, &mut target).map_err(failed)?;
+    if Stamp::of(&source).map_err(failed)? != before {
+        return Err(fail!(Changed, "{} was written while it was read; try again", from.display()));
+    }
+    Ok(target)
+}
+
+fn step(phase: pb::Phase, size: u64) -> pb::Progress {
+    let done = if phase == pb::Phase::Done || phase == pb::Phase::Publishing { size } else { 0 };
+    pb::Progress { phase: phase.into(), done, total: size, ..pb::Progress::default() }
+}

@@ -1,0 +1,62 @@
+//! Rows of files that are gone from disk.
+
+use std::path::Path;
+
+use peral_wire::{ErrorCode, Failure};
+
+use super::Library;
+use crate::{db::files::FileRow, index::SeenRows};
+
+const PAGE: u32 = 1000;
+
+impl Library {
+    /// Forgets the rows of a share that a walk did not see, but for those that are newer than it.
+    pub(crate) async fn forget_unseen(&self, share: i64, newest: i64, seen: &SeenRows) -> Result<(), Failure> {
+        let mut after = 0;
+        loop {
+            let rows = self.0.db.files_in(share, after, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.id;
+            for row in rows.iter().filter(|row| row.id <= newest && !seen.has(row.id)) {
+                self.forget_if_gone(row).await?;
+            }
+        }
+    }
+
+    /// Forgets the rows at and below a path that is gone.
+    pub(crate) async fn forget_gone(&self, path: &Path) -> Result<(), Failure> {
+        let Some(text) = path.to_str() else { return Ok(()) };
+        for row in self.0.db.files_below(text).await? {
+            self.forget_if_gone(&row).await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_if_gone(&self, row: &FileRow) -> Result<(), Failure> {
+        let _moves = self.0.moves.lock().await;
+        // Looked at again, now that nobody moves anything: only what is surely gone is forgotten.
+        match tokio::fs::symlink_metadata(&row.path).await {
+            Ok(found) if found.is_file() => Ok(()),
+            Err(error) if !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(()),
+            _ => {
+                tracing::debug!(path = row.path, name = row.name, "a local file is gone");
+                self.forget_row(row.id).await
+            }
+        }
+    }
+
+    /// Notes why a file is not indexed, or that this is over.
+    pub(crate) fn note(&self, path: &Path, trouble: Option<(ErrorCode, String)>) {
+        let mut noted = self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match trouble {
+            Some(trouble) if noted.len() < super::MAX_NOTED || noted.contains_key(path) => drop(noted.insert(path.into(), trouble)),
+            Some(_) => {}
+            None => drop(noted.remove(path)),
+        }
+    }
+
+    /// A walk of all shares begins: it notes anew.
+    pub(crate) fn forget_notes(&self) {
+        self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+}

@@ -1,0 +1,72 @@
+//! Adding and removing shares.
+
+use std::path::{Path, PathBuf};
+
+use peral_model::{FileName, ShareId, Visibility};
+use peral_wire::{Failure, fail};
+use uuid::Uuid;
+
+use super::Library;
+use crate::db::shares::ShareRow;
+
+impl Library {
+    /// Publishes a folder from now on; makes it where it is missing. One that is shared already gets this prefix and visibility.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT when it overlaps the data folder or another share, or is no folder; INVALID_NAME for the prefix.
+    pub async fn share(&self, path: &Path, prefix: &str, visibility: Visibility) -> Result<ShareRow, Failure> {
+        let prefix = prefix.trim_end_matches('/');
+        if !prefix.is_empty() {
+            FileName::new(prefix).map_err(|error| fail!(InvalidName, "the prefix: {error}"))?;
+        }
+        let path = folder(path)?;
+        let data = self.0.data.root();
+        if path.starts_with(data) || data.starts_with(&path) {
+            let (share, data) = (path.display(), data.display());
+            return Err(fail!(InvalidArgument, "the share {share} and the data folder {data} may not contain each other; choose another folder"));
+        }
+        let text = path.to_str().ok_or_else(|| fail!(InvalidArgument, "the share {} has a name that is no UTF-8", path.display()))?;
+        let shares = self.shares().await?;
+        if let Some(other) =
+            shares.iter().find(|other| other.path != text && (path.starts_with(&other.path) || Path::new(&other.path).starts_with(&path)))
+        {
+            return Err(fail!(InvalidArgument, "{text} and the share {} may not contain each other", other.path));
+        }
+        if let Some(before) = shares.iter().find(|other| other.path == text && other.prefix != prefix) {
+            // All names change.
+            self.0.db.remove_share(before.number).await?;
+            self.0.kicks.deltas.notify_one();
+        }
+        let share = self.0.db.add_share(ShareId(Uuid::now_v7()), text.into(), prefix.into(), visibility).await?;
+        tracing::info!(path = share.path, prefix = share.prefix, ?visibility, "sharing a folder");
+        self.0.kicks.rescan.notify_one();
+        Ok(share)
+    }
+
+    /// Stops publishing a folder. Its files and their names stay; this peer no longer offers them.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub async fn unshare(&self, path: &Path) -> Result<(), Failure> {
+        let real = path.canonicalize().unwrap_or_else(|_| path.into());
+        let shares = self.shares().await?;
+        let share = shares.iter().find(|share| Path::new(&share.path) == real);
+        let share = share.ok_or_else(|| fail!(NotFound, "{} is no share of this peer", path.display()))?;
+        self.0.db.remove_share(share.number).await?;
+        tracing::info!(path = share.path, "no longer sharing a folder");
+        self.0.kicks.deltas.notify_one();
+        self.0.kicks.rescan.notify_one();
+        Ok(())
+    }
+}
+
+fn folder(path: &Path) -> Result<PathBuf, Failure> {
+    let wrong = |error: std::io::Error| fail!(InvalidArgument, "the share {} cannot be used: {error}", path.display());
+    if !path.is_absolute() {
+        return Err(fail!(InvalidArgument, "the share {} is no absolute path", path.display()));
+    }
+    std::fs::create_dir_all(path).map_err(wrong)?;
+    let real = path.canonicalize().map_err(wrong)?;
+    std::fs::read_dir(&real).map_err(wrong)?;
+    Ok(real)
+}

@@ -1,0 +1,108 @@
+//! Coming into the network, the first time and again.
+
+use std::sync::PoisonError;
+
+use peral_wire::{Failure, fail, rest::peers::RegisterRequest};
+
+use super::{LONGEST_PAUSE, Membership};
+use crate::{
+    backoff::Backoff,
+    holdings,
+    link::Standing,
+    trust::{DEADLINE, FirstContact, Network},
+};
+
+const NETWORK: &str = "network.json";
+
+/// Waits until the network is known.
+pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
+    let path = of.0.library.data().file(NETWORK);
+    let base = of.link().base().to_owned();
+    let network = match Network::load(&path)? {
+        Some(known) => known,
+        None => {
+            let network = contact(of, &base).await?;
+            network.save(&path)?;
+            network
+        }
+    };
+    of.link().connect(network.catalogue(&base, of.0.inject, DEADLINE)?);
+    of.0.library.rights().set_keys(network.verifier());
+    if let Some((standing, lifetime)) = of.0.key.resume()? {
+        if standing.network != network.id {
+            return Err(fail!(Internal, "the data folder {} holds the identity of another network", of.0.library.data().root().display()));
+        }
+        // From before a restart: good for serving while central is away.
+        of.link().stand(standing);
+        *of.0.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = Some(lifetime);
+        of.0.check.ok();
+    }
+    *of.0.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(network.clone());
+    Ok(network)
+}
+
+async fn contact(of: &Membership, base: &str) -> Result<Network, Failure> {
+    let first = of.0.about.first_contact.clone().unwrap_or(FirstContact::PublicName);
+    let mut backoff = Backoff::new(std::time::Duration::from_millis(500), LONGEST_PAUSE);
+    loop {
+        match Network::contact(base, &first, of.0.inject).await {
+            Ok(network) => return Ok(network),
+            Err(failure) => of.wait(&failure, "central is not known yet", &mut backoff).await,
+        }
+    }
+}
+
+/// Registers once.
+pub(super) async fn register(of: &Membership) -> Result<(), Failure> {
+    let catalogue = of.anonymous()?;
+    let network = of.network().ok_or_else(|| fail!(Unavailable, "the network is not known yet"))?;
+    let about = &of.0.about;
+    let address = about.advertise.address(catalogue.base()).await?;
+    let request = RegisterRequest {
+        csr: of.0.key.csr()?,
+        join_token: about.join_token.clone(),
+        address: address.to_string(),
+        label: about.label.clone(),
+        node: about.node.clone(),
+        zone: about.zone.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let proof = of.0.key.prove(&catalogue, network.id, &request).await?;
+    let given = catalogue.register(&proof).await?;
+    if given.network != network.id {
+        return Err(fail!(Internal, "central registered this peer in another network"));
+    }
+    let standing = Standing { peer: given.peer, epoch: given.epoch, account: given.account, network: given.network };
+    of.take(standing, &given.credentials).await?;
+    *of.0.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    tracing::info!(peer = %given.peer, epoch = given.epoch, address = request.address, "registered");
+    if given.last_delta > of.0.library.db().last_delta().await? {
+        tracing::warn!(central = given.last_delta, "central has later deltas than this data folder: it is an old copy; all holdings are compared");
+        of.0.library.db().skip_deltas(given.last_delta).await?;
+    }
+    holdings::acknowledge(&of.0.library, given.last_delta).await?;
+    refresh_keys(of).await;
+    of.0.compare.notify_one();
+    of.0.library.kicks().publish.notify_one();
+    Ok(())
+}
+
+/// Fetches central's keys again.
+pub(super) async fn refresh_keys(of: &Membership) {
+    let fetched = async { of.anonymous()?.jwks().await };
+    match fetched.await {
+        Ok(jwks) => keep_keys(of, jwks),
+        Err(failure) => tracing::info!(reason = %failure, "central's keys are not fetched now"),
+    }
+}
+
+fn keep_keys(of: &Membership, jwks: peral_wire::keys::Jwks) {
+    let mut known = of.0.network.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(network) = known.as_mut().filter(|network| network.jwks != jwks && !jwks.keys.is_empty()) else { return };
+    tracing::info!(keys = jwks.keys.len(), "central's keys changed");
+    network.jwks = jwks;
+    of.0.library.rights().set_keys(network.verifier());
+    if let Err(failure) = network.save(&of.0.library.data().file(NETWORK)) {
+        tracing::warn!(reason = %failure, "central's new keys are not kept");
+    }
+}

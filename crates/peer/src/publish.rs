@@ -1,0 +1,77 @@
+//! The indexer's half that talks: pending files become versions in the catalogue, in batches, a few at a time.
+
+mod batch;
+
+use std::time::Duration;
+
+use peral_wire::{ErrorCode, Failure};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::batch::Batch;
+use crate::{backoff::Backoff, library::Library};
+
+/// Batches that are with central at a time: while it writes one, the next is read and the one before is noted.
+const AT_A_TIME: usize = 3;
+/// Files of one batch.
+const BATCH: usize = peral_wire::rest::files::MAX_PUBLISH;
+/// What was left out for reasons that may pass is tried again so often.
+const RETRY: Duration = Duration::from_secs(3600);
+/// Reasons that may pass without a change of the file.
+const PASSING: &[ErrorCode] =
+    &[ErrorCode::NameTaken, ErrorCode::Held, ErrorCode::Forbidden, ErrorCode::Internal, ErrorCode::Busy, ErrorCode::Unavailable];
+
+/// Publishes what the indexer finds, until told to stop.
+pub async fn run(library: Library, stop: CancellationToken) {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+    let mut retry = tokio::time::interval(RETRY);
+    while !stop.is_cancelled() {
+        let pause = match publish_all(&library, &stop).await {
+            Ok(()) => {
+                backoff.reset();
+                None
+            }
+            Err(failure) => {
+                tracing::warn!(code = %failure.code, reason = %failure, "publishing waits");
+                Some(backoff.pause())
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = async { tokio::time::sleep(pause.unwrap_or(Duration::MAX)).await }, if pause.is_some() => {}
+            () = library.kicks().publish.notified(), if pause.is_none() => {}
+            _ = retry.tick() => match library.db().retry_troubles(PASSING).await {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(files, "files that were left out are tried again"),
+                Err(failure) => tracing::warn!(reason = %failure, "files that were left out are not tried again"),
+            },
+        }
+    }
+}
+
+/// Publishes all that is pending now.
+async fn publish_all(library: &Library, stop: &CancellationToken) -> Result<(), Failure> {
+    let mut running = JoinSet::new();
+    let mut after = 0;
+    let mut more = true;
+    while more || !running.is_empty() {
+        if more && running.len() < AT_A_TIME {
+            let Some(standing) = library.link().standing() else { return Ok(()) };
+            library.link().check()?;
+            let rows = library.db().pending(after, standing.account.0, BATCH).await?;
+            match rows.last() {
+                Some(last) => after = last.id,
+                None => more = false,
+            }
+            if !rows.is_empty() {
+                let (library, stop) = (library.clone(), stop.clone());
+                running.spawn(async move { stop.run_until_cancelled(Batch::new(library, rows).publish()).await.unwrap_or(Ok(())) });
+            }
+            continue;
+        }
+        if let Some(done) = running.join_next().await {
+            done.map_err(crate::db::broken)??;
+        }
+    }
+    Ok(())
+}

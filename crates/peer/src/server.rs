@@ -1,0 +1,209 @@
+//! A peer as a process: its listeners, its parts, and its end.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use peral_runtime::{
+    SharedClock, Shutdown,
+    admin::{Checks, serve_admin},
+    propagate::{self, Kind, traced},
+    serve::{Listener, ServeConfig, serve, serve_unix},
+    tls::{Alpn, ClientAuth, server_config},
+};
+use peral_wire::{
+    Failure, fail,
+    keys::Verifier,
+    pb::{self, control_service_server::ControlServiceServer, peer_service_server::PeerServiceServer},
+};
+use tonic::service::Routes;
+
+use crate::{
+    args::Config,
+    control::{Control, Engine},
+    data::DataDir,
+    db::Db,
+    dial::{Dialer, OutboundPolicy},
+    fetch::Here,
+    grpc::PeerService,
+    holdings,
+    identity::PeerKey,
+    index::Indexer,
+    jobs::{Jobs, JobsDeps},
+    library::Library,
+    limits::Limits,
+    link::Link,
+    membership::{About, Advertise, Membership},
+    metrics::Metrics,
+    publish,
+    rights::Rights,
+    trust::Network,
+};
+
+/// What nobody took up again is tidied so often.
+const TIDY: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// A peer, bound and not running yet.
+pub struct Peer {
+    config: Config,
+    clock: SharedClock,
+    metrics: prometheus::Registry,
+    data: DataDir,
+    db: Db,
+    key: PeerKey,
+    listener: Listener,
+    admin: Listener,
+}
+
+/// The parts of a running peer.
+struct Parts {
+    library: Library,
+    membership: Membership,
+    control: Control,
+    shutdown: Shutdown,
+}
+
+impl Peer {
+    /// Takes the data folder, opens its database, makes the key, and binds the ports. `metrics` is what the admin listener shows.
+    ///
+    /// # Errors
+    /// FORBIDDEN or ALREADY_EXISTS for the data folder; UNAVAILABLE when a port is taken; INTERNAL.
+    pub async fn bind(config: Config, clock: SharedClock, metrics: prometheus::Registry) -> Result<Self, Failure> {
+        let data = DataDir::open(&config.data)?;
+        let db = Db::open(&data.file("peer.db")).await?;
+        let key = PeerKey::open(&data)?;
+        let taken = |error: std::io::Error| fail!(Unavailable, "{error}");
+        let listener = Listener::bind(config.listen.0, config.listen.1).map_err(taken)?;
+        let admin = Listener::bind(config.admin_listen.ip(), config.admin_listen.port()).map_err(taken)?;
+        Ok(Self { config, clock, metrics, data, db, key, listener, admin })
+    }
+
+    /// Where other peers reach it.
+    pub fn addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Where probes and metrics are served.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.local_addr()
+    }
+
+    /// Runs until the drain is over: the lease given up, transfers ended, logged out.
+    ///
+    /// # Errors
+    /// What no waiting mends: shares that overlap, a socket that cannot be, a data folder of another network.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
+        let Self { config, clock, metrics, data, db, key, listener, admin } = self;
+        let checks = Checks::new();
+        let check = checks.register("network");
+        tokio::spawn(serve_admin(admin, checks, metrics, shutdown.clone()));
+        let link = Link::new(&config.central, clock.clone());
+        let rights = Rights::open(db.clone(), clock.clone(), link.clone(), Verifier::default()).await?;
+        let library = Library::new(data, db.clone(), rights, link, clock.clone())?;
+        for share in &config.shares {
+            library.share(&share.path, &share.prefix, share.visibility).await?;
+        }
+        let membership = Membership::new(about(&config, &listener), key.clone(), library.clone(), clock.clone(), propagate::inject, check);
+        let control = Control::new(library.clone(), membership.clone());
+        let parts = Parts { library, membership, control, shutdown: shutdown.clone() };
+        let served = parts.serve(&config, &key, listener, &clock).await;
+        let membership = parts.membership;
+        membership.leave().await;
+        shutdown.finish(config.drain).await;
+        membership.log_out().await;
+        db.close().await;
+        tracing::info!("stopped");
+        served
+    }
+}
+
+fn about(config: &Config, listener: &Listener) -> About {
+    let (ip, port) = config.advertise;
+    let listens = listener.local_addr();
+    About {
+        advertise: Advertise { ip, port: port.unwrap_or(listens.port()), listen: listens.ip() },
+        label: config.label.clone(),
+        node: config.node.clone(),
+        zone: config.zone.clone(),
+        join_token: config.join_token.clone(),
+        first_contact: config.first_contact.clone(),
+    }
+}
+
+impl Parts {
+    /// Serves until the drain begins.
+    async fn serve(&self, config: &Config, key: &PeerKey, listener: Listener, clock: &SharedClock) -> Result<(), Failure> {
+        // First of all the socket: it tells what the peer waits for.
+        let control = Routes::new(ControlServiceServer::new(self.control.clone())).into_axum_router();
+        let socket = self.library.data().socket();
+        let bound = serve_unix(&socket, traced(control, Kind::Grpc), self.shutdown.clone()).await;
+        bound.map_err(|error| fail!(Internal, "{error}"))?;
+        let draining = self.shutdown.draining().clone();
+        let address = listener.local_addr();
+        tracing::info!(%address, data = %self.library.data().root().display(), central = config.central, "listening");
+        let Some(network) = self.membership.meet(&draining).await? else { return Ok(()) };
+        let service = self.start_engine(config, key, &network, clock).await?;
+        self.listen(config, key, &network, listener, &service)?;
+        self.start_work(config, service, clock);
+        draining.cancelled().await;
+        Ok(())
+    }
+
+    /// Downloads and the service for others.
+    async fn start_engine(&self, config: &Config, key: &PeerKey, network: &Network, clock: &SharedClock) -> Result<PeerService, Failure> {
+        let dialer = Dialer::new(key.certs(), network.roots()?, OutboundPolicy { allow_loopback: config.allow_loopback });
+        let (limits, metrics) = (Limits::new(config.rates), Metrics::new());
+        let jobs = Jobs::new(JobsDeps {
+            library: self.library.clone(),
+            dialer: dialer.clone(),
+            limits: limits.clone(),
+            metrics: metrics.clone(),
+            here: Here { node: config.node.clone(), zone: config.zone.clone() },
+            clock: clock.clone(),
+            shutdown: self.shutdown.clone(),
+        });
+        jobs.resume_all().await?;
+        self.control.start(Engine { jobs, dialer });
+        Ok(PeerService::new(self.library.clone(), limits, metrics))
+    }
+
+    fn listen(&self, config: &Config, key: &PeerKey, network: &Network, listener: Listener, service: &PeerService) -> Result<(), Failure> {
+        let tls = server_config(key.certs(), ClientAuth::Required(network.roots()?), Alpn::Http2);
+        let limits = ServeConfig { max_connections: config.max_connections, ..ServeConfig::peer() };
+        let router = service.router().merge(more_services(config.reflection)?);
+        self.shutdown.spawn(serve(listener, limits, Some(tls), traced(router, Kind::Grpc), self.shutdown.clone()));
+        Ok(())
+    }
+
+    /// The parts that work by themselves, until the drain.
+    fn start_work(&self, config: &Config, service: PeerService, clock: &SharedClock) {
+        let stop = self.shutdown.draining();
+        let (library, membership) = (self.library.clone(), self.membership.clone());
+        self.shutdown.spawn(publish::run(library.clone(), stop.clone()));
+        self.shutdown.spawn(holdings::run(library.clone(), membership.compare(), stop.clone()));
+        self.shutdown.spawn(Indexer::new(library, config.rescan).run(stop.clone()));
+        let until = stop.clone();
+        self.shutdown.spawn(async move { membership.run(&until).await });
+        let (until, clock) = (stop.clone(), Arc::clone(clock));
+        self.shutdown.spawn(async move {
+            let mut due = tokio::time::interval(TIDY);
+            while until.run_until_cancelled(due.tick()).await.is_some() {
+                if let Err(failure) = service.sweep_uploads(clock.now_ms()).await {
+                    tracing::warn!(reason = %failure, "old uploads are not swept now");
+                }
+            }
+        });
+    }
+}
+
+/// Health and, where it is asked for, reflection.
+fn more_services(reflection: bool) -> Result<Router, Failure> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(async move { reporter.set_serving::<PeerServiceServer<PeerService>>().await });
+    let mut routes = Routes::new(health);
+    if reflection {
+        let built = tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(pb::DESCRIPTORS).build_v1();
+        routes = routes.add_service(built.map_err(|error| fail!(Internal, "reflection cannot be offered: {error}"))?);
+    }
+    // Of two routers only one may say what becomes of other paths.
+    Ok(routes.into_axum_router().reset_fallback())
+}
