@@ -13,7 +13,11 @@ use peral_model::{Identity, PeerId};
 use peral_runtime::tls::{Alpn, CertStore, Expect, TrustRoots, client_config};
 use peral_wire::{Failure, fail};
 use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{self, pki_types::ServerName},
+};
 use tonic::transport::{Channel, Endpoint};
 
 /// Until the connection stands, TLS included.
@@ -125,13 +129,22 @@ async fn open(tls: &TlsConnector, address: SocketAddr) -> io::Result<TlsStream<T
     let connected = timeout(CONNECT, async {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        tls.connect(ServerName::from(address.ip()), stream).await
+        tls.connect(ServerName::from(address.ip()), stream).await.map_err(refused)
     });
     connected.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", CONNECT.as_secs()))))
 }
 
+/// Why the certificate was refused, in our own words where it is our own reason.
+fn refused(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) => io::Error::other(other.0.to_string()),
+        _ => error,
+    }
+}
+
 /// The innermost reason: the outer ones only say that something went wrong.
-fn root_of(error: &dyn std::error::Error) -> String {
+pub(crate) fn root_of(error: &dyn std::error::Error) -> String {
     let mut reason = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

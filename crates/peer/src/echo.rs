@@ -12,7 +12,11 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::{dial::Dialer, grpc::inject, wirebody::MAX_MESSAGE};
+use crate::{
+    dial::Dialer,
+    grpc::{failed, inject},
+    wirebody::MAX_MESSAGE,
+};
 
 /// Between two answers.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,7 +53,7 @@ pub async fn echo(dialer: &Dialer, peer: PeerId, address: SocketAddr, bytes: u64
     let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
     let (sender, pieces) = mpsc::channel(AHEAD);
     let opened = timeout(PATIENCE, client.echo(inject(tonic::Request::new(ReceiverStream::new(pieces))))).await;
-    let mut back = opened.map_err(|_| late(peer))??.into_inner();
+    let mut back = opened.map_err(|_| late(peer))?.map_err(failed)?.into_inner();
     let connect = start.elapsed();
     let mut round_trip = Duration::MAX;
     for index in 0..5 {
@@ -86,7 +90,7 @@ async fn push(sender: &mpsc::Sender<pb::Piece>, index: u64, data: Bytes) -> Resu
 }
 
 async fn expect(back: &mut Streaming<pb::Piece>, peer: PeerId, index: u64, length: u64) -> Result<(), Failure> {
-    let piece = timeout(PATIENCE, back.message()).await.map_err(|_| late(peer))??;
+    let piece = timeout(PATIENCE, back.message()).await.map_err(|_| late(peer))?.map_err(failed)?;
     let piece = piece.ok_or_else(|| fail!(Unavailable, "peer {peer} ended the echo"))?;
     let right = (piece.index, piece.data.len() as u64) == (index, length);
     if right { Ok(()) } else { Err(fail!(Integrity, "peer {peer} gave back something else")) }

@@ -17,11 +17,12 @@ use axum::{Router, body::Body, extract::Request, response::Response, routing::po
 use http::{Extensions, StatusCode, header::CONTENT_TYPE};
 use peral_model::FileId;
 use peral_runtime::{propagate, serve::Caller, tls::PeerCertificate};
-use peral_wire::{Failure, convert::required, fail, pb, pb::peer_service_server::PeerServiceServer};
+use peral_wire::{Failure, convert::required, fail, failure::CODE_KEY, pb, pb::peer_service_server::PeerServiceServer};
 use tokio::time::timeout;
 use tonic::{metadata::MetadataMap, service::Routes};
 
 use crate::{
+    dial::root_of,
     library::{Held, Library, Withdraw},
     limits::{IDLE, Limits},
     metrics::Metrics,
@@ -126,6 +127,18 @@ pub fn inject<T>(mut request: tonic::Request<T>) -> tonic::Request<T> {
     propagate::inject(&mut headers);
     *request.metadata_mut() = MetadataMap::from_headers(headers);
     request
+}
+
+/// What a call by generated code failed with. Our peers name a code of ours; a failure without one comes of the way to them.
+pub fn failed(status: tonic::Status) -> Failure {
+    use tonic::Code;
+    let named = status.metadata().contains_key(CODE_KEY);
+    match status.code() {
+        Code::Unknown | Code::Internal | Code::Cancelled | Code::Unavailable if !named => {
+            fail!(Unavailable, "the connection broke: {}", root_of(&status))
+        }
+        _ => status.into(),
+    }
 }
 
 /// The file that a request must name.

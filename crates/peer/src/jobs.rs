@@ -247,7 +247,7 @@ fn same_path(one: &Path, other: &Path) -> bool {
 }
 
 impl Jobs {
-    fn ended(&self, state: &State, request: &pb::DownloadRequest, end: Ended) -> impl Future<Output = ()> + Send {
+    fn ended(&self, state: &State, request: &pb::DownloadRequest, end: &Ended) -> impl Future<Output = ()> + Send {
         let (this, id, request, failed) = (self.clone(), state.id(), request.clone(), end.as_ref().err().map(ToString::to_string));
         async move {
             let kept = match failed {

@@ -19,7 +19,7 @@ use self::pieces::{Reader, read_all};
 use crate::{
     dial::Dialer,
     fetch::{Observer, Phase, Progress, blocking},
-    grpc::inject,
+    grpc::{failed, inject},
     library::Stamp,
     limits::Limits,
     metrics::Metrics,
@@ -175,7 +175,7 @@ async fn attempt(
     let hash = tokio::select! {
         // An answer before the end is a refusal, and says more than a stream that nobody takes any longer.
         biased;
-        early = answer.as_mut() => return Err(early.map_or_else(Failure::from, |_| fail!(Internal, "the peer answered before the upload's end"))),
+        early = answer.as_mut() => return Err(early.map_or_else(failed, |_| fail!(Internal, "the peer answered before the upload's end"))),
         hash = read_all(reader, header) => hash,
     };
     let hash = match hash {
@@ -183,20 +183,21 @@ async fn attempt(
         // The stream was cut by the other end: its answer says why.
         Err(failure) if failure.code == ErrorCode::Unavailable => {
             let said = timeout(OPENING, answer).await.ok().and_then(Result::err);
-            return Err(said.map_or(failure, Failure::from));
+            return Err(said.map_or(failure, failed));
         }
         Err(failure) => return Err(failure),
     };
     observer.progress(&Progress { phase: Phase::Publishing, done: size, total: size, fetched: size - *offset, sources: 1 });
     let late = |_| fail!(DeadlineExceeded, "the peer did not publish the upload within {} s", LANDING.as_secs());
-    let answered = timeout(LANDING, answer).await.map_err(late)??.into_inner();
+    let answered = timeout(LANDING, answer).await.map_err(late)?.map_err(failed)?.into_inner();
     accept(request, deps, answered, Content { hash, size })
 }
 
 async fn open(client: &mut PeerServiceClient<Channel>, order: &Sealed<Order>, size: u64, peer: PeerId) -> Result<u64, Failure> {
     let message = inject(tonic::Request::new(pb::OpenUploadRequest { order: Some(order.envelope.clone()), size }));
     let answer = timeout(OPENING, client.open_upload(message)).await;
-    let offset = answer.map_err(|_| fail!(DeadlineExceeded, "peer {peer} did not answer within {} s", OPENING.as_secs()))??.into_inner().offset;
+    let answer = answer.map_err(|_| fail!(DeadlineExceeded, "peer {peer} did not answer within {} s", OPENING.as_secs()))?;
+    let offset = answer.map_err(failed)?.into_inner().offset;
     let fits = offset == size || (offset < size && offset.is_multiple_of(peral_model::pieces::PIECE));
     if fits { Ok(offset) } else { Err(fail!(Internal, "peer {peer} says that it has {offset} of {size} bytes, which cannot be")) }
 }

@@ -313,7 +313,7 @@ impl Driver<'_> {
 
     fn failure(&self, why: plan::Why) -> Failure {
         let plan::Why::Integrity { piece, sender: source } = why else { return self.swarm.no_source() };
-        let name = &self.request.record.value.name;
+        let name = self.request.record.value.name.as_str();
         let who = self.swarm.remote(source).map_or_else(|| format!("source {}", source.0), ToString::to_string);
         fail!(Integrity, "piece {piece} of {name:?} from {who} is not what was published, and no other source is left; nothing was put in place")
     }

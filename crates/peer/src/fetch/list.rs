@@ -9,7 +9,7 @@ use tonic::{Streaming, transport::Channel};
 
 use super::{FetchDeps, FetchRequest, Observer, Phase, Progress, Why, blocking, swarm::Swarm};
 use crate::{
-    grpc::{MAX_LIST_MESSAGE, inject},
+    grpc::{MAX_LIST_MESSAGE, failed, inject},
     lists::{ListWriter, PieceList},
 };
 
@@ -124,11 +124,11 @@ fn push(writer: &mut ListWriter, entries: &[[u8; pieces::ENTRY]]) -> std::io::Re
 async fn open(channel: Channel, file: pb::FileRef) -> Result<Streaming<pb::PieceListPart>, Failure> {
     let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_LIST_MESSAGE);
     let request = inject(tonic::Request::new(pb::PieceListRequest { file: Some(file) }));
-    Ok(within(client.piece_list(request)).await??.into_inner())
+    Ok(within(client.piece_list(request)).await?.map_err(failed)?.into_inner())
 }
 
 async fn next(parts: &mut Streaming<pb::PieceListPart>) -> Result<Option<pb::PieceListPart>, Failure> {
-    Ok(within(parts.message()).await??)
+    within(parts.message()).await?.map_err(failed)
 }
 
 async fn within<T>(call: impl Future<Output = T>) -> Result<T, Failure> {

@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -30,6 +31,9 @@ const HEAD: usize = MAGIC.len() + 32 + 8;
 const MAX_STEM: usize = 200;
 /// Pieces that are hashed again in one go.
 const WINDOW: u64 = 512;
+/// How often, and at what distance, the lock is tried.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A file on its way. One process at a time has it.
 #[derive(Debug)]
@@ -228,12 +232,18 @@ fn open_private(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
-/// The same with a lock, for as long as it is open.
+/// The same with a lock, for as long as it is open. A download that was just ended may need a moment to let go.
 fn open_locked(path: &Path) -> Result<File, Failure> {
-    for _ in 0..3 {
+    let mut tries = LOCK_TRIES;
+    while tries > 0 {
+        tries -= 1;
         let file = open_private(path).map_err(wrong("open", path))?;
         match file.try_lock() {
             Ok(()) => {}
+            Err(TryLockError::WouldBlock) if tries > 0 => {
+                std::thread::sleep(LOCK_PAUSE);
+                continue;
+            }
             Err(TryLockError::WouldBlock) => {
                 return Err(fail!(Busy, "another download writes {}; wait for it, or end it", path.display()));
             }

@@ -158,8 +158,13 @@ impl Swarm {
 
     /// Nobody can be asked: who was tried, and what each said.
     pub fn no_source(&self) -> Failure {
-        let name = &self.record.value.name;
-        let tried = self.remotes.iter().filter_map(|remote| Some(format!("{remote}: {}", remote.failure.as_ref()?)));
+        let name = self.record.value.name.as_str();
+        let said = |remote: &Remote| {
+            let failure = remote.failure.as_ref()?;
+            let named = failure.detail.contains(&remote.peer.to_string());
+            Some(if named { failure.to_string() } else { format!("{remote}: {failure}") })
+        };
+        let tried = self.remotes.iter().filter_map(said);
         let tried: Vec<String> = tried.take(5).collect();
         let tried = if tried.is_empty() { String::new() } else { format!(" ({})", tried.join("; ")) };
         let away = match self.away {

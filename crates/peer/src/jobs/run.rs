@@ -41,7 +41,7 @@ impl Jobs {
         };
         // A cancelled one is forgotten by who cancelled it.
         if end.as_ref().err().is_none_or(|failure| failure.code != ErrorCode::Cancelled) {
-            self.ended(state, &request, end.clone()).await;
+            self.ended(state, &request, &end).await;
         }
         state.end(end);
         self.trim();

@@ -12,6 +12,8 @@ use prost::{
 };
 use tonic::{Code, Status, body::Body};
 
+use crate::grpc::failed;
+
 use super::{DATA, INDEX, MAX_MESSAGE, PREFIX};
 
 /// A piece as it came: its bytes in the transport's own buffers, unchecked.
@@ -78,7 +80,7 @@ impl Receiver {
     /// Takes one frame; false at the end.
     async fn more(&mut self) -> Result<bool, Failure> {
         let Some(frame) = self.body.frame().await else { return Ok(false) };
-        match frame.map_err(|status| broken(&status))?.into_data() {
+        match frame.map_err(failed)?.into_data() {
             Ok(data) => self.parts.push(data),
             Err(frame) => self.trailers = frame.into_trailers().ok(),
         }
@@ -93,12 +95,6 @@ impl Receiver {
             _ => Err(fail!(Unavailable, "the stream broke off")),
         }
     }
-}
-
-/// A transport error as it looks from here: the other side is away, unless it says otherwise by a code of ours.
-fn broken(status: &Status) -> Failure {
-    let named = status.metadata().contains_key(peral_wire::failure::CODE_KEY);
-    if named { status.clone().into() } else { fail!(Unavailable, "the connection broke: {}", status.message()) }
 }
 
 /// A gRPC request with this one message.

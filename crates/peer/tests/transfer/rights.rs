@@ -1,0 +1,269 @@
+//! Who gets what: by certificate, grant and revocation.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use futures::stream;
+use peral_model::{Identity, PeerId, SessionId, Visibility};
+use peral_peer::{
+    dial::{Dialer, OutboundPolicy},
+    grpc::DOWNLOAD,
+    limits::{Limits, Rates},
+    wirebody::{self, Receiver},
+};
+use peral_runtime::tls::CertStore;
+use peral_wire::{ErrorCode, Failure, pb};
+use tower::{Service, ServiceExt};
+use uuid::Uuid;
+
+use crate::kit::{Getter, MIB, Net, Peer, now_ms, sample, shown};
+
+fn user() -> Identity {
+    Identity::User(SessionId(Uuid::new_v4()))
+}
+
+fn all(record: &peral_wire::Sealed<peral_model::Record>, pieces: u64) -> pb::DownloadFileRequest {
+    pb::DownloadFileRequest { file: Some(shown(record, None)), ranges: vec![pb::PieceRange { first: 0, count: pieces }], suspect: false }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_file_goes_to_the_bearer_of_a_grant_alone() {
+    let net = Net::new();
+    let peer = Peer::start(&net).await;
+    let bytes = sample(3 * MIB);
+    let record = peer.hold(&net, "secret", &bytes, Visibility::Private).await;
+    let (bearer, thief) = (user(), user());
+    let grant = net.grant(&record.value, bearer);
+    let absent = Getter::new(&net, &record, &[peer.source()]).get().await.unwrap_err();
+    assert_eq!(absent.code, ErrorCode::NoSource);
+    assert!(absent.detail.contains("holds no such file version"), "as if it were not there: {absent}");
+    let stolen = Getter::showing(&net, &record, Some(grant.clone()), &[peer.source()], thief);
+    assert_eq!(stolen.get().await.unwrap_err().code, ErrorCode::NoSource);
+    // Signed by somebody else.
+    let forged = Getter::showing(&net, &record, Some(Net::new().grant(&record.value, bearer)), &[peer.source()], bearer);
+    assert_eq!(forged.get().await.unwrap_err().code, ErrorCode::NoSource);
+    let right = Getter::showing(&net, &record, Some(grant), &[peer.source()], bearer);
+    right.get().await.unwrap();
+    assert_eq!(fs::read(right.path()).unwrap(), bytes);
+}
+
+async fn open(peer: &Peer, dialer: &Dialer, message: &pb::DownloadFileRequest) -> Result<Receiver, Failure> {
+    let mut channel = dialer.channel(peer.id, peer.address).await?;
+    let response = channel.ready().await.unwrap().call(wirebody::request(DOWNLOAD, message)).await;
+    Receiver::new(response.map_err(|error| peral_wire::fail!(Unavailable, "{error}"))?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_an_identity_cuts_its_open_stream() {
+    let net = Net::new();
+    let peer = Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1").await;
+    let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
+    let caller = user();
+    let dialer = net.dialer(caller);
+    let mut stream = open(&peer, &dialer, &all(&record, 30)).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    peer.library.rights().revoke(caller, now_ms() + 3_600_000).await.unwrap();
+    let mut more = 0;
+    let cut = loop {
+        match stream.next().await {
+            Ok(Some(_)) => more += 1,
+            Ok(None) => panic!("the stream went on to its end"),
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(cut.code, ErrorCode::Unauthenticated);
+    assert!(more <= 4, "{more} pieces came after it");
+    let refused = open(&peer, &dialer, &all(&record, 30)).await.err().unwrap();
+    assert_eq!(refused.code, ErrorCode::Unauthenticated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_higher_serial_cuts_streams_under_the_old_one() {
+    let net = Net::new();
+    let peer = Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1").await;
+    let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
+    let mut stream = open(&peer, &net.dialer(user()), &all(&record, 30)).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    peer.library.rights().learn(record.value.file, 2).await.unwrap();
+    let cut = loop {
+        if let Err(failure) = stream.next().await.map(|piece| assert!(piece.is_some())) {
+            break failure;
+        }
+    };
+    assert_eq!(cut.code, ErrorCode::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_identity_cannot_take_all_streams() {
+    let net = Net::new();
+    let peer = Peer::start(&net).await;
+    let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
+    let (greedy, other) = (net.dialer(user()), net.dialer(user()));
+    let mut open_streams = Vec::new();
+    let busy = loop {
+        match open(&peer, &greedy, &all(&record, 30)).await {
+            Ok(stream) => open_streams.push(stream),
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!((busy.code, open_streams.len()), (ErrorCode::Busy, peral_peer::limits::STREAMS_PER_IDENTITY));
+    let mut stream = open(&peer, &other, &all(&record, 30)).await.unwrap();
+    for _ in 0..30 {
+        tokio::time::timeout(Duration::from_secs(20), stream.next()).await.expect("others are not held up").unwrap().unwrap();
+    }
+}
+
+/// What each method says to a caller.
+async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), ErrorCode>)> {
+    let file = pb::FileRef { file_id: vec![1; 16].into(), version: 1, ..pb::FileRef::default() };
+    let code = |status: tonic::Status| peral_peer::grpc::failed(status).code;
+    let mut client = match dialer.channel(peer.id, peer.address).await {
+        Ok(channel) => pb::peer_service_client::PeerServiceClient::new(channel),
+        Err(failure) => return vec![("connect", Err(failure.code))],
+    };
+    let download = pb::DownloadFileRequest { file: Some(file.clone()), ..pb::DownloadFileRequest::default() };
+    let list = pb::PieceListRequest { file: Some(file.clone()) };
+    let stat = pb::StatFileRequest { which: Some(pb::stat_file_request::Which::File(file)) };
+    let order = pb::OpenUploadRequest { order: Some(pb::Envelope::default()), size: 1 };
+    let header = pb::UploadHeader { order: Some(pb::Envelope::default()), size: 1, offset: 0 };
+    let header = pb::UploadFileRequest { part: Some(pb::upload_file_request::Part::Header(header)) };
+    vec![
+        ("DownloadFile", client.download_file(download).await.map(drop).map_err(code)),
+        ("PieceList", client.piece_list(list).await.map(drop).map_err(code)),
+        ("ListFiles", client.list_files(pb::ListFilesRequest::default()).await.map(drop).map_err(code)),
+        ("StatFile", client.stat_file(stat).await.map(drop).map_err(code)),
+        ("OpenUpload", client.open_upload(order).await.map(drop).map_err(code)),
+        ("UploadFile", client.upload_file(stream::iter([header])).await.map(drop).map_err(code)),
+        ("Echo", client.echo(stream::iter([pb::Piece::default()])).await.map(drop).map_err(code)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_method_looks_at_who_calls() {
+    let net = Net::new();
+    let peer = Peer::start(&net).await;
+    // The descriptors name the methods: a new one needs a row above.
+    let descriptors = <prost_types_set::Set as prost::Message>::decode(pb::DESCRIPTORS).unwrap();
+    let methods = descriptors.methods("PeerService");
+    let rows = matrix(&peer, &net.dialer(user())).await;
+    let mut named: Vec<&str> = rows.iter().map(|(method, _)| *method).collect();
+    named.sort_unstable();
+    assert_eq!(named, methods);
+    // Nothing of this is public but what one may ask at all.
+    for (method, answer) in rows {
+        let expected = match method {
+            "ListFiles" | "Echo" => Ok(()),
+            "OpenUpload" | "UploadFile" => Err(ErrorCode::Unauthenticated),
+            _ => Err(ErrorCode::NotFound),
+        };
+        assert_eq!(answer, expected, "{method} for a user");
+    }
+
+    let revoked = user();
+    peer.library.rights().revoke(revoked, now_ms() + 3_600_000).await.unwrap();
+    for (method, answer) in matrix(&peer, &net.dialer(revoked)).await {
+        assert_eq!(answer, Err(ErrorCode::Unauthenticated), "{method} for a revoked identity");
+    }
+
+    let nobody = Dialer::new(CertStore::shared(), net.roots(), OutboundPolicy { allow_loopback: true });
+    for (method, answer) in matrix(&peer, &nobody).await {
+        assert_eq!(answer, Err(ErrorCode::Unavailable), "{method} without a certificate: there is no connection");
+    }
+    // Of another network.
+    let stranger = Dialer::new(Net::new().certs(user()), net.roots(), OutboundPolicy { allow_loopback: true });
+    for (method, answer) in matrix(&peer, &stranger).await {
+        assert_eq!(answer, Err(ErrorCode::Unavailable), "{method} with a stranger's certificate");
+    }
+    peer.library.link().supersede();
+    for (method, answer) in matrix(&peer, &net.dialer(user())).await {
+        assert_eq!(answer, Err(ErrorCode::Superseded), "{method} of a process that was superseded");
+    }
+}
+
+/// As much of a descriptor set as names methods.
+mod prost_types_set {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Set {
+        #[prost(message, repeated, tag = "1")]
+        pub files: Vec<File>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct File {
+        #[prost(message, repeated, tag = "6")]
+        pub services: Vec<Service>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Service {
+        #[prost(string, tag = "1")]
+        pub name: String,
+        #[prost(message, repeated, tag = "2")]
+        pub methods: Vec<Method>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Method {
+        #[prost(string, tag = "1")]
+        pub name: String,
+    }
+
+    impl Set {
+        pub fn methods(&self, service: &str) -> Vec<String> {
+            let service = self.files.iter().flat_map(|file| &file.services).find(|found| found.name == service).unwrap();
+            let mut names: Vec<String> = service.methods.iter().map(|method| method.name.clone()).collect();
+            names.sort_unstable();
+            names
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_show_what_a_caller_may_see() {
+    let net = Net::new();
+    let peer = Peer::start(&net).await;
+    for number in 0..5 {
+        peer.hold(&net, &format!("public/{number}"), &sample(10 + number), Visibility::Public).await;
+        let mut hidden = net.record(
+            &format!("public/{number}-hidden"),
+            peral_model::Content { hash: peral_model::ContentId::of(b"x"), size: 1 },
+            Visibility::Private,
+        );
+        hidden.value.owner = peral_model::AccountId(Uuid::new_v4());
+        let hidden = peral_wire::Sealed::seal(hidden.value, &net.key);
+        peer.hold_record(&hidden, b"x").await;
+    }
+    let mut client = peer.client(&net.dialer(user())).await;
+    let (mut after, mut names) = (String::new(), Vec::new());
+    loop {
+        let request = pb::ListFilesRequest { prefix: "public/".into(), after: after.clone(), limit: 3 };
+        let page = client.list_files(request).await.unwrap().into_inner();
+        let keys = net.verifier();
+        names.extend(
+            page.files
+                .into_iter()
+                .map(|file| peral_wire::Sealed::<peral_model::Record>::open(file.record.unwrap(), &keys).unwrap().value.name.to_string()),
+        );
+        if !page.more {
+            break;
+        }
+        after.clone_from(names.last().unwrap());
+    }
+    assert_eq!(names, ["public/0", "public/1", "public/2", "public/3", "public/4"]);
+    let by_name = |name: &str| pb::StatFileRequest { which: Some(pb::stat_file_request::Which::Name(name.into())) };
+    assert_eq!(client.stat_file(by_name("public/3")).await.unwrap().into_inner().held, 13);
+    let hidden = client.stat_file(by_name("public/3-hidden")).await.unwrap_err();
+    let absent = client.stat_file(by_name("nothing")).await.unwrap_err();
+    assert_eq!((hidden.code(), hidden.message()), (absent.code(), absent.message()), "what is hidden looks like what is not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_comes_back() {
+    let net = Net::new();
+    let peer = Peer::start(&net).await;
+    let dialer = net.dialer(Identity::Peer(PeerId(Uuid::new_v4())));
+    for bytes in [0, 1, 5 * MIB as u64 + 3] {
+        let report = peral_peer::echo::echo(&dialer, peer.id, peer.address, bytes).await.unwrap();
+        assert_eq!(report.bytes, bytes);
+        assert!(report.round_trip > Duration::ZERO && report.round_trip < Duration::from_secs(5));
+    }
+    peer.kill();
+    let away = Arc::new(peral_peer::echo::echo(&net.dialer(user()), peer.id, peer.address, 1).await.unwrap_err());
+    assert_eq!(away.code, ErrorCode::Unavailable);
+}

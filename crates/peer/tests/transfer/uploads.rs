@@ -1,0 +1,228 @@
+//! Uploads: read once, hashed on both sides, taken up again where they broke off. Central's part is played by a few routes.
+
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Json, Router, extract::State, routing::post};
+use peral_model::{Content, FileId, Identity, Order, PeerId, Record, Visibility, pieces::PIECE};
+use peral_peer::{
+    limits::{Limits, Rates},
+    metrics::Metrics,
+    send::{Meant, SendDeps, SendRequest, send},
+};
+use peral_wire::{
+    Catalogue, ErrorCode, Failure, Sealed, pb,
+    rest::{
+        files::{Publish, PublishResult, Published, Source, Sources, SourcesRequest},
+        holdings::{DeltaAnswer, Deltas},
+    },
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::kit::{MIB, Net, Peer, Watcher, now_ms, sample, until};
+
+/// Signs what is published, notes what is held, and names sources.
+pub struct Central {
+    pub net: Net,
+    pub published: Mutex<Vec<Record>>,
+    pub sources: Mutex<Option<(Sealed<Record>, Vec<Source>)>>,
+    pub twisted: Mutex<bool>,
+}
+
+impl Central {
+    pub async fn start() -> (Arc<Self>, String) {
+        let central = Arc::new(Self { net: Net::new(), published: Mutex::default(), sources: Mutex::default(), twisted: Mutex::default() });
+        let routes = Router::new()
+            .route("/v1/files", post(publish))
+            .route(
+                "/v1/index",
+                post(|Json(deltas): Json<Deltas>| async move { Json(DeltaAnswer { last_delta: deltas.first + deltas.deltas.len() as u64 - 1 }) }),
+            )
+            .route("/v1/sources", post(sources))
+            .with_state(central.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        (central, base)
+    }
+
+    /// A peer of this central, with a share.
+    pub async fn peer(&self, base: &str, limits: Limits) -> Peer {
+        let peer = Peer::with(&self.net, limits, base).await;
+        let link = peer.library.link();
+        link.connect(Catalogue::new(base, reqwest::Client::new(), |_| {}, Duration::from_secs(10)));
+        link.renew("token", now_ms() + 3_600_000);
+        let share = peer.path("shared");
+        fs::create_dir(&share).unwrap();
+        peer.library.share(&share, "", Visibility::Public).await.unwrap();
+        tokio::spawn(peral_peer::holdings::run(peer.library.clone(), Arc::default(), CancellationToken::new()));
+        peer
+    }
+}
+
+async fn publish(State(central): State<Arc<Central>>, Json(publish): Json<Publish>) -> Json<Published> {
+    let results = publish.files.into_iter().map(|file| {
+        let record = Record {
+            file: FileId(Uuid::new_v4()),
+            name: file.name.parse().unwrap(),
+            version: 1,
+            content: Content { hash: file.hash, size: file.size },
+            owner: central.net.account,
+            visibility: if *central.twisted.lock().unwrap() { Visibility::Private } else { file.visibility },
+            serial: 1,
+            published_ms: now_ms(),
+        };
+        central.published.lock().unwrap().push(record.clone());
+        PublishResult::Record(Sealed::seal(record, &central.net.key).to_text())
+    });
+    Json(Published { results: results.collect() })
+}
+
+async fn sources(State(central): State<Arc<Central>>, Json(_): Json<SourcesRequest>) -> Json<Sources> {
+    let (record, sources) = central.sources.lock().unwrap().clone().unwrap();
+    Json(Sources { record: record.to_text(), grant: None, sources, away: 0 })
+}
+
+struct Sender {
+    deps: SendDeps,
+    identity: Identity,
+    dir: TempDir,
+    watcher: Arc<Watcher>,
+}
+
+impl Sender {
+    fn new(net: &Net, rate: usize) -> Self {
+        let identity = Identity::Peer(PeerId(Uuid::new_v4()));
+        let limits = Limits::new(Rates { upload: rate as u64, download: 0 });
+        let deps = SendDeps { dialer: net.dialer(identity), verifier: Arc::new(net.verifier()), limits, metrics: Metrics::new() };
+        Self { deps, identity, dir: tempfile::tempdir().unwrap(), watcher: Arc::default() }
+    }
+
+    fn request(&self, peer: &Peer, order: &Sealed<Order>, bytes: &[u8]) -> SendRequest {
+        let path = self.dir.path().join("file");
+        fs::write(&path, bytes).unwrap();
+        SendRequest { path, order: order.clone(), address: peer.address, meant: Meant::of(&order.value) }
+    }
+
+    async fn send(&self, request: SendRequest, cancel: CancellationToken) -> Result<Sealed<Record>, Failure> {
+        let running = send(request, &self.deps, self.watcher.clone(), cancel);
+        tokio::time::timeout(Duration::from_secs(60), running).await.expect("an upload ends")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_any_size_lands_and_is_held() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 0);
+    for size in [0, 1, 1023, MIB - 1, MIB, MIB + 1, 5 * MIB + 7] {
+        let (bytes, name) = (sample(size), format!("folder/{size}"));
+        let order = central.net.order(peer.id, sender.identity, &name, size as u64);
+        let request = sender.request(&peer, &order, &bytes);
+        let record = sender.send(request.clone(), CancellationToken::new()).await.unwrap();
+        assert_eq!((record.value.name.to_string(), record.value.content.size), (name.clone(), size as u64));
+        assert_eq!(fs::read(peer.path("shared").join(&name)).unwrap(), bytes);
+        assert!(peer.library.find(record.value.file, 1).await.unwrap().is_some());
+        // The same once more, as by a sender that did not hear the answer.
+        assert_eq!(sender.send(request, CancellationToken::new()).await.unwrap(), record);
+    }
+    assert_eq!(central.published.lock().unwrap().len(), 7, "each was published once");
+    assert_eq!(fs::read_dir(peer.library.data().uploads()).unwrap().count(), 0, "nothing is left over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_upload_goes_on_where_it_was() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 16 * MIB);
+    let bytes = sample(16 * MIB + 77);
+    let order = central.net.order(peer.id, sender.identity, "big", bytes.len() as u64);
+    let request = sender.request(&peer, &order, &bytes);
+    let cancel = CancellationToken::new();
+    let stop = async {
+        until("some of it went", || sender.watcher.done() >= 8 * PIECE).await;
+        cancel.cancel();
+    };
+    let (broken, ()) = tokio::join!(sender.send(request.clone(), cancel.clone()), stop);
+    assert_eq!(broken.unwrap_err().code, ErrorCode::Cancelled);
+    let mut client = peer.client(&sender.deps.dialer).await;
+    let open = pb::OpenUploadRequest { order: Some(order.envelope.clone()), size: bytes.len() as u64 };
+    let offset = client.open_upload(open).await.unwrap().into_inner().offset;
+    assert!(offset >= 5 * PIECE && offset < bytes.len() as u64, "{offset}");
+    let record = sender.send(request, CancellationToken::new()).await.unwrap();
+    assert_eq!(fs::read(peer.path("shared/big")).unwrap(), bytes);
+    let last = sender.watcher.last.lock().unwrap().unwrap();
+    assert!(last.fetched <= bytes.len() as u64 - offset, "only the rest was sent: {}", last.fetched);
+    assert_eq!(record.value.content.size, bytes.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_peer_kept_of_another_state_is_sent_again() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 16 * MIB);
+    let size = 12 * MIB;
+    let order = central.net.order(peer.id, sender.identity, "edited", size as u64);
+    let cancel = CancellationToken::new();
+    let stop = async {
+        until("some of it went", || sender.watcher.done() >= 6 * PIECE).await;
+        cancel.cancel();
+    };
+    assert!(tokio::join!(sender.send(sender.request(&peer, &order, &vec![1; size]), cancel.clone()), stop).0.is_err());
+    let bytes = sample(size);
+    let record = sender.send(sender.request(&peer, &order, &bytes), CancellationToken::new()).await.unwrap();
+    assert_eq!(record.value.content.hash, peral_model::ContentId::of(&bytes));
+    assert_eq!(fs::read(peer.path("shared/edited")).unwrap(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_while_it_is_sent_is_not_published() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 16 * MIB);
+    let order = central.net.order(peer.id, sender.identity, "edited", 12 << 20);
+    let request = sender.request(&peer, &order, &sample(12 * MIB));
+    let path = request.path.clone();
+    let edit = async {
+        until("some of it went", || sender.watcher.done() >= 2 * PIECE).await;
+        fs::write(&path, sample(12 * MIB - 1)).unwrap();
+    };
+    let (sent, ()) = tokio::join!(sender.send(request, CancellationToken::new()), edit);
+    assert_eq!(sent.unwrap_err().code, ErrorCode::Changed);
+    assert!(central.published.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_record_of_what_was_meant_is_a_success() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 0);
+    *central.twisted.lock().unwrap() = true;
+    let order = central.net.order(peer.id, sender.identity, "mine", 100);
+    let failure = sender.send(sender.request(&peer, &order, &sample(100)), CancellationToken::new()).await.unwrap_err();
+    assert_eq!(failure.code, ErrorCode::Integrity, "it became private: {failure}");
+    let small = central.net.order(peer.id, sender.identity, "mine", 99);
+    let failure = sender.send(sender.request(&peer, &small, &sample(100)), CancellationToken::new()).await.unwrap_err();
+    assert_eq!(failure.code, ErrorCode::TooLarge);
+    let mut missing = sender.request(&peer, &order, b"");
+    missing.path.push("not there");
+    assert!(sender.send(missing, CancellationToken::new()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_of_yesterday_are_swept() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let service = peral_peer::grpc::PeerService::new(peer.library.clone(), Limits::default(), Metrics::new());
+    let path = peer.library.upload_temp(peral_model::UploadId(Uuid::new_v4()));
+    fs::write(&path, b"half").unwrap();
+    service.sweep_uploads(now_ms()).await.unwrap();
+    assert!(path.exists());
+    service.sweep_uploads(now_ms() + 25 * 3_600_000).await.unwrap();
+    assert!(!path.exists());
+}
