@@ -1,0 +1,71 @@
+//! What handlers take from a request; what cannot be read is refused with a problem document.
+
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
+};
+use http::{StatusCode, request::Parts};
+use peral_model::FileName;
+use peral_wire::{ErrorCode, Failure, fail};
+use serde::de::DeserializeOwned;
+
+use super::problem::Refusal;
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let Json(body) = Json::<T>::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
+        Ok(Self(body))
+    }
+}
+
+fn unreadable(rejection: &JsonRejection) -> Refusal {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => fail!(TooLarge, "the request is larger than this route takes; send less at once").into(),
+        _ => fail!(InvalidArgument, "the request cannot be read: {}", rejection.body_text()).into(),
+    }
+}
+
+/// An id (or ids) in the path.
+pub struct At<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        let Path(value) = path.map_err(|rejection| fail!(InvalidArgument, "the path cannot be read: {}", rejection.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// A file name: the rest of the path.
+pub struct Named(pub FileName);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|rejection| fail!(InvalidName, "the name cannot be read: {}", rejection.body_text()))?;
+        let name = FileName::new(text).map_err(|error| Failure::new(ErrorCode::InvalidName, error.to_string()))?;
+        Ok(Self(name))
+    }
+}
+
+/// The query of a URL.
+pub struct Asked<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        let Query(value) = query.map_err(|rejection| fail!(InvalidArgument, "the query cannot be read: {}", rejection.body_text()))?;
+        Ok(Self(value))
+    }
+}

@@ -1,0 +1,89 @@
+//! What surrounds each request: a place among those that are worked on, a deadline, and a task of its own, so that a caller who goes away
+//! cannot stop a change halfway and a panic ends nothing but its request.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use peral_wire::fail;
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use super::problem::Refusal;
+use crate::config::Limits;
+
+pub(super) struct Guard {
+    places: Arc<Semaphore>,
+    deadline: Duration,
+}
+
+impl Guard {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { places: Arc::new(Semaphore::new(limits.requests)), deadline: limits.request }
+    }
+}
+
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Result<Response, Refusal> {
+    let Ok(place) = Arc::clone(&guard.places).try_acquire_owned() else {
+        return Err(fail!(Busy, "central has as much to do as it takes on; try again in a moment").into());
+    };
+    let work = async move {
+        let _place = place;
+        next.run(request).await
+    };
+    match tokio::time::timeout(guard.deadline, tokio::spawn(work.in_current_span())).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(ended)) if ended.is_panic() => Err(fail!(Internal, "a handler panicked: {}", said(&*ended.into_panic())).into()),
+        Ok(Err(_)) => Err(fail!(Unavailable, "central is stopping").into()),
+        Err(_) => Err(fail!(DeadlineExceeded, "this took longer than {} s; it may still be done", guard.deadline.as_secs()).into()),
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn answer(limits: &Limits, router: Router) -> (u16, peral_wire::failure::Problem) {
+        let router = router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(limits)), guard));
+        let response = router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        #[expect(clippy::panic, reason = "that is the test")]
+        async fn breaks() -> &'static str {
+            panic!("the secret reason")
+        }
+        let (status, problem) = answer(&Limits::default(), Router::new().route("/", get(breaks))).await;
+        assert_eq!((status, problem.code), (500, peral_wire::ErrorCode::Internal));
+        assert!(!problem.detail.contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn a_slow_handler_meets_the_deadline() {
+        let limits = Limits { request: Duration::from_millis(20), ..Limits::default() };
+        let (status, problem) = answer(&limits, Router::new().route("/", get(std::future::pending::<&'static str>))).await;
+        assert_eq!((status, problem.code), (504, peral_wire::ErrorCode::DeadlineExceeded));
+    }
+
+    #[tokio::test]
+    async fn beyond_the_places_there_is_busy() {
+        let limits = Limits { requests: 0, ..Limits::default() };
+        let (status, problem) = answer(&limits, Router::new().route("/", get(|| async { "" }))).await;
+        assert_eq!((status, problem.code), (503, peral_wire::ErrorCode::Busy));
+    }
+}

@@ -1,0 +1,88 @@
+//! `central init`: keys, database and first administrator, made once.
+
+use std::fmt;
+
+use peral_model::NetworkId;
+use peral_runtime::SharedClock;
+use peral_wire::{Failure, fail};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::{config::Config, keys::Keys, server::open_store, service::App};
+
+/// What init made.
+#[derive(Debug, Clone, Serialize)]
+pub struct Initialized {
+    /// Id of the network.
+    pub network: NetworkId,
+    /// Fingerprint of its authority: what others compare at first contact.
+    pub fingerprint: String,
+    /// Name of the first administrator.
+    pub administrator: String,
+    /// Central's folder.
+    pub data: String,
+}
+
+impl fmt::Display for Initialized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { network, fingerprint, administrator, data } = self;
+        writeln!(f, "Network      {network}")?;
+        writeln!(f, "Fingerprint  {fingerprint}")?;
+        writeln!(f, "Folder       {data}")?;
+        writeln!(f)?;
+        writeln!(f, "Start central:            peral central --data {data}")?;
+        writeln!(f, "Log in from anywhere:     peral login --central https://HOST:7070 --account {administrator} --ca-fingerprint {fingerprint}")?;
+        write!(f, "Let a peer join:          peral token join --account {administrator}")
+    }
+}
+
+/// Makes keys, database and the first administrator.
+///
+/// # Errors
+/// ALREADY_EXISTS: there is an administrator. WEAK_PASSWORD, INVALID_ARGUMENT, UNAVAILABLE.
+pub async fn init(config: Config, administrator: &str, password: &SecretString, clock: SharedClock) -> Result<Initialized, Failure> {
+    crate::password::good_enough(password, administrator)?;
+    make_data_folder(&config)?;
+    let store = open_store(&config).await.map_err(|error| fail!(Unavailable, "{error}"))?;
+    let keys = Keys::open_or_make(&config.keys(), store.network(), clock.now_ms())?;
+    if keys.network != store.network() {
+        return Err(fail!(
+            AlreadyExists,
+            "the keys in {} are of another network than the database; give an empty folder, or the database that belongs to it",
+            config.keys().display()
+        ));
+    }
+    let done = Initialized {
+        network: keys.network,
+        fingerprint: keys.authority.fingerprint(),
+        administrator: administrator.to_owned(),
+        data: config.data.display().to_string(),
+    };
+    let app = App::new(config, keys, clock)?;
+    app.open(store.clone());
+    let made = app.add_first_administrator(administrator, password).await;
+    store.close().await;
+    match made? {
+        Some(_) => Ok(done),
+        None => Err(fail!(AlreadyExists, "there is an administrator already; log in as one, and use `peral user add`")),
+    }
+}
+
+/// Makes central's folder, for this user alone.
+pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data);
+    made.map_err(|error| fail!(Internal, "{} cannot be made: {error}", config.data.display()))
+}
+
+/// The fingerprint of the network's authority.
+///
+/// # Errors
+/// The keys are not there or cannot be used.
+pub fn fingerprint(config: &Config) -> Result<String, Failure> {
+    let keys = config.keys();
+    if !keys.exists() {
+        return Err(fail!(NotFound, "{} is not there: run `peral central init` first", keys.display()));
+    }
+    Ok(Keys::open(&keys)?.authority.fingerprint())
+}

@@ -1,0 +1,239 @@
+//! Central's keys: the authority, the key of tokens and the key of records, in a folder that nobody else may read.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
+use peral_model::NetworkId;
+use peral_runtime::tls::Authority;
+use peral_wire::{
+    Failure, fail,
+    keys::{Jwk, Jwks, KeyUse, SigningKey, Verifier},
+};
+use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
+use zeroize::Zeroizing;
+
+use crate::{nonce::Nonces, token::Tokens};
+
+const NETWORK: &str = "network";
+const CA: &str = "ca.pem";
+const CA_KEY: &str = "ca.key";
+const TOKEN_KEY: &str = "token.key";
+const RECORD_KEY: &str = "record.key";
+/// Public halves of keys that no longer sign: a `jwks.json` of its own, kept by whoever changes keys.
+const RETIRED: &str = "retired.json";
+
+/// Central's keys, ready for use.
+pub struct Keys {
+    /// The network that they make.
+    pub network: NetworkId,
+    /// Signs certificates.
+    pub authority: Authority,
+    /// Makes and checks bearer tokens.
+    pub tokens: Tokens,
+    /// Signs records, grants and orders.
+    pub record: SigningKey,
+    /// Checks what the record keys signed, retired ones too.
+    pub verifier: Verifier,
+    /// Makes and checks nonces.
+    pub nonces: Nonces,
+    /// The public halves.
+    pub jwks: Jwks,
+}
+
+impl Keys {
+    /// Reads the keys; makes those of `network` first where the folder is not there.
+    ///
+    /// # Errors
+    /// INTERNAL, naming the path: the folder is open to others or somebody else's, or a file in it is missing or cannot be read.
+    pub fn open_or_make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<Self, Failure> {
+        if !folder.exists() {
+            make(folder, network, now_ms)?;
+        }
+        Self::open(folder)
+    }
+
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// As [`Keys::open_or_make`].
+    pub fn open(folder: &Path) -> Result<Self, Failure> {
+        private(folder)?;
+        let text = |name: &str| {
+            let path = folder.join(name);
+            private(&path)?;
+            fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| at(&path, "cannot be read", &error))
+        };
+        let bad = |name: &str, error: &dyn std::fmt::Display| at(&folder.join(name), "cannot be used", error);
+        let network = text(NETWORK)?.trim().parse::<NetworkId>().map_err(|error| bad(NETWORK, &error))?;
+        let authority = Authority::from_pem(&text(CA)?, &text(CA_KEY)?).map_err(|error| bad(CA, &error))?;
+        let pkcs8 = |name: &str| {
+            let der = PrivatePkcs8KeyDer::from_pem_slice(text(name)?.as_bytes()).map_err(|error| bad(name, &error))?;
+            Ok::<_, Failure>(Zeroizing::new(der.secret_pkcs8_der().to_vec()))
+        };
+        let retired = if folder.join(RETIRED).exists() { read_retired(&text(RETIRED)?).map_err(|error| bad(RETIRED, &error))? } else { vec![] };
+        Self::assemble(network, authority, &pkcs8(TOKEN_KEY)?, &pkcs8(RECORD_KEY)?, retired)
+    }
+
+    fn assemble(network: NetworkId, authority: Authority, token: &Zeroizing<Vec<u8>>, record: &[u8], retired: Vec<Jwk>) -> Result<Self, Failure> {
+        let record = SigningKey::from_pkcs8(record, KeyUse::Record)?;
+        let current = [SigningKey::from_pkcs8(token, KeyUse::Token)?.public(), record.public()];
+        let jwks = Jwks { keys: current.into_iter().chain(retired).collect() };
+        let tokens = Tokens::new(network, token, &jwks.keys)?;
+        Ok(Self { network, authority, tokens, record, verifier: Verifier::new(&jwks, KeyUse::Record), nonces: Nonces::new(token), jwks })
+    }
+}
+
+fn read_retired(text: &str) -> Result<Vec<Jwk>, serde_json::Error> {
+    let set: Jwks = serde_json::from_str(text)?;
+    Ok(set.keys.into_iter().map(|key| Jwk { retired: true, ..key }).collect())
+}
+
+fn at(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Failure {
+    fail!(Internal, "{} {what}: {error}", path.display())
+}
+
+/// Only this user may read or write it, and it is this user's (or root's, who can read everything anyway).
+fn private(path: &Path) -> Result<(), Failure> {
+    let meta = fs::metadata(path).map_err(|error| at(path, "cannot be read", &error))?;
+    let shown = path.display();
+    let me = rustix::process::geteuid().as_raw();
+    if meta.uid() != me && meta.uid() != 0 {
+        return Err(fail!(
+            Internal,
+            "{shown} belongs to user {}, not to user {me} who runs central: whoever owns it could change central's keys",
+            meta.uid()
+        ));
+    }
+    if meta.mode() & 0o077 != 0 {
+        let mode = meta.mode() & 0o777;
+        let right = if meta.is_dir() { "700" } else { "600" };
+        return Err(fail!(Internal, "{shown} is open to other users (mode {mode:03o}); it holds central's keys: chmod {right} {shown}"));
+    }
+    Ok(())
+}
+
+/// Makes all keys in a folder beside, which then takes its name in one step: nobody ever sees half of them.
+fn make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<(), Failure> {
+    let authority = Authority::generate(network, now_ms).map_err(|error| fail!(Internal, "{error}"))?;
+    let (ca, ca_key) = authority.to_pem().map_err(|error| fail!(Internal, "{error}"))?;
+    let beside = beside(folder);
+    let failed = |error: &dyn std::fmt::Display| at(folder, "cannot be made", error);
+    if let Some(parent) = folder.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| failed(&error))?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(&beside).map_err(|error| failed(&error))?;
+    let files = [
+        (NETWORK, Zeroizing::new(network.to_string())),
+        (CA, Zeroizing::new(ca)),
+        (CA_KEY, Zeroizing::new(ca_key)),
+        (TOKEN_KEY, new_ed25519()?),
+        (RECORD_KEY, new_ed25519()?),
+    ];
+    let written = files.iter().try_for_each(|(name, text)| write_secret(&beside.join(name), text));
+    let placed = written.and_then(|()| fs::rename(&beside, folder)).and_then(|()| sync_folder(folder.parent()));
+    if let Err(error) = placed {
+        drop(fs::remove_dir_all(&beside));
+        // Another process may have been quicker: its keys are as good.
+        return if folder.join(RECORD_KEY).exists() { Ok(()) } else { Err(failed(&error)) };
+    }
+    tracing::info!(folder = %folder.display(), %network, "made the keys of a new network");
+    Ok(())
+}
+
+fn beside(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(format!(".{}", uuid::Uuid::new_v4().simple()));
+    name.into()
+}
+
+fn new_ed25519() -> Result<Zeroizing<String>, Failure> {
+    let failed = |_| fail!(Internal, "no key can be made: the system gives no randomness");
+    let der = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(failed)?;
+    Ok(Zeroizing::new(pem("PRIVATE KEY", der.as_ref())))
+}
+
+/// PEM of some bytes.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let text = STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn sync_folder(folder: Option<&Path>) -> io::Result<()> {
+    folder.filter(|path| !path.as_os_str().is_empty()).map_or(Ok(()), |path| fs::File::open(path)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+    const NETWORK_ID: NetworkId = NetworkId(uuid::Uuid::from_u128(7));
+
+    #[test]
+    fn keys_are_made_once_and_read_back() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("a/keys");
+        let made = Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
+        let again = Keys::open_or_make(&folder, NETWORK_ID, NOW + 1).unwrap();
+        assert_eq!((made.network, &made.jwks, made.authority.fingerprint()), (again.network, &again.jwks, again.authority.fingerprint()));
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+        for file in fs::read_dir(&folder).unwrap() {
+            assert_eq!(file.unwrap().metadata().unwrap().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_folder_or_key_that_others_can_read_is_refused_by_its_path() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("keys");
+        Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
+        for (path, mode) in [(folder.clone(), 0o755), (folder.clone(), 0o750), (folder.join(CA_KEY), 0o644), (folder.join(TOKEN_KEY), 0o640)] {
+            let right = fs::metadata(&path).unwrap().permissions();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let failure = Keys::open(&folder).err().unwrap();
+            assert!(failure.detail.contains(&format!("{} is open to other users", path.display())), "{}", failure.detail);
+            fs::set_permissions(&path, right).unwrap();
+        }
+        Keys::open(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_missing_or_broken_key_is_named() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("keys");
+        Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
+        fs::write(folder.join(RECORD_KEY), "nonsense").unwrap();
+        let failure = Keys::open(&folder).err().unwrap();
+        assert!(failure.detail.contains("record.key"), "{}", failure.detail);
+        fs::remove_file(folder.join(RECORD_KEY)).unwrap();
+        let failure = Keys::open(&folder).err().unwrap();
+        assert!(failure.detail.contains("record.key"), "{}", failure.detail);
+    }
+
+    #[test]
+    fn retired_keys_are_published_as_such() {
+        let data = tempfile::tempdir().unwrap();
+        let (old, new) = (data.path().join("old"), data.path().join("new"));
+        let old = Keys::open_or_make(&old, NETWORK_ID, NOW).unwrap();
+        Keys::open_or_make(&new, NETWORK_ID, NOW).unwrap();
+        write_secret(&new.join(RETIRED), &serde_json::to_string(&old.jwks).unwrap()).unwrap();
+        let keys = Keys::open(&new).unwrap().jwks.keys;
+        assert_eq!(keys.iter().map(|key| key.retired).collect::<Vec<_>>(), [false, false, true, true]);
+        assert_eq!(keys[3].kid, old.record.id());
+    }
+}

@@ -1,0 +1,250 @@
+//! Central as a process: its listeners, its database, its own certificate, and its end.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use peral_model::Identity;
+use peral_runtime::{
+    SharedClock, Shutdown,
+    admin::{Check, Checks, serve_admin},
+    serve::{Listener, ServeConfig, serve},
+    tls::{Alpn, CertStore, ClientAuth, server_config},
+};
+use peral_wire::{Failure, fail};
+use secrecy::ExposeSecret;
+
+use crate::{
+    args::secret_line,
+    certificate::Certificate,
+    config::Config,
+    http,
+    init::make_data_folder,
+    keys::Keys,
+    service::App,
+    store::{self, Paging, SharedStore},
+};
+
+/// Longest pause between two tries to reach the database.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often it is asked whether the database is there.
+const PING: Duration = Duration::from_secs(2);
+/// How often things in memory are tidied and the certificate is looked at.
+const TIDY: Duration = Duration::from_secs(60);
+/// The database is tidied once in so many of those.
+const CLEAN: u32 = 5;
+/// Connections to the database.
+const CONNECTIONS: u32 = 16;
+
+/// The central server, bound and not running yet.
+pub struct Central {
+    config: Config,
+    clock: SharedClock,
+    metrics: prometheus::Registry,
+    listener: Listener,
+    admin: Listener,
+}
+
+impl Central {
+    /// Binds central's ports. `metrics` is what the admin listener shows.
+    ///
+    /// # Errors
+    /// UNAVAILABLE, when a port is taken.
+    pub fn bind(config: Config, clock: SharedClock, metrics: prometheus::Registry) -> Result<Self, Failure> {
+        let bind = |at: SocketAddr| Listener::bind(at.ip(), at.port()).map_err(|error| fail!(Unavailable, "{error}"));
+        let (listener, admin) = (bind(config.listen)?, bind(config.admin_listen)?);
+        Ok(Self { config, clock, metrics, listener, admin })
+    }
+
+    /// Where the REST interface listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// Where probes and metrics are served.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.local_addr()
+    }
+
+    /// Runs until the drain is over. Waits for its database as long as it takes, not ready meanwhile.
+    ///
+    /// # Errors
+    /// Keys or certificates that cannot be used, a database of another network, a bootstrap file that is wrong.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
+        let checks = Checks::new();
+        let ready = checks.register("database");
+        let grace = self.config.limits.drain;
+        tokio::spawn(serve_admin(self.admin, checks, self.metrics, shutdown.clone()));
+        let serving = Serving { config: self.config, clock: self.clock, ready, shutdown: shutdown.clone() };
+        let served = serving.run(self.listener).await;
+        shutdown.finish(grace).await;
+        tracing::info!("stopped");
+        served
+    }
+}
+
+struct Serving {
+    config: Config,
+    clock: SharedClock,
+    ready: Check,
+    shutdown: Shutdown,
+}
+
+impl Serving {
+    async fn run(self, listener: Listener) -> Result<(), Failure> {
+        make_data_folder(&self.config)?;
+        let folder = self.config.keys();
+        // Without keys the database comes first: it gives the network its id. With keys, callers hear at once that it is away.
+        let mut store = None;
+        let keys = if folder.exists() {
+            Keys::open(&folder)?
+        } else {
+            let Some(opened) = self.database().await? else { return Ok(()) };
+            let keys = Keys::open_or_make(&folder, opened.network(), self.clock.now_ms())?;
+            store = Some(opened);
+            keys
+        };
+        let app = App::new(self.config.clone(), keys, self.clock.clone())?;
+        let certificate = Certificate::new(&app)?;
+        let (address, shutdown) = (listener.local_addr(), self.shutdown.clone());
+        shutdown.spawn(serve(listener, self.limits(), Some(tls(certificate.store())), http::router(&app), shutdown.clone()));
+        tracing::info!(%address, network = %app.keys.network, "listening");
+        let store = match store {
+            Some(store) => store,
+            None => match self.database().await? {
+                Some(store) => store,
+                None => return Ok(()),
+            },
+        };
+        same_network(&app, &store)?;
+        app.open(Arc::clone(&store));
+        self.bootstrap(&app).await?;
+        self.ready.ok();
+        tracing::info!("ready");
+        self.work(&app, &store, &certificate).await;
+        Ok(())
+    }
+
+    fn limits(&self) -> ServeConfig {
+        let limits = &self.config.limits;
+        ServeConfig {
+            max_connections: limits.connections,
+            max_connections_per_ip: limits.connections_per_address,
+            plaintext_on_loopback: true,
+            ..ServeConfig::default()
+        }
+    }
+
+    /// The database, however long it takes; nothing when central must stop before.
+    ///
+    /// # Errors
+    /// A URL that no database can have.
+    async fn database(&self) -> Result<Option<SharedStore>, Failure> {
+        let mut pause = Duration::from_millis(250);
+        let mut said = String::new();
+        loop {
+            let opened = tokio::select! {
+                opened = open_store(&self.config) => opened,
+                () = self.shutdown.draining().clone().cancelled_owned() => return Ok(None),
+            };
+            let failure = match opened {
+                Ok(store) => return Ok(Some(store)),
+                Err(error @ store::StoreError::Database(sqlx::Error::Configuration(_))) => return Err(fail!(InvalidArgument, "{error}")),
+                Err(error) => error.to_string(),
+            };
+            self.ready.err(&failure);
+            if failure != said {
+                tracing::warn!(reason = failure, "waiting for the database");
+                said = failure;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.shutdown.draining().clone().cancelled_owned() => return Ok(None),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The first administrator from a file, where there is no account at all.
+    async fn bootstrap(&self, app: &App) -> Result<(), Failure> {
+        use secrecy::SecretString;
+        let Some(path) = &self.config.bootstrap_file else { return Ok(()) };
+        let accounts = app.store()?.accounts(Paging { after: None, limit: 1 }).await?;
+        if !accounts.items.is_empty() {
+            return Ok(());
+        }
+        let line = secret_line(path)?;
+        let (name, password) =
+            line.expose_secret().split_once(':').ok_or_else(|| fail!(InvalidArgument, "{} does not hold name:password", path.display()))?;
+        app.add_first_administrator(name, &SecretString::from(password.to_owned())).await.map(drop)
+    }
+
+    /// What central does by itself while it serves.
+    async fn work(&self, app: &Arc<App>, store: &SharedStore, certificate: &Certificate) {
+        let beating = {
+            let (app, shutdown) = (Arc::clone(app), self.shutdown.clone());
+            tokio::spawn(async move { app.write_beats(&shutdown).await })
+        };
+        let chores = async {
+            tokio::join!(self.watch(store), tidy(app, store, certificate));
+        };
+        tokio::select! {
+            () = chores => {}
+            () = self.shutdown.draining().clone().cancelled_owned() => {}
+        }
+        self.shutdown.finish(self.config.limits.drain).await;
+        drop(beating.await);
+        store.close().await;
+    }
+
+    /// Says whether the database is there.
+    async fn watch(&self, store: &SharedStore) {
+        loop {
+            match store.ping().await {
+                Ok(()) => self.ready.ok(),
+                Err(error) => self.ready.err(error.to_string()),
+            }
+            tokio::time::sleep(PING).await;
+        }
+    }
+}
+
+async fn tidy(app: &App, store: &SharedStore, certificate: &Certificate) {
+    for round in 0_u32.. {
+        app.tidy();
+        if let Err(failure) = certificate.keep_fresh(app) {
+            tracing::error!(reason = %failure, "central's certificate cannot be renewed");
+        }
+        if round % CLEAN == 0 {
+            match store.clean(app.now()).await {
+                Ok(rows) => tracing::debug!(rows, "tidied the database"),
+                Err(error) => tracing::warn!(%error, "the database could not be tidied"),
+            }
+        }
+        tokio::time::sleep(TIDY).await;
+    }
+}
+
+fn tls(certificates: Arc<CertStore>) -> Arc<rustls::ServerConfig> {
+    server_config(certificates, ClientAuth::None, Alpn::Http2AndHttp1)
+}
+
+fn same_network(app: &App, store: &SharedStore) -> Result<(), Failure> {
+    let (ours, its) = (app.keys.network, store.network());
+    if ours == its {
+        return Ok(());
+    }
+    let keys = app.config.keys();
+    Err(fail!(
+        Internal,
+        "the keys in {} are of network {ours}, the database is of network {its}: give the keys and the database that belong together",
+        keys.display()
+    ))
+}
+
+/// Opens the database once.
+pub(crate) async fn open_store(config: &Config) -> Result<SharedStore, store::StoreError> {
+    let options = store::Options { url: config.database().expose_secret().to_owned(), connections: CONNECTIONS };
+    store::open(&options).await
+}
+
+/// The identity by which commands and peers know central.
+pub(crate) const IDENTITY: Identity = Identity::Central;

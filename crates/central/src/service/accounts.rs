@@ -1,0 +1,133 @@
+//! Administration of accounts and groups.
+
+use peral_model::{AccountId, GroupId};
+use peral_wire::{
+    Failure, fail,
+    rest::{
+        Page,
+        accounts::{Account, AccountChange, Group, NewAccount, NewGroup, Role},
+    },
+};
+use secrecy::SecretString;
+
+use super::{App, Caller, PageQuery, Told, listing};
+use crate::{password, store::accounts as kept};
+
+impl App {
+    /// All accounts.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn accounts(&self, page: &PageQuery) -> Result<Page<Account>, Failure> {
+        Ok(listing::seal(self.store()?.accounts(page.paging()?).await.told()?))
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// ALREADY_EXISTS, WEAK_PASSWORD, INVALID_ARGUMENT.
+    pub async fn add_account(&self, caller: &Caller, new: NewAccount) -> Result<Account, Failure> {
+        good_name(&new.name)?;
+        let password = self.new_password(new.password, &new.name).await?;
+        let account = kept::NewAccount { name: new.name, role: new.role, password, now_ms: self.now() };
+        let account = self.store()?.add_account(account).await.told()?;
+        tracing::info!(account = account.name, role = ?account.role, by = %caller.identity(), "made an account");
+        Ok(account)
+    }
+
+    /// Makes the first administrator; nothing when there is one.
+    ///
+    /// # Errors
+    /// ALREADY_EXISTS: a member has this name. WEAK_PASSWORD, INVALID_ARGUMENT.
+    pub async fn add_first_administrator(&self, name: &str, password: &SecretString) -> Result<Option<Account>, Failure> {
+        good_name(name)?;
+        password::good_enough(password, name)?;
+        let password = Some(self.passwords.hash(password).await?);
+        let account = kept::NewAccount { name: name.into(), role: Role::Admin, password, now_ms: self.now() };
+        let made = self.store()?.add_first_administrator(account).await.told()?;
+        if let Some(account) = &made {
+            tracing::info!(account = account.name, "made the first administrator");
+        }
+        Ok(made)
+    }
+
+    async fn new_password(&self, password: Option<String>, account: &str) -> Result<Option<String>, Failure> {
+        let Some(password) = password.map(SecretString::from) else { return Ok(None) };
+        password::good_enough(&password, account)?;
+        self.passwords.hash(&password).await.map(Some)
+    }
+
+    /// Changes an account. Disabling it ends its sessions, tokens and peers.
+    ///
+    /// # Errors
+    /// NOT_FOUND. ALREADY_EXISTS: it is the last administrator.
+    pub async fn change_account(&self, caller: &Caller, id: AccountId, change: AccountChange) -> Result<Account, Failure> {
+        let absent = || fail!(NotFound, "there is no account {id}");
+        let known = self.store()?.account(id).await.told()?.ok_or_else(absent)?;
+        let password = self.new_password(change.password, &known.name).await?;
+        let changed = kept::AccountChange { role: change.role, disabled: change.disabled, password };
+        let account = self.store()?.change_account(id, changed, self.now()).await.told()?.ok_or_else(absent)?;
+        self.forget_all();
+        tracing::info!(account = account.name, role = ?account.role, disabled = account.disabled, by = %caller.identity(), "changed an account");
+        Ok(account)
+    }
+
+    /// All groups.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn groups(&self, page: &PageQuery) -> Result<Page<Group>, Failure> {
+        Ok(listing::seal(self.store()?.groups(page.paging()?).await.told()?))
+    }
+
+    /// Makes a group.
+    ///
+    /// # Errors
+    /// ALREADY_EXISTS, INVALID_ARGUMENT.
+    pub async fn add_group(&self, caller: &Caller, new: NewGroup) -> Result<Group, Failure> {
+        good_name(&new.name)?;
+        let group = self.store()?.add_group(&new.name).await.told()?;
+        tracing::info!(group = group.name, by = %caller.identity(), "made a group");
+        Ok(group)
+    }
+
+    /// Removes a group, and takes it off all access lists.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub async fn remove_group(&self, caller: &Caller, id: GroupId) -> Result<(), Failure> {
+        if !self.store()?.remove_group(id).await.told()? {
+            return Err(fail!(NotFound, "there is no group {id}"));
+        }
+        tracing::info!(group = %id, by = %caller.identity(), "removed a group");
+        Ok(())
+    }
+
+    /// Puts an account into a group, or takes it out.
+    ///
+    /// # Errors
+    /// NOT_FOUND.
+    pub async fn set_member(&self, caller: &Caller, group: GroupId, account: AccountId, inside: bool) -> Result<(), Failure> {
+        let store = self.store()?;
+        let done = if inside { store.add_member(group, account).await.told()? } else { store.remove_member(group, account).await.told()? };
+        if !done {
+            return Err(fail!(NotFound, "there is no such group or account, or it is not in it"));
+        }
+        tracing::info!(%group, %account, inside, by = %caller.identity(), "changed a group");
+        Ok(())
+    }
+}
+
+/// 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
+fn good_name(name: &str) -> Result<(), Failure> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let good = name.len() <= 64 && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte)) && name.bytes().next().is_some_and(plain);
+    if good {
+        return Ok(());
+    }
+    Err(fail!(
+        InvalidArgument,
+        "{:?} is no name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+        name.chars().take(80).collect::<String>()
+    ))
+}

@@ -1,0 +1,126 @@
+//! Peers: registration, heartbeat, listing, logout, revocation.
+
+use std::net::IpAddr;
+
+use peral_model::PeerId;
+use peral_wire::{
+    Failure, fail,
+    proof::Proven,
+    rest::{
+        Page,
+        peers::{Heartbeat, HeartbeatAnswer, Peer, PeerChange, RegisterRequest, Registration},
+    },
+};
+
+use super::{App, Caller, PageQuery, PeerCaller, Told, beats::LEASE_MS, listing, proofs::SigningRequest, short, tokens};
+use crate::{
+    address,
+    store::peers::{Beat, Registering},
+    token::Subject,
+};
+
+impl App {
+    /// Registers a peer: by a join token if its key is new.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, INVALID_ADDRESS, INVALID_ARGUMENT, RATE_LIMITED.
+    pub async fn register(&self, remote: IpAddr, proof: &Proven) -> Result<Registration, Failure> {
+        let outcome = self.try_register(remote, proof).await;
+        self.metrics.registration(&outcome);
+        if let Err(failure) = &outcome {
+            tracing::info!(code = %failure.code, reason = %failure, %remote, "registration refused");
+        }
+        outcome
+    }
+
+    async fn try_register(&self, remote: IpAddr, proof: &Proven) -> Result<Registration, Failure> {
+        let request: RegisterRequest = self.read_proof(remote, proof)?;
+        let signing = SigningRequest::read(&request.csr)?;
+        let checked = self.check_proof(proof, &signing.public_key)?;
+        let address = address::check(&request.address, self.config.allow_loopback_peers)?.to_string();
+        for (what, text, most) in
+            [("label", &request.label, 100), ("node", &request.node, 253), ("zone", &request.zone, 253), ("version", &request.version, 64)]
+        {
+            short(what, text, most)?;
+        }
+        self.use_up(checked).await?;
+        let now_ms = self.now();
+        let ends = self.certificate_ends(i64::MAX);
+        let registering = Registering {
+            public_key: signing.public_key.clone(),
+            join_token: request.join_token.as_deref().map(tokens::hash),
+            address: address.clone(),
+            label: request.label,
+            node: request.node,
+            zone: request.zone,
+            version: request.version,
+            lease_ends_ms: now_ms + LEASE_MS,
+            certificate_ends_ms: ends,
+            now_ms,
+        };
+        let done = self.store()?.register(registering).await.told()?;
+        let credentials = self.credentials(&signing, done.account, Subject::Peer { pid: done.peer, epoch: done.epoch }, ends)?;
+        // The process that had this id before is superseded at once.
+        self.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
+        tracing::info!(peer = %done.peer, epoch = done.epoch, new = done.new, address, "registered a peer");
+        let network = self.keys.network;
+        Ok(Registration { peer: done.peer, epoch: done.epoch, account: done.account, network, credentials, last_delta: done.last_delta })
+    }
+
+    /// Takes a heartbeat; its answer tells the peer what to obey.
+    ///
+    /// # Errors
+    /// STALE_EPOCH, UNAVAILABLE, BUSY.
+    pub async fn heartbeat(&self, peer: &PeerCaller, beat: &Heartbeat) -> Result<HeartbeatAnswer, Failure> {
+        let now_ms = self.now();
+        let room = peral_wire::convert::size(beat.room)?;
+        let beat_row = Beat { writer: peer.writer, state: beat.state, room, seen_ms: now_ms, lease_ends_ms: now_ms + LEASE_MS };
+        let outcome = self.beats.add(beat_row).await?;
+        let (mut notices, mut obeyed) = (vec![], beat.obeyed);
+        if outcome.newest_notice != beat.obeyed {
+            let news = self.store()?.notices(peer.writer.peer, beat.obeyed, now_ms).await.told()?;
+            (notices, obeyed) = (news.notices, news.obeyed);
+        }
+        let subject = Subject::Peer { pid: peer.writer.peer, epoch: peer.writer.epoch };
+        let (token, token_ends_ms) = self.keys.tokens.make(peer.account, subject, self.now())?;
+        Ok(HeartbeatAnswer { token, token_ends_ms, last_delta: outcome.last_delta, notices, obeyed })
+    }
+
+    /// All peers.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn peers(&self, page: &PageQuery) -> Result<Page<Peer>, Failure> {
+        Ok(listing::seal(self.store()?.peers(page.paging()?, self.now()).await.told()?))
+    }
+
+    /// Logs the calling peer out.
+    ///
+    /// # Errors
+    /// FORBIDDEN: another peer. STALE_EPOCH.
+    pub async fn log_out_peer(&self, peer: &PeerCaller, id: PeerId) -> Result<(), Failure> {
+        if id != peer.writer.peer {
+            return Err(fail!(Forbidden, "a peer logs out itself and no other"));
+        }
+        self.store()?.log_out_peer(id, Some(peer.writer.epoch), self.now()).await.told()?;
+        self.forget_peer(id, peer.writer.epoch).await;
+        tracing::info!(peer = %id, "a peer logged out");
+        Ok(())
+    }
+
+    /// Revokes a peer's key for good.
+    ///
+    /// # Errors
+    /// NOT_FOUND. INVALID_ARGUMENT: there is no way back.
+    pub async fn change_peer(&self, caller: &Caller, id: PeerId, change: &PeerChange) -> Result<(), Failure> {
+        if !change.revoked {
+            return Err(fail!(InvalidArgument, "a revoked key stays revoked; let the peer join with a new key"));
+        }
+        if !self.store()?.revoke_peer(id, self.now()).await.told()? {
+            return Err(fail!(NotFound, "there is no peer {id}"));
+        }
+        self.forget_all();
+        tracing::info!(peer = %id, by = %caller.identity(), "revoked a peer");
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! Bearer tokens of the REST interface: short JWTs, signed with EdDSA.
+
+use std::collections::HashMap;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use peral_model::{AccountId, Identity, NetworkId, PeerId, SessionId};
+use peral_wire::{
+    Failure, fail,
+    keys::{Jwk, KeyUse, SigningKey},
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// For how long a token is good, in milliseconds.
+pub const LIFE_MS: i64 = 15 * 60 * 1000;
+const AUDIENCE: &str = "peral:central";
+
+/// Whom a token speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum Subject {
+    /// A user's session.
+    User {
+        /// The session.
+        sid: SessionId,
+    },
+    /// A peer at one epoch.
+    Peer {
+        /// The peer.
+        pid: PeerId,
+        /// Its epoch when the token was made.
+        epoch: u64,
+    },
+}
+
+impl Subject {
+    /// The certificate identity of it.
+    pub fn identity(self) -> Identity {
+        match self {
+            Self::User { sid } => Identity::User(sid),
+            Self::Peer { pid, .. } => Identity::Peer(pid),
+        }
+    }
+}
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    iss: String,
+    aud: String,
+    /// The account.
+    pub sub: AccountId,
+    /// When it was made, in seconds since 1970.
+    pub iat: i64,
+    /// When it ends, in seconds since 1970.
+    pub exp: i64,
+    /// Whom it speaks for.
+    #[serde(flatten)]
+    pub subject: Subject,
+}
+
+/// Makes and checks tokens.
+pub struct Tokens {
+    network: NetworkId,
+    header: Header,
+    signer: EncodingKey,
+    verifiers: HashMap<String, DecodingKey>,
+    rules: Validation,
+}
+
+impl Tokens {
+    /// Signs with the private key (PKCS#8, DER); takes tokens of all token keys among `public`.
+    ///
+    /// # Errors
+    /// INTERNAL, when a key cannot be read.
+    pub fn new(network: NetworkId, private: &Zeroizing<Vec<u8>>, public: &[Jwk]) -> Result<Self, Failure> {
+        let key = SigningKey::from_pkcs8(private, KeyUse::Token)?;
+        let readable = |jwk: &Jwk| {
+            let key =
+                DecodingKey::from_ed_components(&jwk.x).map_err(|error| fail!(Internal, "the token key {} cannot be read: {error}", jwk.kid))?;
+            Ok((jwk.kid.clone(), key))
+        };
+        let own = key.public();
+        let public = public.iter().filter(|jwk| jwk.usage == KeyUse::Token).chain([&own]);
+        let mut rules = Validation::new(Algorithm::EdDSA);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_issuer(&[network]);
+        rules.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        // The injected clock decides when a token ends, see `read`.
+        rules.validate_exp = false;
+        let header = Header { kid: Some(key.id().to_owned()), ..Header::new(Algorithm::EdDSA) };
+        Ok(Self {
+            network,
+            header,
+            signer: EncodingKey::from_ed_der(private),
+            verifiers: public.map(readable).collect::<Result<_, Failure>>()?,
+            rules,
+        })
+    }
+
+    /// A fresh token, and when it ends in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub fn make(&self, account: AccountId, subject: Subject, now_ms: i64) -> Result<(String, i64), Failure> {
+        let exp = (now_ms + LIFE_MS) / 1000;
+        let claims = Claims { iss: self.network.to_string(), aud: AUDIENCE.into(), sub: account, iat: now_ms / 1000, exp, subject };
+        let token =
+            jsonwebtoken::encode(&self.header, &claims, &self.signer).map_err(|error| fail!(Internal, "a token cannot be signed: {error}"))?;
+        Ok((token, exp * 1000))
+    }
+
+    /// What a token says, if it is one of this network's and has not ended.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED.
+    pub fn read(&self, token: &str, now_ms: i64) -> Result<Claims, Failure> {
+        let refused = || fail!(Unauthenticated, "the token is not one of this network's");
+        let header = jsonwebtoken::decode_header(token).map_err(|_| refused())?;
+        let key = header.kid.and_then(|kid| self.verifiers.get(&kid)).ok_or_else(refused)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.rules).map_err(|_| refused())?.claims;
+        if claims.exp * 1000 <= now_ms {
+            return Err(fail!(Unauthenticated, "the token has ended; renew it or log in again"));
+        }
+        Ok(claims)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
+    use peral_model::{AccountId, NetworkId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn tokens(network: u128) -> (Tokens, Zeroizing<Vec<u8>>) {
+        let key = Zeroizing::new(Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap().as_ref().to_vec());
+        (Tokens::new(NetworkId(Uuid::from_u128(network)), &key, &[]).unwrap(), key)
+    }
+
+    const NOW: i64 = 1_800_000_000_000;
+    const USER: Subject = Subject::User { sid: SessionId(Uuid::from_u128(5)) };
+
+    #[test]
+    fn a_token_reads_back_until_it_ends() {
+        let (tokens, _) = tokens(1);
+        for subject in [USER, Subject::Peer { pid: PeerId(Uuid::from_u128(6)), epoch: 7 }] {
+            let (token, ends) = tokens.make(AccountId(Uuid::from_u128(2)), subject, NOW).unwrap();
+            let claims = tokens.read(&token, NOW).unwrap();
+            assert_eq!((claims.sub, claims.subject, ends), (AccountId(Uuid::from_u128(2)), subject, NOW + LIFE_MS));
+            assert!(tokens.read(&token, ends - 1).is_ok() && tokens.read(&token, ends).is_err());
+        }
+    }
+
+    #[test]
+    fn other_keys_networks_and_texts_are_refused() {
+        let (ours, key) = tokens(1);
+        let (token, _) = ours.make(AccountId(Uuid::from_u128(2)), USER, NOW).unwrap();
+        assert!(tokens(1).0.read(&token, NOW).is_err(), "another key");
+        let other = Tokens::new(NetworkId(Uuid::from_u128(9)), &key, &[]).unwrap();
+        assert!(other.read(&token, NOW).is_err(), "another network");
+        let mut parts = token.split('.');
+        let body = parts.nth(1).unwrap();
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{body}.");
+        for text in ["", "a.b.c", &token[..token.len() - 4], unsigned.as_str(), &token.replace('.', "")] {
+            assert!(ours.read(text, NOW).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_retired_key_still_verifies() {
+        let (old, key) = tokens(1);
+        let (token, _) = old.make(AccountId(Uuid::from_u128(2)), USER, NOW).unwrap();
+        let retired = Jwk { retired: true, ..SigningKey::from_pkcs8(&key, KeyUse::Token).unwrap().public() };
+        let (_, next) = tokens(1);
+        let new = Tokens::new(NetworkId(Uuid::from_u128(1)), &next, &[retired]).unwrap();
+        assert!(new.read(&token, NOW).is_ok());
+    }
+}

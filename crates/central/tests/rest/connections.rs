@@ -1,0 +1,50 @@
+//! The listener: TLS by identity, plaintext over loopback, and no patience for the slow.
+
+use std::time::{Duration, Instant};
+
+use peral_model::Identity;
+use peral_runtime::{
+    Clock, SystemClock,
+    tls::{Expect, Pin, TrustRoots, client_config, pinned_client_config},
+};
+use peral_wire::Catalogue;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::Net;
+
+fn over_tls(net: &Net, tls: rustls::ClientConfig) -> Catalogue {
+    let http = reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap();
+    Catalogue::new(&net.base.replace("http://", "https://"), http, |_| {}, Duration::from_secs(10))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn central_is_known_by_its_identity_or_its_fingerprint() {
+    // TLS checks dates by the machine's clock.
+    let net = Net::start_at(SystemClock::new().now_ms()).await;
+    let ca = net.client().ca().await.unwrap();
+    let roots = TrustRoots::authority_pem(&ca.certificate).unwrap();
+    let by_identity = over_tls(&net, client_config(roots.clone(), Expect::Identity(Identity::Central), None));
+    assert_eq!(by_identity.ca().await.unwrap().network, ca.network);
+    let pinned = over_tls(&net, pinned_client_config(Pin::new(&ca.fingerprint).unwrap()));
+    assert_eq!(pinned.ca().await.unwrap().network, ca.network);
+    let by_name = over_tls(&net, client_config(roots, Expect::PublicName, None));
+    assert_eq!(by_name.ca().await.unwrap().network, ca.network, "browsers go by the names in it");
+    let other = over_tls(&net, pinned_client_config(Pin::new(&"00".repeat(32)).unwrap()));
+    assert_eq!(other.ca().await.err().unwrap().code, peral_wire::ErrorCode::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_header_is_cut_off() {
+    let net = Net::start().await;
+    for start in ["", "G", "GET /v1/ca HTTP/1.1\r\nhost: x\r\nx-slow: "] {
+        let mut stream = TcpStream::connect(net.base.trim_start_matches("http://")).await.unwrap();
+        stream.write_all(start.as_bytes()).await.unwrap();
+        let begun = Instant::now();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(25), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{start:?} still open after {:?}", begun.elapsed());
+    }
+}
