@@ -2,15 +2,19 @@
 
 mod calls;
 
+pub use calls::Search;
+
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ErrorCode, Failure, fail, failure::Problem};
+use crate::{ErrorCode, Failure, fail, failure::Problem, rest::Page};
 
 /// Most bytes of an answer that the client reads.
 const MAX_ANSWER: usize = 32 << 20;
+/// Most pages of a listing that are read at once.
+const MAX_PAGES: usize = 100;
 
 /// A client of one central. Cheap to clone.
 #[derive(Clone)]
@@ -94,6 +98,18 @@ impl Catalogue {
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.call(Method::GET, path, None::<&()>).await
+    }
+
+    /// All pages of a listing, as one.
+    async fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Page<T>, Failure> {
+        let mut whole: Page<T> = self.get(path).await?;
+        for _ in 1..MAX_PAGES {
+            let Some(cursor) = whole.next.take() else { break };
+            let more: Page<T> = self.get(&format!("{path}?cursor={}", escape(&cursor, false))).await?;
+            whole.items.extend(more.items);
+            whole.next = more.next;
+        }
+        Ok(whole)
     }
 
     async fn post<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {

@@ -82,3 +82,18 @@ async fn tokens_have_an_end_and_a_purpose() {
     root.api.remove_join_token(minted.token.id).await.unwrap();
     assert_eq!(code(root.api.remove_join_token(minted.token.id).await), ErrorCode::NotFound);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_are_read_to_their_end() {
+    use futures::StreamExt;
+    let net = Net::start().await;
+    let root = net.root().await;
+    let names: Vec<_> = (0..1003).map(|n| format!("g{n:04}")).collect();
+    let add = |name: &String| {
+        let (api, group) = (root.api.clone(), NewGroup { name: name.clone() });
+        async move { drop(api.add_group(&group).await.unwrap()) }
+    };
+    futures::stream::iter(names.iter().map(add)).buffer_unordered(16).collect::<()>().await;
+    let found: Vec<_> = root.api.groups().await.unwrap().items.into_iter().map(|group| group.name).collect();
+    assert_eq!(found, names);
+}

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use peral_central::config::GivenTls;
 use peral_model::Identity;
 use peral_runtime::{
     Clock, SystemClock,
@@ -47,4 +48,25 @@ async fn a_slow_header_is_cut_off() {
         let ended = tokio::time::timeout(Duration::from_secs(25), stream.read_to_end(&mut answer)).await;
         assert!(ended.is_ok(), "{start:?} still open after {:?}", begun.elapsed());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_certificate_is_shown_in_place_of_an_own_one() {
+    let (certificate, key) = given("central.example");
+    let folder = tempfile::tempdir().unwrap();
+    let given = GivenTls { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+    std::fs::write(&given.certificate, &certificate).unwrap();
+    std::fs::write(&given.key, key).unwrap();
+    let net = Net::start_with(|config| config.tls = Some(given)).await;
+    let tls = client_config(TrustRoots::authority_pem(&certificate).unwrap(), Expect::PublicName, None);
+    let address = net.base.trim_start_matches("http://").parse().unwrap();
+    let http = reqwest::Client::builder().tls_backend_preconfigured(tls).resolve("central.example", address).build().unwrap();
+    let by_name = Catalogue::new(&format!("https://central.example:{}", address.port()), http, |_| {}, Duration::from_secs(10));
+    assert_eq!(by_name.ca().await.unwrap().network, net.network().await);
+}
+
+/// A certificate that signs itself, for this name.
+fn given(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
 }

@@ -85,7 +85,7 @@ calls! {
     /// Renews a peer's lease.
     heartbeat(beat: &Heartbeat) -> HeartbeatAnswer = post "/heartbeat", beat;
     /// All peers.
-    peers() -> Page<Peer> = get "/peers";
+    peers() -> Page<Peer> = all "/peers";
     /// A peer's logout.
     log_out_peer(id: PeerId) -> Done = delete format!("/peers/{id}");
     /// Revokes a peer's key.
@@ -116,13 +116,13 @@ calls! {
     locate(name: &FileName) -> Located = get format!("/search/{}", escape(name.as_str(), true));
 
     /// All accounts.
-    accounts() -> Page<Account> = get "/accounts";
+    accounts() -> Page<Account> = all "/accounts";
     /// Makes an account.
     add_account(account: &NewAccount) -> Account = post "/accounts", account;
     /// Changes an account.
     change_account(id: AccountId, change: &AccountChange) -> Account = patch format!("/accounts/{id}"), change;
     /// All groups.
-    groups() -> Page<Group> = get "/groups";
+    groups() -> Page<Group> = all "/groups";
     /// Makes a group.
     add_group(group: &NewGroup) -> Group = post "/groups", group;
     /// Removes a group.
@@ -132,13 +132,13 @@ calls! {
     /// Takes an account out of a group.
     remove_member(group: GroupId, account: AccountId) -> Done = delete format!("/groups/{group}/members/{account}");
     /// API tokens: the caller's own; for administrators, all.
-    api_tokens() -> Page<Token> = get "/tokens";
+    api_tokens() -> Page<Token> = all "/tokens";
     /// Makes an API token.
     add_api_token(token: &NewApiToken) -> MintedToken = post "/tokens", token;
     /// Ends an API token, and the sessions that it began.
     remove_api_token(id: TokenId) -> Done = delete format!("/tokens/{id}");
     /// Join tokens.
-    join_tokens() -> Page<Token> = get "/join-tokens";
+    join_tokens() -> Page<Token> = all "/join-tokens";
     /// Makes a join token.
     add_join_token(token: &NewJoinToken) -> MintedToken = post "/join-tokens", token;
     /// Ends a join token.
