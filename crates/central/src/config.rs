@@ -114,8 +114,13 @@ impl Config {
         self.data.join("keys")
     }
 
+    /// The SQLite file that is the database where no other is given.
+    pub fn database_file(&self) -> PathBuf {
+        self.data.join("central.db")
+    }
+
     /// The URL of the database.
     pub fn database(&self) -> SecretString {
-        self.database_url.clone().unwrap_or_else(|| SecretString::from(format!("sqlite:{}", self.data.join("central.db").display())))
+        self.database_url.clone().unwrap_or_else(|| SecretString::from(format!("sqlite:{}", self.database_file().display())))
     }
 }

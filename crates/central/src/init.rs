@@ -1,6 +1,10 @@
 //! `central init`: keys, database and first administrator, made once.
 
-use std::fmt;
+use std::{
+    fmt, fs,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
 
 use peral_model::NetworkId;
 use peral_runtime::SharedClock;
@@ -68,11 +72,16 @@ pub async fn init(config: Config, administrator: &str, password: &SecretString, 
     }
 }
 
-/// Makes central's folder, for this user alone.
+/// Makes central's folder, and in it the SQLite file where that is the database, for this user alone: it holds password hashes.
 pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data);
-    made.map_err(|error| fail!(Internal, "{} cannot be made: {error}", config.data.display()))
+    let failed = |path: &Path, error: std::io::Error| fail!(Internal, "{} cannot be made: {error}", path.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(|error| failed(&config.data, error))?;
+    if config.database_url.is_none() {
+        let file = config.database_file();
+        // SQLite gives its other files the permissions of this one.
+        fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&file).map_err(|error| failed(&file, error))?;
+    }
+    Ok(())
 }
 
 /// The fingerprint of the network's authority.

@@ -118,7 +118,6 @@ impl Serving {
         app.open(Arc::clone(&store));
         self.bootstrap(&app).await?;
         self.ready.ok();
-        tracing::info!("ready");
         self.work(&app, &store, &certificate).await;
         Ok(())
     }

@@ -33,7 +33,9 @@ async fn init_makes_the_first_administrator_once() {
     assert!(done.to_string().contains(&done.fingerprint) && done.to_string().contains(&done.network.to_string()));
     let second = init(config.clone(), "second", &password, clock()).await.err().unwrap();
     assert_eq!(second.code, ErrorCode::AlreadyExists, "{second}");
-    assert_eq!(std::fs::metadata(&config.data).unwrap().permissions().mode() & 0o777, 0o700);
+    for (path, mode) in [(config.data.clone(), 0o700), (config.database_file(), 0o600)] {
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
