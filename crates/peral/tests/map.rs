@@ -1,0 +1,75 @@
+//! The maps name only what is there: every link, and every path in backticks, of README.md and crates/README.md.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Folders whose content is nobody's map.
+const LEFT_OUT: [&str; 3] = ["target", ".git", ".bench"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// All files and folders below, relative to the root, with `/` before each.
+fn tree(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if LEFT_OUT.iter().any(|name| path.ends_with(name)) {
+            continue;
+        }
+        found.push(format!("/{}", path.strip_prefix(root()).unwrap().display()));
+        if path.is_dir() {
+            tree(&path, found);
+        }
+    }
+}
+
+/// `a/{b,c}.rs` is two paths.
+fn expanded(text: &str) -> Vec<String> {
+    match text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
+        Some((before, (middle, after))) => middle.split(',').map(|one| format!("{before}{one}{after}")).collect(),
+        None => vec![text.to_owned()],
+    }
+}
+
+/// What looks like a path of this repository, between these marks.
+fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item = &'a str> {
+    text.split(open).skip(1).filter_map(move |rest| rest.split_once(close)).map(|(inner, _)| inner)
+}
+
+/// Paths in backticks: the end of a path is enough, since a map says where it is once.
+fn is_path(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/_.,{}-".contains(c);
+    text.ends_with(".rs") || (text.contains('/') && !text.contains("//") && !text.starts_with(['/', '.']) && text.chars().all(plain))
+}
+
+/// What a map names and is not there.
+fn missing(map: &Path, text: &str, tree: &[String]) -> Vec<String> {
+    let folder = map.parent().unwrap();
+    let links = between(text, "](", ')').filter(|link| !link.contains("://") && !folder.join(link).exists()).map(str::to_owned);
+    let prose = text.split("```").step_by(2).collect::<String>();
+    let ticked = prose.split('`').skip(1).step_by(2).filter(|text| is_path(text)).flat_map(expanded).collect::<Vec<_>>();
+    let there = |path: &String| tree.iter().any(|known| known.ends_with(&format!("/{}", path.trim_end_matches('/'))));
+    links.chain(ticked.into_iter().filter(|path| !there(path))).collect()
+}
+
+#[test]
+fn the_maps_name_only_what_is_there() {
+    let mut paths = Vec::new();
+    tree(&root(), &mut paths);
+    for map in ["README.md", "crates/README.md"] {
+        let map = root().join(map);
+        let text = fs::read_to_string(&map).unwrap();
+        assert_eq!(missing(&map, &text, &paths), Vec::<String>::new(), "in {}", map.display());
+    }
+}
+
+#[test]
+fn what_is_gone_is_noticed() {
+    let tree = ["/crates/peer/src/lib.rs".to_owned(), "/crates/peer/src".into()];
+    let text = "`peer/src` `src/{lib,gone}.rs` [here](README.md) [gone](gone.md) `a b/c` ```\n`x/y.rs`\n``` `peer/tests`";
+    assert_eq!(missing(&root().join("README.md"), text, &tree), ["gone.md", "src/gone.rs", "peer/tests"]);
+}
