@@ -39,7 +39,7 @@ pub struct PeerArgs {
     /// Port to listen on: a number, 0 for any free one, or a range of which the first free one is taken
     #[arg(long, env = "PERAL_PEER_PORT", value_name = "PORTS", default_value = "7071")]
     pub port: Ports,
-    /// Write the address and port that it listens on to this file, once it does
+    /// Write the address and port that it listens on to this file, once it is ready
     #[arg(long, env = "PERAL_PEER_ADDRESS_FILE", value_name = "FILE")]
     pub address_file: Option<PathBuf>,
     /// Address by which others reach this peer [default: the one that this machine reaches central from]
@@ -159,6 +159,8 @@ pub struct Config {
     pub shares: Vec<ConfiguredShare>,
     /// Between two walks over the shares.
     pub rescan: Duration,
+    /// Between two heartbeats, a tenth more or less. A lease lasts three of the usual ones (10 s).
+    pub heartbeat: Duration,
     /// What to call it in listings.
     pub label: String,
     /// Its node.
@@ -199,6 +201,7 @@ impl PeerArgs {
             admin_listen,
             shares: public.chain(private).collect::<Result<_, _>>()?,
             rescan: Duration::from_secs(rescan.into()),
+            heartbeat: Duration::from_secs(10),
             label: label.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().chars().take(100).collect()),
             node,
             zone,

@@ -28,8 +28,6 @@ use crate::{
     trust::{FirstContact, Inject, Network},
 };
 
-/// Between two heartbeats, a tenth more or less.
-const BEAT: Duration = Duration::from_secs(10);
 /// Central's keys are fetched again so often, and at once, but not more often than this, when a key is not known.
 const KEYS: Duration = Duration::from_secs(3600);
 const KEYS_AT_MOST: Duration = Duration::from_secs(10);
@@ -53,6 +51,8 @@ pub struct About {
     pub join_token: Option<String>,
     /// How central is believed the first time.
     pub first_contact: Option<FirstContact>,
+    /// Between two heartbeats, a tenth more or less.
+    pub heartbeat: Duration,
 }
 
 /// Keeps a peer in its network. Cheap to clone.
@@ -147,6 +147,10 @@ impl Membership {
             match join::register(self).await {
                 Ok(()) => {
                     self.note(None);
+                    // The first heartbeat tells what room there is: a peer that is ready can be sent an upload.
+                    if let Err(failure) = beat::beat(self).await {
+                        tracing::info!(reason = %failure, "central does not take the first heartbeat");
+                    }
                     self.0.check.ok();
                     return true;
                 }
@@ -186,7 +190,7 @@ impl Membership {
                     continue;
                 }
             }
-            let next = tokio::time::sleep(BEAT.mul_f64(rand::rng().random_range(0.9..1.1)));
+            let next = tokio::time::sleep(self.0.about.heartbeat.mul_f64(rand::rng().random_range(0.9..1.1)));
             tokio::pin!(next);
             loop {
                 tokio::select! {

@@ -126,6 +126,7 @@ fn about(config: &Config, listener: &Listener) -> About {
         zone: config.zone.clone(),
         join_token: config.join_token.clone(),
         first_contact: config.first_contact.clone(),
+        heartbeat: config.heartbeat,
     }
 }
 

@@ -1,0 +1,120 @@
+//! Uploads by the socket: in place in a share, copied into it otherwise.
+
+use std::{fs, path::Path};
+
+use peral_model::{ContentId, Identity, Visibility};
+use peral_wire::{ErrorCode, Failure, envelope::envelope_from_text, pb, rest::files::NewUpload};
+
+use super::support::{Net, Node, User, settled};
+
+async fn upload(user: &User, node: &Node, path: &Path, name: &str, visibility: Visibility, replaces: u64) -> Result<pb::Progress, Failure> {
+    let peer = node.id().await;
+    let size = fs::metadata(path).unwrap().len();
+    let new = NewUpload {
+        name: name.into(),
+        size,
+        visibility,
+        access: vec![],
+        tags: vec![],
+        replaces,
+        peer: Some(peer),
+        bearer: Some(Identity::Peer(peer)),
+    };
+    let order = user.api.upload(&new).await?.order;
+    show(node, path, name, &order).await
+}
+
+async fn show(node: &Node, path: &Path, name: &str, order: &str) -> Result<pb::Progress, Failure> {
+    let request = pb::UploadRequest { path: path.display().to_string(), name: name.into(), order: Some(envelope_from_text(order)?) };
+    let mut progress = node.control().await.unwrap().upload(request).await?.into_inner();
+    let mut last = None;
+    while let Some(step) = progress.message().await? {
+        last = Some(step);
+    }
+    Ok(last.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_lands_in_the_share_published_and_held_when_it_is_acknowledged() {
+    let net = Net::start().await;
+    let (ann, bob) = (net.member("ann").await, net.member("bob").await);
+    let peer = net.peer("ann", "one").await;
+    let source = settled(&net.folder.path().join("elsewhere"), b"bob's bytes");
+    let done = upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 0).await.unwrap();
+    assert!(done.phase() == pb::Phase::Done && done.record.is_some());
+    let found = bob.until_file("deep/down/file", |_| true).await;
+    assert_eq!((found.file.sources, found.file.owner.as_str(), found.file.hash), (1, "bob", ContentId::of(b"bob's bytes")));
+    assert_eq!(fs::read(peer.share.join("deep/down/file")).unwrap(), b"bob's bytes");
+    // The indexer saw it, and did not publish it again in ann's name.
+    peer.write("marker", b"marker");
+    ann.until_file("marker", |found| found.file.sources == 1).await;
+    assert!(peer.status().await.unwrap().troubles.is_empty(), "{:?}", peer.status().await.unwrap().troubles);
+    // A new version takes the place of the old one.
+    let source = settled(&net.folder.path().join("elsewhere"), b"newer bytes");
+    upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap();
+    assert_eq!(fs::read(peer.share.join("deep/down/file")).unwrap(), b"newer bytes");
+    let stale = upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap_err();
+    assert_eq!(stale.code, ErrorCode::VersionConflict);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_is_another_file_is_overwritten_and_no_symlink_followed() {
+    let net = Net::start().await;
+    let (_ann, bob) = (net.member("ann").await, net.member("bob").await);
+    let peer = net.peer("ann", "one").await;
+    let outside = net.folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    // Hidden from the indexer, and there all the same.
+    fs::write(peer.share.join(".notes"), b"ann's notes").unwrap();
+    std::os::unix::fs::symlink(&outside, peer.share.join("way")).unwrap();
+    let source = settled(&net.folder.path().join("source"), b"bytes");
+    for name in [".notes", "way/out"] {
+        upload(&bob, &peer, &source, name, Visibility::Public, 0).await.unwrap();
+        let found = bob.until_file(name, |_| true).await;
+        assert_eq!(found.file.sources, 1, "kept in the data folder");
+    }
+    assert_eq!(fs::read(peer.share.join(".notes")).unwrap(), b"ann's notes");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(peer.data.join("kept")).unwrap().count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_a_share_is_uploaded_where_it_is() {
+    let net = Net::start().await;
+    let ann = net.member("ann").await;
+    let peer = net.peer("ann", "one").await;
+    let path = peer.write(".kept/model", b"in place");
+    upload(&ann, &peer, &path, "models/one", Visibility::Public, 0).await.unwrap();
+    let found = ann.until_file("models/one", |_| true).await;
+    assert_eq!((found.file.sources, found.file.hash), (1, ContentId::of(b"in place")));
+    assert!(!peer.share.join("models").exists(), "no second copy");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_for_others_is_refused_and_a_repeated_one_gives_the_same() {
+    let net = Net::start().await;
+    let ann = net.member("ann").await;
+    let (peer, other) = (net.peer("ann", "one").await, net.peer("ann", "two").await);
+    let source = settled(&net.folder.path().join("source"), b"bytes");
+    let id = peer.id().await;
+    let new = |bearer| NewUpload {
+        name: "file".into(),
+        size: 5,
+        visibility: Visibility::Public,
+        access: vec![],
+        tags: vec![],
+        replaces: 0,
+        peer: Some(id),
+        bearer,
+    };
+    let order = ann.api.upload(&new(Some(Identity::Peer(id)))).await.unwrap().order;
+    let own = ann.api.upload(&new(None)).await.unwrap().order;
+    assert_eq!(show(&other, &source, "file", &order).await.unwrap_err().code, ErrorCode::Forbidden);
+    assert_eq!(show(&peer, &source, "file", &own).await.unwrap_err().code, ErrorCode::Forbidden);
+    assert_eq!(show(&peer, &source, "another", &order).await.unwrap_err().code, ErrorCode::InvalidArgument);
+    let first = show(&peer, &source, "file", &order).await.unwrap();
+    let again = show(&peer, &source, "file", &order).await.unwrap();
+    assert_eq!(first.record, again.record);
+    settled(&source, b"other");
+    assert_eq!(show(&peer, &source, "file", &order).await.unwrap_err().code, ErrorCode::AlreadyExists);
+}
