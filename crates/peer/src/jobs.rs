@@ -86,6 +86,11 @@ impl Jobs {
         Self(Arc::new(Inner { deps, moving: Arc::new(Semaphore::new(MAX_MOVING)), jobs: Mutex::default() }))
     }
 
+    /// What this process counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.deps.metrics
+    }
+
     /// Accepts a download. It is kept on disk when this returns. A download of the same version to the same path is the same job.
     ///
     /// # Errors

@@ -98,7 +98,8 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(20), pool.take(1)).await.is_err(), "it is still in use");
         assert_eq!(part, b"bc".as_slice());
         drop(part);
-        assert_eq!((pool.take(5).await.as_ref().len(), pool.free()), (5, 1));
+        let length = pool.take(5).await.as_ref().len();
+        assert_eq!((length, pool.free()), (5, 1));
     }
 
     #[tokio::test]

@@ -26,8 +26,8 @@ pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
         troubles: troubles(peer).await?,
         jobs: peer.engine.get().map(|engine| engine.jobs.list()).unwrap_or_default(),
         room,
-        sent: 0,
-        received: 0,
+        sent: peer.engine.get().map_or(0, |engine| engine.jobs.metrics().sent.get()),
+        received: peer.engine.get().map_or(0, |engine| engine.jobs.metrics().received.get()),
         version: env!("CARGO_PKG_VERSION").into(),
         files: peer.library.db().versions_held().await?,
     })

@@ -215,12 +215,12 @@ impl Driver<'_> {
                 if self.plan.piece_arrived(request, index, now) {
                     self.alive = Instant::now();
                 } else {
-                    self.shared.metrics.wasted.add(bytes, &[]);
+                    self.shared.metrics.wasted.add(bytes);
                 }
             }
             Event::Piece { request, source, index, bytes, right: false } => {
-                self.shared.metrics.wasted.add(bytes, &[]);
-                self.shared.metrics.bad_pieces.add(1, &[]);
+                self.shared.metrics.wasted.add(bytes);
+                self.shared.metrics.bad_pieces.add(1);
                 self.plan.piece_bad(request, index, now);
                 let first = self.running.get(&request).is_some_and(|running| !running.suspect);
                 if let Some(remote) = self.swarm.remote(source).filter(|_| first) {

@@ -86,7 +86,7 @@ async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), Trouble> {
             report(shared, job, keeping).await?;
         }
         let Some(piece) = next.map_err(Trouble::Theirs)? else { return Ok(()) };
-        shared.metrics.received.add(piece.len(), &[]);
+        shared.metrics.received.add(piece.len());
         shared.limits.download.take(piece.len()).await;
         let shared = Arc::clone(shared);
         keeping = Some(tokio::task::spawn_blocking(move || keep(&shared.partial, &shared.list, &piece)));

@@ -105,7 +105,7 @@ impl Source {
             Ok(buffer) => buffer.freeze(),
             Err(failure) => return Err(self.service.give_up(self.file.held(), failure).await),
         };
-        inner.metrics.sent.add(length, &[]);
+        inner.metrics.sent.add(length);
         Ok(SentPiece { index, data })
     }
 

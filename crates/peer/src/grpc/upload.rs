@@ -138,7 +138,7 @@ impl<'a> Taker<'a> {
             return Err(fail!(InvalidArgument, "piece {index} of {length} bytes, where piece {at} of {expected} bytes was to come"));
         }
         let limits = &self.service.0.limits;
-        self.service.0.metrics.received.add(length, &[]);
+        self.service.0.metrics.received.add(length);
         limits.download.take(length).await;
         let mut temp = self.written().await?;
         self.at += 1;

@@ -71,7 +71,7 @@ pub(super) async fn read_all(reader: Reader<'_>, header: pb::UploadHeader) -> Re
         let (bytes, entry) = blocking(move || sending.piece(index)).await?;
         whole.push(entry);
         reader.deps.limits.upload.take(bytes.len() as u64).await;
-        reader.deps.metrics.sent.add(bytes.len() as u64, &[]);
+        reader.deps.metrics.sent.add(bytes.len() as u64);
         reader.send(Part::Piece(pb::Piece { index, data: bytes })).await?;
         reader.tell(&mut told, Phase::Moving, (index + 1) * PIECE);
     }
