@@ -58,7 +58,7 @@ pub struct RunArgs {
     /// Where probes and metrics are served, in plaintext
     #[arg(long, env = "PERAL_CENTRAL_ADMIN_LISTEN", value_name = "IP:PORT", default_value = "0.0.0.0:7079")]
     pub admin_listen: SocketAddr,
-    /// Write the URL under which it listens to this file, once it does
+    /// Write the URL under which it listens to this file, once it is ready
     #[arg(long, env = "PERAL_CENTRAL_ADDRESS_FILE", value_name = "FILE")]
     pub address_file: Option<PathBuf>,
     /// DNS names and IP addresses in its certificate, for browsers

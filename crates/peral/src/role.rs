@@ -1,6 +1,12 @@
 //! The roles of the network: central, and a peer.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use peral_central::{Central, CentralArgs, CentralCommand, args::RunArgs, init};
 use peral_peer::{args::PeerArgs, server::Peer};
@@ -10,6 +16,10 @@ use prometheus::Registry;
 use serde::Serialize;
 
 use crate::output::{Output, shown};
+
+/// How long this process may take to answer itself, and between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a role has to work with.
 pub struct Surroundings {
@@ -51,7 +61,7 @@ async fn run_central(args: RunArgs, around: Surroundings) -> Result<(), Failure>
     let central = Central::bind(args.config()?, around.clock, around.metrics)?;
     let shutdown = prepare()?;
     if let Some(file) = file {
-        write_address(&file, &format!("https://{}", central.addr()))?;
+        tell_address(file, format!("https://{}", central.addr()), central.admin_addr(), &shutdown);
     }
     central.run(shutdown).await
 }
@@ -65,7 +75,7 @@ pub async fn peer(args: PeerArgs, around: Surroundings) -> Result<(), Failure> {
     let peer = Peer::bind(args.config()?, around.clock, around.metrics).await?;
     let shutdown = prepare()?;
     if let Some(file) = file {
-        write_address(&file, &peer.addr().to_string())?;
+        tell_address(file, peer.addr().to_string(), peer.admin_addr(), &shutdown);
     }
     peer.run(shutdown).await
 }
@@ -79,6 +89,33 @@ fn prepare() -> Result<Shutdown, Failure> {
     let shutdown = Shutdown::new();
     shutdown.on_signals().map_err(|error| fail!(Internal, "signals cannot be caught: {error}"))?;
     Ok(shutdown)
+}
+
+/// Writes the address once this process is ready, so that whoever waits for the file can go on at once.
+fn tell_address(file: PathBuf, address: String, admin: SocketAddr, shutdown: &Shutdown) {
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        let ready = shutdown.draining().run_until_cancelled(ready(admin)).await;
+        if ready.is_some()
+            && let Err(failure) = write_address(&file, &address)
+        {
+            tracing::error!(reason = %failure, "whoever waits for the address waits in vain");
+        }
+    });
+}
+
+/// Waits until the admin listener of this process says that it is ready.
+async fn ready(admin: SocketAddr) {
+    let ip = match admin.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let url = format!("http://{}/readyz", SocketAddr::new(ip, admin.port()));
+    let Ok(http) = reqwest::Client::builder().no_proxy().timeout(LOOK).build() else { return };
+    while !http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Tells others where this process listens: whoever waits for the file finds the whole of it.

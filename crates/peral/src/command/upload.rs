@@ -223,7 +223,8 @@ impl Meant {
             ("content", record.content.hash != hash),
             ("owner", record.owner != self.owner),
             ("visibility", record.visibility != self.visibility),
-            ("version", record.version <= self.replaces),
+            // The current content again makes no new version.
+            ("version", record.version < self.replaces),
         ];
         match differs.iter().find(|(_, differs)| *differs) {
             None => Ok(()),

@@ -23,6 +23,7 @@ pub struct Network {
     pub central: Process,
     pub admin: User,
     database: Option<String>,
+    flags: Vec<String>,
     commands: Cell<u32>,
 }
 
@@ -46,6 +47,12 @@ pub struct Node {
 impl Network {
     /// Central on SQLite, or on the database given, with an administrator who is logged in.
     pub fn start(database: Option<&str>) -> Self {
+        Self::start_with(database, &[])
+    }
+
+    /// The same, with more flags for central.
+    pub fn start_with(database: Option<&str>, flags: &[&str]) -> Self {
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>();
         let root = tempfile::Builder::new().prefix("peral-system-").tempdir().unwrap();
         fs::write(root.path().join("password"), PASSWORD).unwrap();
         let home = root.path().join("admin");
@@ -55,9 +62,9 @@ impl Network {
         place(&mut init, root.path(), database);
         let made = Process::start(init, &root.path().join("init.log")).finish().ok();
         assert!(made["fingerprint"].as_str().is_some(), "{made}");
-        let (central, url) = run_central(root.path(), database, "127.0.0.1:0");
+        let (central, url) = run_central(root.path(), database, "127.0.0.1:0", &flags);
         let admin = User { name: "admin".into(), home };
-        let network = Self { root, url, central, admin, database: database.map(str::to_owned), commands: Cell::new(0) };
+        let network = Self { root, url, central, admin, database: database.map(str::to_owned), flags, commands: Cell::new(0) };
         network.log_in(&network.admin);
         network
     }
@@ -70,7 +77,7 @@ impl Network {
     /// Starts central again where it was, after it was ended or killed.
     pub fn restart_central(&mut self) {
         let address = self.url.trim_start_matches("https://").to_owned();
-        self.central = run_central(self.root.path(), self.database.as_deref(), &address).0;
+        self.central = run_central(self.root.path(), self.database.as_deref(), &address, &self.flags).0;
     }
 
     /// Makes an account and logs it in.
@@ -130,7 +137,8 @@ impl Network {
         self.ok(&self.admin, &["token", "join", "--account", account, "--out", token.to_str().unwrap()]);
         let (data, share) = (self.path(&format!("{label}-data")), self.path(&format!("{label}-share")));
         fs::create_dir_all(&share).unwrap();
-        let flags = flags.iter().map(|flag| (*flag).to_owned()).chain(["--join-token-file".into(), token.to_str().unwrap().to_owned()]).collect::<Vec<_>>();
+        let flags =
+            flags.iter().map(|flag| (*flag).to_owned()).chain(["--join-token-file".into(), token.to_str().unwrap().to_owned()]).collect::<Vec<_>>();
         self.run_peer(label, data, share, flags)
     }
 
@@ -147,12 +155,11 @@ impl Network {
         drop(fs::remove_file(&address));
         let process = self.start_peer(label, &data, &share, &flags, &address);
         let mut node = Node { process, data, share, label: label.into(), id: String::new(), flags };
-        node.id = eventually("the peer is ready", PATIENCE, || {
+        eventually("the peer is ready", PATIENCE, || {
             assert!(!node.process.ended(), "the peer {label} ended: {}", node.process.err());
-            let said = self.at(&node, &self.admin, &["status"]);
-            let status = (said.code == Some(0)).then(|| said.json())?;
-            (status["state"] == "ready").then(|| status["peer"].as_str().unwrap().to_owned())
+            fs::read_to_string(&address).ok()
         });
+        node.id = self.at(&node, &self.admin, &["status"]).ok()["peer"].as_str().unwrap().to_owned();
         node
     }
 
@@ -162,7 +169,7 @@ impl Network {
         command.env_remove("PERAL_DATA").args(["peer", "--central", &self.url, "--ca-file", &self.authority(), "--label", label]);
         command.arg("--data").arg(data).arg("--share").arg(share).arg("--address-file").arg(address);
         command.args(["--listen-address", "127.0.0.1", "--port", "0", "--admin-listen", "127.0.0.1:0", "--allow-loopback", "--rescan", "1"]);
-        command.args(["--log", "info,peral_peer=debug"]).args(flags);
+        command.args(["--log", "info,peral_peer=debug,peral_runtime=debug"]).args(flags);
         Process::start(command, &self.path(&format!("{label}.log")))
     }
 
@@ -180,7 +187,8 @@ impl Network {
     /// State of a peer in the catalogue.
     pub fn state(&self, id: &str) -> String {
         let peers = self.ok(&self.admin, &["peers"]);
-        let peer = peers["items"].as_array().unwrap().iter().find(|peer| peer["id"] == id).cloned().unwrap_or_else(|| panic!("no peer {id}: {peers}"));
+        let peer =
+            peers["items"].as_array().unwrap().iter().find(|peer| peer["id"] == id).cloned().unwrap_or_else(|| panic!("no peer {id}: {peers}"));
         peer["state"].as_str().unwrap().to_owned()
     }
 }
@@ -192,14 +200,18 @@ fn place(command: &mut Command, root: &Path, database: Option<&str>) {
     }
 }
 
-fn run_central(root: &Path, database: Option<&str>, listen: &str) -> (Process, String) {
+fn run_central(root: &Path, database: Option<&str>, listen: &str, flags: &[String]) -> (Process, String) {
     let address = root.join("central.url");
     drop(fs::remove_file(&address));
     let mut command = peral(root);
-    command.env_remove("PERAL_DATA").args(["central", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--allow-loopback-peers", "--address-file"]).arg(&address);
+    command
+        .env_remove("PERAL_DATA")
+        .args(["central", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--allow-loopback-peers", "--address-file"])
+        .arg(&address);
     // Tests log in more often than people do.
     command.args(["--logins-per-address", "10000", "--logins-per-account", "1000"]);
     place(&mut command, root, database);
+    command.args(flags);
     let mut process = Process::start(command, &root.join("central.log"));
     let url = eventually("central listens", PATIENCE, || {
         assert!(!process.ended(), "central ended: {}", process.err());

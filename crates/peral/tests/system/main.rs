@@ -1,0 +1,17 @@
+//! The whole system: the real binary as central, peers and users, on this machine.
+//!
+//! Each test has a network of its own in a temporary folder. What is waited for is a condition with a deadline, never a time.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod faults;
+mod names;
+#[path = "../common/network.rs"]
+mod network;
+#[path = "../common/process.rs"]
+mod process;
+mod raw;
+mod resume;
+mod rights;
+mod sessions;
+mod trace;
+mod whole_way;

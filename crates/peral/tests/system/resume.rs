@@ -1,0 +1,142 @@
+//! Downloads that are interrupted: by `kill -9`, by Ctrl-C, by a cancel; and that go on.
+
+use std::time::Duration;
+
+use crate::{
+    network::{Network, Node, User, hash_of, moved, noise_file},
+    process::{PATIENCE, eventually},
+};
+
+const SIZE: u64 = 40 << 20;
+/// What may be fetched again after a kill.
+const AGAIN: u64 = 4 << 20;
+
+/// A network with a file on one peer that sends slowly, and its hash.
+fn slow(network: &Network) -> (User, Node, String) {
+    network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
+    let (ana, one) = (network.user("ana"), network.peer("one", "peers", &["--upload-rate", "12M"]));
+    let hash = noise_file(&one.share.join("big.bin"), "big", usize::try_from(SIZE).unwrap());
+    network.sources("big.bin", 1);
+    (ana, one, hash)
+}
+
+#[test]
+fn a_killed_command_goes_on_where_it_was() {
+    let network = Network::start(None);
+    let (ana, _one, hash) = slow(&network);
+    let target = network.path("fetched.bin");
+    let args = ["download", "big.bin", "-o", target.to_str().unwrap()];
+    let mut done = 0;
+    for part in [8 << 20, 20 << 20] {
+        let mut running = network.begin(&ana, None, &args);
+        done = moved(&mut running, part).max(done);
+        running.kill();
+        assert!(!target.exists(), "nothing is in place before the end");
+    }
+    let last = network.ok(&ana, &args);
+    assert_eq!(hash_of(&target), hash);
+    let fetched = last["fetched"].as_u64().unwrap();
+    assert!(fetched <= SIZE - done + AGAIN, "{fetched} bytes were fetched after {done} were there");
+}
+
+#[test]
+fn an_interrupted_command_says_how_to_go_on_and_goes_on() {
+    let network = Network::start(None);
+    let (ana, _one, hash) = slow(&network);
+    let target = network.path("fetched.bin");
+    let args = ["download", "big.bin", "-o", target.to_str().unwrap()];
+    let mut running = network.begin(&ana, None, &args);
+    moved(&mut running, 8 << 20);
+    running.signal("INT");
+    let said = running.finish();
+    assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"));
+    assert!(said.out.contains("the same command goes on"), "{said:?}");
+    assert!(!target.exists());
+    let fetched = network.ok(&ana, &args)["fetched"].as_u64().unwrap();
+    assert!(fetched < SIZE, "{fetched}");
+    assert_eq!(hash_of(&target), hash);
+}
+
+#[test]
+fn a_killed_peer_goes_on_by_itself() {
+    let network = Network::start(None);
+    let (ana, _one, hash) = slow(&network);
+    let mut two = network.peer("two", "peers", &[]);
+    let target = network.path("fetched.bin");
+    let mut running = network.begin(&ana, Some(&two), &["download", "big.bin", "-o", target.to_str().unwrap()]);
+    let done = moved(&mut running, 8 << 20);
+    two.process.kill();
+    let said = running.finish();
+    assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"));
+    assert!(!target.exists());
+    let two = network.restart(two, &[]);
+    eventually("the file is there", PATIENCE, || target.exists().then_some(()));
+    assert_eq!(hash_of(&target), hash);
+    network.sources("big.bin", 2);
+    let received = network.at(&two, &ana, &["status"]).ok()["received"].as_u64().unwrap();
+    assert!(received <= SIZE - done + AGAIN, "{received} bytes were received after {done} were there");
+}
+
+#[test]
+fn a_download_of_a_peer_outlives_its_command_until_it_is_cancelled() {
+    let network = Network::start(None);
+    let (ana, _one, hash) = slow(&network);
+    let two = network.peer("two", "peers", &[]);
+    let start = |name: &str| {
+        let target = network.path(name);
+        let mut running = network.begin(&ana, Some(&two), &["download", "big.bin", "-o", target.to_str().unwrap()]);
+        moved(&mut running, 4 << 20);
+        running.signal("INT");
+        let said = running.finish();
+        assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"));
+        assert!(said.out.contains("goes on in the peer"), "{said:?}");
+        let jobs = network.at(&two, &ana, &["status"]).ok()["jobs"].clone();
+        let job = jobs.as_array().unwrap().iter().find(|job| job["path"] == target.to_str().unwrap()).unwrap_or_else(|| panic!("{jobs}")).clone();
+        let job = job["job"].as_str().unwrap().to_owned();
+        assert!(said.out.contains(&job), "{said:?}");
+        (target, job)
+    };
+    let (kept, _) = start("kept.bin");
+    eventually("the file is there", PATIENCE, || kept.exists().then_some(()));
+    assert_eq!(hash_of(&kept), hash);
+    let (cancelled, job) = start_again(&network, &ana, &two);
+    network.at(&two, &ana, &["cancel", &job]).ok();
+    eventually("the job is gone", Duration::from_secs(20), || {
+        let jobs = network.at(&two, &ana, &["status"]).ok()["jobs"].clone();
+        jobs.as_array().unwrap().iter().all(|one| one["job"] != job.as_str()).then_some(())
+    });
+    assert!(!cancelled.exists());
+    assert_eq!(network.at(&two, &ana, &["cancel", &job]).failed(), "NOT_FOUND");
+}
+
+/// A second download of the same file would be copied from the first: this one is of another.
+fn start_again(network: &Network, ana: &User, two: &Node) -> (std::path::PathBuf, String) {
+    let source = network.path("other.bin");
+    noise_file(&source, "other", usize::try_from(SIZE).unwrap());
+    network.ok(ana, &["upload", source.to_str().unwrap(), "--name", "other.bin", "--peer", "one"]);
+    let target = network.path("cancelled.bin");
+    let mut running = network.begin(ana, Some(two), &["download", "other.bin", "-o", target.to_str().unwrap()]);
+    moved(&mut running, 4 << 20);
+    running.kill();
+    let jobs = network.at(two, ana, &["status"]).ok()["jobs"].clone();
+    let job = jobs.as_array().unwrap().iter().find(|job| job["path"] == target.to_str().unwrap()).unwrap_or_else(|| panic!("{jobs}")).clone();
+    (target, job["job"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn an_interrupted_upload_goes_on_where_the_peer_has_it() {
+    let network = Network::start(None);
+    network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
+    let (ana, one) = (network.user("ana"), network.peer("one", "peers", &["--download-rate", "12M"]));
+    let source = network.path("big.bin");
+    let hash = noise_file(&source, "upload", usize::try_from(SIZE).unwrap());
+    let args = ["upload", source.to_str().unwrap()];
+    let mut running = network.begin(&ana, None, &args);
+    moved(&mut running, 12 << 20);
+    running.kill();
+    let before = network.at(&one, &ana, &["status"]).ok()["received"].as_u64().unwrap();
+    let up = network.ok(&ana, &args);
+    assert_eq!(up["hash"], hash);
+    let after = network.at(&one, &ana, &["status"]).ok()["received"].as_u64().unwrap();
+    assert!(before >= 4 << 20 && after - before < SIZE - (4 << 20), "{before} bytes were there, {} more came", after - before);
+}
