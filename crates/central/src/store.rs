@@ -27,6 +27,7 @@ macro_rules! file_columns {
 }
 
 pub mod accounts;
+mod common;
 mod decide;
 mod error;
 mod fault;
@@ -78,6 +79,9 @@ pub trait Store: Accounts + Sessions + Peers + Holdings + Publishes + Files + Se
     /// Id of the network; made when the database was.
     fn network(&self) -> NetworkId;
 
+    /// Its connections to the database, now.
+    fn connections(&self) -> Connections;
+
     /// Does the database answer?
     ///
     /// # Errors
@@ -93,6 +97,23 @@ pub trait Store: Accounts + Sessions + Peers + Holdings + Publishes + Files + Se
 
     /// Waits for what is running and lets the connections go.
     async fn close(&self);
+}
+
+/// Connections to a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Open ones that work.
+    pub used: u64,
+    /// Open ones that wait for work.
+    pub idle: u64,
+}
+
+impl Connections {
+    /// Of so many open ones, so many are idle.
+    fn new(open: u32, idle: usize) -> Self {
+        let (open, idle) = (u64::from(open), idle as u64);
+        Self { used: open.saturating_sub(idle), idle }
+    }
 }
 
 /// Whose eyes a file is looked at with.

@@ -65,7 +65,7 @@ use futures::future::BoxFuture;
 use peral_model::NetworkId;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
-use super::{Result, StoreError};
+use super::{Connections, Result, StoreError, common::Common};
 
 type Driver = Postgres;
 type Conn = sqlx::PgConnection;
@@ -77,9 +77,14 @@ const TRIES: u32 = 8;
 pub(super) struct Database {
     pool: PgPool,
     network: NetworkId,
+    common: Common,
 }
 
 impl Database {
+    fn count_connections(&self) -> Connections {
+        Connections::new(self.pool.size(), self.pool.num_idle())
+    }
+
     /// Runs a transaction, again where it lost a race, in a task of its own: dropping the caller does not stop it half-way, which in sqlx
     /// 0.9.0 could hand on a connection that is still inside it (its issue 4393).
     async fn write<A, T, F>(&self, args: A, work: F) -> Result<T>

@@ -64,7 +64,7 @@ use futures::future::BoxFuture;
 use peral_model::NetworkId;
 use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
 
-use super::{Result, StoreError};
+use super::{Connections, Result, StoreError, common::Common};
 
 type Driver = Sqlite;
 type Conn = sqlx::SqliteConnection;
@@ -75,9 +75,14 @@ pub(super) struct Database {
     /// One connection: writers wait for it in order instead of being told BUSY.
     writer: SqlitePool,
     network: NetworkId,
+    common: Common,
 }
 
 impl Database {
+    fn count_connections(&self) -> Connections {
+        Connections::new(self.readers.size() + self.writer.size(), self.readers.num_idle() + self.writer.num_idle())
+    }
+
     /// Runs a transaction in a task of its own: dropping the caller does not stop it half-way, which in sqlx 0.9.0 could hand on a connection
     /// that is still inside it (its issue 4393). It begins as a writer, so that it never has to become one against another.
     async fn write<A, T, F>(&self, args: A, work: F) -> Result<T>

@@ -68,6 +68,27 @@ pub async fn cancelled_calls_leave_no_transaction_open(world: &World) {
     assert!(results.iter().all(Result::is_ok));
 }
 
+/// As when the database's server was killed and came back.
+pub async fn broken_connections_are_replaced(world: &World) {
+    let peer = world.peer(world.account("alice").await).await;
+    if world.options.url.starts_with("postgres") {
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        behind(world, others).await;
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let mut round = 0;
+    loop {
+        let result = world.publish_all(peer, vec![fresh(&format!("n{round}"), "x")]).await;
+        match result {
+            Ok(results) => break assert!(results[0].is_ok()),
+            Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
+        }
+        round += 1;
+        assert!(tokio::time::Instant::now() < deadline, "still not back");
+    }
+    world.store.ping().await.unwrap();
+}
+
 #[test]
 fn both_databases_have_the_same_migrations() {
     let versions = |folder: &str| {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Database;
 use crate::store::{
     GENERATION, Result, StoreError,
+    common::Common,
     open::{check_generation, migration},
 };
 
@@ -22,6 +23,8 @@ const TIMEOUTS: [(&str, &str); 3] = [("statement_timeout", "20s"), ("lock_timeou
 const PLANNER: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
 /// How long a call waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(3);
+/// After how long a connection that nobody used is asked whether it is still there.
+const QUIET: Duration = Duration::from_secs(1);
 
 impl Database {
     /// Connects, migrates, and reads the network's id.
@@ -29,8 +32,18 @@ impl Database {
         let options = PgConnectOptions::from_str(url)?.application_name("peral central");
         let network = migrate(&options).await?;
         let options = options.options(TIMEOUTS).options(PLANNER);
-        let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE).connect_with(options).await?;
-        Ok(Self { pool, network })
+        let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
+        // A connection in constant use need not be asked each time whether it is still there: that would be a round trip for each call.
+        let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > QUIET {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        });
+        let pool = pool.connect_with(options).await?;
+        Ok(Self { pool, network, common: Common::default() })
     }
 }
 

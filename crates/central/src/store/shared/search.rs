@@ -1,6 +1,7 @@
 //! Search, in up to three steps, each with a bound on its work:
 //!
-//! 1. The index is asked for what matches, up to [`PROBE`] rows. A rare term ends here: these few are filtered and sorted.
+//! 1. The index is asked for what matches, up to [`PROBE`] rows. A rare term ends here: these few are filtered and sorted. What was common
+//!    before goes to the next step at once.
 //! 2. A common term is met soon by walking along the names from the cursor: at most [`WALK`] rows, no sorting.
 //! 3. What is common but far away is taken from the index and sorted.
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::{Conn, Database, Driver, terms};
 use crate::store::{
     Result, Searches,
+    common::Common,
     rows::FileRow,
     search::{MAX_PAGE, Search},
     text::behind_prefix,
@@ -31,7 +33,7 @@ impl Searches for Database {
     async fn search(&self, search: Search) -> Result<Page<File>> {
         let limit = search.limit.clamp(1, MAX_PAGE);
         let wanted = i64::from(limit) + 1;
-        let mut files = rows(&mut *self.reader().await?, &search, wanted).await?;
+        let mut files = rows(&mut *self.reader().await?, &self.common, &search, wanted).await?;
         let more = files.len() > limit as usize;
         files.truncate(limit as usize);
         let next = more.then(|| files.last().map(|file| file.name.clone())).flatten();
@@ -39,18 +41,22 @@ impl Searches for Database {
     }
 }
 
-async fn rows(c: &mut Conn, search: &Search, wanted: i64) -> Result<Vec<FileRow>> {
+async fn rows(c: &mut Conn, common: &Common, search: &Search, wanted: i64) -> Result<Vec<FileRow>> {
     let indexed = !search.query.terms.is_empty() || search.tag.is_some() || search.hash.is_some();
     if !indexed {
         return walk(c, search, wanted, None).await;
     }
-    if let Some(found) = probe(c, search, wanted).await? {
-        return Ok(found);
+    if !common.has(search) {
+        if let Some(found) = probe(c, search, wanted).await? {
+            return Ok(found);
+        }
+        common.note(search);
     }
     let near = walk(c, search, wanted, Some(WALK)).await?;
     if near.len() as i64 == wanted {
         return Ok(near);
     }
+    common.forget(search);
     if search.owner.is_some() {
         return walk(c, search, wanted, None).await;
     }

@@ -6,7 +6,7 @@ use peral_model::NetworkId;
 use uuid::Uuid;
 
 use super::{Conn, Database};
-use crate::store::{Result, Store};
+use crate::store::{Connections, Result, Store};
 
 /// For how long events are kept, in milliseconds.
 const EVENTS_MS: i64 = 7 * 24 * 3_600_000;
@@ -29,6 +29,9 @@ const OUTBOX: usize = ENDED.len() - 1;
 impl Store for Database {
     fn network(&self) -> NetworkId {
         self.network
+    }
+    fn connections(&self) -> Connections {
+        self.count_connections()
     }
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await?;

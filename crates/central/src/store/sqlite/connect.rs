@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Database;
 use crate::store::{
     GENERATION, Result,
+    common::Common,
     open::{check_generation, migration},
 };
 
@@ -26,7 +27,7 @@ impl Database {
         let writer = pool(options(path), 1).await?;
         let network = prepare(&mut *writer.acquire().await?).await?;
         let readers = pool(options(path).pragma("query_only", "ON"), connections.max(1)).await?;
-        Ok(Self { readers, writer, network })
+        Ok(Self { readers, writer, network, common: Common::default() })
     }
 }
 
@@ -47,7 +48,7 @@ fn options(path: &str) -> SqliteConnectOptions {
 }
 
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
-    let pool = SqlitePoolOptions::new().max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE);
+    let pool = SqlitePoolOptions::new().max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE).test_before_acquire(false);
     // A file that is closed and opened again loses its cache: connections stay.
     Ok(pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?)
 }

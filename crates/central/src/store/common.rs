@@ -1,0 +1,42 @@
+//! Which searches were found to be common: only a hint of where to look first, never of what is found.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use super::search::Search;
+
+/// Most searches that are remembered; then all are forgotten, and found out again.
+const MOST: usize = 4096;
+
+/// Searches whose terms match more than the index is asked for.
+#[derive(Default)]
+pub(super) struct Common {
+    keys: Mutex<HashSet<String>>,
+}
+
+fn key(search: &Search) -> String {
+    format!("{:?} {:?} {:?}", search.query, search.tag, search.hash)
+}
+
+impl Common {
+    /// Was it common the last time?
+    pub(super) fn has(&self, search: &Search) -> bool {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&key(search))
+    }
+
+    /// It is common.
+    pub(super) fn note(&self, search: &Search) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= MOST {
+            keys.clear();
+        }
+        keys.insert(key(search));
+    }
+
+    /// It may no longer be.
+    pub(super) fn forget(&self, search: &Search) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(search));
+    }
+}
