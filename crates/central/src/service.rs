@@ -91,6 +91,7 @@ impl App {
 
     /// Takes the database, once; until then everything that needs it answers UNAVAILABLE.
     pub fn open(&self, store: SharedStore) {
+        metrics::Metrics::watch(&store);
         drop(self.store.set(store));
     }
 

@@ -6,6 +6,7 @@ use opentelemetry::{KeyValue, global, metrics::Counter};
 use peral_wire::Failure;
 
 use super::beats::Beats;
+use crate::store::SharedStore;
 
 /// Central's instruments.
 pub struct Metrics {
@@ -32,6 +33,21 @@ impl Metrics {
             searches: counter("peral.searches", "Searches, by kind and outcome"),
             registrations: counter("peral.registrations", "Registrations of peers, by outcome"),
         }
+    }
+
+    /// Watches the connections of a database for as long as it is there.
+    pub(super) fn watch(store: &SharedStore) {
+        let store = Arc::downgrade(store);
+        global::meter("peral")
+            .u64_observable_gauge("db.client.connection.count")
+            .with_description("Connections to the database, by what they do")
+            .with_callback(move |gauge| {
+                let Some(connections) = store.upgrade().map(|store| store.connections()) else { return };
+                for (state, count) in [("used", connections.used), ("idle", connections.idle)] {
+                    gauge.observe(count, &[KeyValue::new("db.client.connection.state", state)]);
+                }
+            })
+            .build();
     }
 
     pub(super) fn login<T>(&self, outcome: &Result<T, Failure>) {
