@@ -3,8 +3,9 @@
 MAKEFLAGS += --no-print-directory
 CARGO_DENY := 0.20.2
 CHECKS := bans licenses sources
+B3SUM := 1.8.7
 
-.PHONY: help setup build demo test lint docs deny ci clean
+.PHONY: help setup build demo test lint docs deny bench ci clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +17,7 @@ build: setup ## Build the peral command: target/release/peral
 	cargo build --release --locked -p peral
 
 demo: build ## See it work: central and three peers on this machine, a real file across (KEEP=1 leaves it running)
-	@KEEP=$(KEEP) scripts/demo
+	@KEEP=$(KEEP) B3SUM=$(B3SUM) scripts/demo
 
 test: setup ## Run all tests, on SQLite and on a private Postgres
 	@scripts/with-postgres cargo test --workspace --locked
@@ -35,6 +36,11 @@ deny: export CARGO_PROFILE_RELEASE_LTO = off
 deny: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 deny: setup ## Check dependencies against .deny.toml: bans, licences, sources
 	@deny=$$(scripts/tool cargo-deny $(CARGO_DENY)) && "$$deny" --locked check $(CHECKS)
+
+bench: setup ## Measure, a line of JSON for each figure (FIGURES=transfer, index or catalogue; installs what it compares with)
+	@scripts/setup nginx=nginx-light curl=curl sqlite3=sqlite3
+	@b3sum=$$(scripts/tool b3sum $(B3SUM)) && PATH=$${b3sum%/*}:$$PATH:/usr/sbin \
+		scripts/with-postgres --durable cargo bench --locked -p peral --bench figures -- $(FIGURES)
 
 ci: ## Run all that CI runs
 	@bash .ci/run
