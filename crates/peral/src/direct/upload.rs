@@ -21,7 +21,7 @@ use crate::{command::upload::Meant, context::Context, control::interrupted, sess
 /// Uploads a file: its record, and the peer that has it.
 ///
 /// # Errors
-/// As [`send`].
+/// As [`send()`].
 pub async fn upload(context: &Context, user: &UserSession, meant: &Meant, request: &NewUpload) -> Result<(Sealed<Record>, PeerId), Failure> {
     let way = Way::new(&user.login)?;
     let deps = SendDeps { dialer: way.dialer, verifier: Arc::new(meant.verifier.clone()), limits: Limits::default(), metrics: Metrics::new() };
