@@ -8,7 +8,9 @@ CREATE TABLE shares (
     id BLOB NOT NULL UNIQUE,
     path TEXT NOT NULL UNIQUE,
     prefix TEXT NOT NULL,
-    visibility INTEGER NOT NULL
+    visibility INTEGER NOT NULL,
+    -- The command line of the last start named it.
+    configured INTEGER NOT NULL
 ) STRICT;
 
 -- One row for each path: in a share, or where a download or an upload wrote it.
@@ -35,6 +37,8 @@ CREATE TABLE files (
 CREATE INDEX files_version ON files (file_id, version) WHERE file_id IS NOT NULL;
 CREATE INDEX files_pending ON files (id) WHERE state = 0;
 CREATE INDEX files_trouble ON files (id) WHERE state = 2;
+-- Contents with a piece list.
+CREATE INDEX files_listed ON files (hash) WHERE size > 1048576;
 CREATE INDEX files_name ON files (name) WHERE state = 1;
 
 -- Records as central signed them, of what this peer holds or last had. `held`: 0 nothing, 1 all.

@@ -18,6 +18,7 @@ use peral_wire::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use self::status::Counted;
 use crate::{dial::Dialer, jobs::Jobs, library::Library, membership::Membership};
 
 /// What there is only once the network is known.
@@ -33,6 +34,7 @@ struct Inner {
     library: Library,
     membership: Membership,
     engine: OnceLock<Engine>,
+    counted: Counted,
 }
 
 /// The service. Cheap to clone.
@@ -42,7 +44,7 @@ pub struct Control(Arc<Inner>);
 impl Control {
     /// Serves a peer that may still be waiting for its network.
     pub fn new(library: Library, membership: Membership) -> Self {
-        Self(Arc::new(Inner { library, membership, engine: OnceLock::new() }))
+        Self(Arc::new(Inner { library, membership, engine: OnceLock::new(), counted: Counted::default() }))
     }
 
     /// The network is known: downloads can be accepted.

@@ -9,7 +9,7 @@ pub mod records;
 pub mod rights;
 pub mod shares;
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use futures::future::BoxFuture;
 use peral_wire::{Failure, fail};
@@ -39,11 +39,14 @@ impl Db {
     /// # Errors
     /// INTERNAL, with what the database says.
     pub async fn open(path: &Path) -> Result<Self, Failure> {
+        // SQLite gives its other files the rights of this one.
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(broken)?;
         let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(BUSY).foreign_keys(true);
-        let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full).pragma("cache_size", "-16384");
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(broken)?;
+        let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let writing = options.clone().pragma("cache_size", "-16384");
+        let write = SqlitePoolOptions::new().max_connections(1).connect_with(writing).await.map_err(broken)?;
         sqlx::migrate!("./migrations").run(&write).await.map_err(broken)?;
-        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await.map_err(broken)?;
+        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true).pragma("cache_size", "-4096")).await.map_err(broken)?;
         Ok(Self { read, write })
     }
 

@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use peral_model::{
@@ -123,6 +124,23 @@ impl ListStore {
         let content = Content { hash: hashing::hash_file(file, size, |entry| writer.push(entry))?, size };
         writer.finish(&content)?;
         Ok(content)
+    }
+
+    /// Contents whose lists were written longer ago than this. Blocks.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn older_than(&self, age: Duration) -> io::Result<Vec<ContentId>> {
+        let mut old = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let written = entry.metadata().and_then(|found| found.modified());
+            let is_old = written.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age));
+            if is_old && let Some(hash) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+                old.push(hash);
+            }
+        }
+        Ok(old)
     }
 
     /// Forgets a list; one that is not there is no error.

@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use peral_runtime::{SharedClock, admin::Check};
@@ -172,8 +172,7 @@ impl Membership {
     /// Heartbeats, until superseded.
     async fn keep(&self) {
         let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
-        let mut keys = tokio::time::interval(KEYS);
-        keys.reset();
+        let mut keys = Instant::now();
         loop {
             match beat::beat(self).await {
                 Ok(()) => {
@@ -196,13 +195,12 @@ impl Membership {
                 tokio::select! {
                     () = &mut next => break,
                     () = self.link().token_wanted() => break,
-                    _ = keys.tick() => join::refresh_keys(self).await,
-                    () = self.0.library.rights().keys_wanted() => {
-                        join::refresh_keys(self).await;
-                        keys.reset_after(KEYS_AT_MOST);
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                    }
+                    () = tokio::time::sleep_until((keys + KEYS).into()) => (),
+                    // Strangers can show unknown keys as often as they like.
+                    () = self.0.library.rights().keys_wanted(), if keys.elapsed() >= KEYS_AT_MOST => (),
                 }
+                join::refresh_keys(self).await;
+                keys = Instant::now();
             }
         }
     }

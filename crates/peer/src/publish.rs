@@ -15,6 +15,8 @@ use crate::{backoff::Backoff, library::Library};
 const AT_A_TIME: usize = 3;
 /// Files of one batch.
 const BATCH: usize = peral_wire::rest::files::MAX_PUBLISH;
+/// With more holdings than these untold, publishing waits: who uploads meanwhile waits for its holding to be told.
+const MAX_UNTOLD: u64 = 5 * BATCH as u64;
 /// What was left out for reasons that may pass is tried again so often.
 const RETRY: Duration = Duration::from_secs(3600);
 /// Reasons that may pass without a change of the file.
@@ -26,7 +28,8 @@ pub async fn run(library: Library, stop: CancellationToken) {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut retry = tokio::time::interval(RETRY);
     while !stop.is_cancelled() {
-        let pause = match publish_all(&library, &stop).await {
+        let Some(done) = stop.run_until_cancelled(publish_all(&library)).await else { return };
+        let pause = match done {
             Ok(()) => {
                 backoff.reset();
                 None
@@ -49,8 +52,15 @@ pub async fn run(library: Library, stop: CancellationToken) {
     }
 }
 
+/// Waits until most holdings are told.
+async fn told(library: &Library) -> Result<(), Failure> {
+    let enough = library.db().last_delta().await?.saturating_sub(MAX_UNTOLD);
+    let mut acknowledged = library.0.acknowledged.subscribe();
+    acknowledged.wait_for(|number| *number >= enough).await.map(drop).map_err(crate::db::broken)
+}
+
 /// Publishes all that is pending now.
-async fn publish_all(library: &Library, stop: &CancellationToken) -> Result<(), Failure> {
+async fn publish_all(library: &Library) -> Result<(), Failure> {
     let mut running = JoinSet::new();
     let mut after = 0;
     let mut more = true;
@@ -58,14 +68,15 @@ async fn publish_all(library: &Library, stop: &CancellationToken) -> Result<(), 
         if more && running.len() < AT_A_TIME {
             let Some(standing) = library.link().standing() else { return Ok(()) };
             library.link().check()?;
+            told(library).await?;
             let rows = library.db().pending(after, standing.account.0, BATCH).await?;
             match rows.last() {
                 Some(last) => after = last.id,
                 None => more = false,
             }
             if !rows.is_empty() {
-                let (library, stop) = (library.clone(), stop.clone());
-                running.spawn(async move { stop.run_until_cancelled(Batch::new(library, rows).publish()).await.unwrap_or(Ok(())) });
+                // Dropped with the set, when told to stop.
+                running.spawn(Batch::new(library.clone(), rows).publish());
             }
             continue;
         }

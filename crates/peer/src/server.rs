@@ -99,9 +99,7 @@ impl Peer {
         let link = Link::new(&config.central, clock.clone());
         let rights = Rights::open(db.clone(), clock.clone(), link.clone(), Verifier::default()).await?;
         let library = Library::new(data, db.clone(), rights, link, clock.clone())?;
-        for share in &config.shares {
-            library.share(&share.path, &share.prefix, share.visibility).await?;
-        }
+        library.configure(&config.shares).await?;
         let membership = Membership::new(about(&config, &listener), key.clone(), library.clone(), clock.clone(), propagate::inject, check);
         let control = Control::new(library.clone(), membership.clone());
         let parts = Parts { library, membership, control, shutdown: shutdown.clone() };
@@ -181,7 +179,7 @@ impl Parts {
         let (library, membership) = (self.library.clone(), self.membership.clone());
         self.shutdown.spawn(publish::run(library.clone(), stop.clone()));
         self.shutdown.spawn(holdings::run(library.clone(), membership.compare(), stop.clone()));
-        self.shutdown.spawn(Indexer::new(library, config.rescan).run(stop.clone()));
+        self.shutdown.spawn(Indexer::new(library.clone(), config.rescan).run(stop.clone()));
         let until = stop.clone();
         self.shutdown.spawn(async move { membership.run(&until).await });
         let (until, clock) = (stop.clone(), Arc::clone(clock));
@@ -190,6 +188,9 @@ impl Parts {
             while until.run_until_cancelled(due.tick()).await.is_some() {
                 if let Err(failure) = service.sweep_uploads(clock.now_ms()).await {
                     tracing::warn!(reason = %failure, "old uploads are not swept now");
+                }
+                if let Err(failure) = library.tidy().await {
+                    tracing::warn!(reason = %failure, "what is no longer needed is not tidied now");
                 }
             }
         });

@@ -10,6 +10,7 @@ use std::{
 
 use peral_model::{AccountId, Content, ContentId, FileId, FileName, NetworkId, PeerId, Record, Visibility};
 use peral_peer::{
+    args::ConfiguredShare,
     data::DataDir,
     db::Db,
     index::Indexer,
@@ -319,4 +320,41 @@ async fn lists_are_in_byte_order_and_paged() {
     assert_eq!(found.record.value.name.as_str(), "ä");
     let row = Arc::new(found);
     assert!(row.open().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_longer_needed_is_tidied_and_the_serial_stays() {
+    let world = world(Visibility::Public).await;
+    let path = world.write("file", b"one");
+    let file = FileId(Uuid::from_u128(7));
+    for version in 1..=3 {
+        let bytes = format!("version {version}");
+        world.write("file", bytes.as_bytes());
+        world.adopt(world.record("p/file", 7, version, bytes.as_bytes(), Visibility::Public, OWNER), &path).await;
+    }
+    world.library.rights().learn(file, 9).await.unwrap();
+    world.library.tidy().await.unwrap();
+    let db = world.library.db();
+    assert!(db.record(file, 1).await.unwrap().is_none() && db.record(file, 3).await.unwrap().is_some());
+    fs::remove_file(&path).unwrap();
+    world.until("the file is gone", || async { world.library.find(file, 3).await.unwrap().is_none().then_some(()) }).await;
+    world.library.tidy().await.unwrap();
+    assert_eq!(db.serial(file).await.unwrap(), 9);
+    assert!(db.last_had(&FileName::new("p/file").unwrap()).await.unwrap().is_some(), "what the next publish replaces");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shares_of_the_command_line_go_with_it_and_others_stay() {
+    let world = world(Visibility::Public).await;
+    let named = |name: &str| ConfiguredShare { path: world.share.with_file_name(name), prefix: String::new(), visibility: Visibility::Public };
+    let shared = async || -> Vec<String> {
+        let shares = world.library.shares().await.unwrap();
+        shares.iter().map(|share| Path::new(&share.path).file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    world.library.configure(&[named("a"), named("b")]).await.unwrap();
+    assert_eq!(shared().await, ["share", "a", "b"]);
+    world.library.configure(&[named("b")]).await.unwrap();
+    assert_eq!(shared().await, ["share", "b"]);
+    world.library.configure(&[]).await.unwrap();
+    assert_eq!(shared().await, ["share"]);
 }

@@ -1,35 +1,73 @@
 //! What a peer is doing, and what stands in its way.
 
-use std::sync::PoisonError;
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use peral_wire::{Failure, pb};
+use tokio::sync::Mutex;
 
 use super::Inner;
-use crate::db::{shares::ShareRow, unsigned};
+use crate::{
+    db::{
+        shares::{ShareCount, ShareRow},
+        unsigned,
+    },
+    library::Library,
+};
 
 /// Troubles that are shown.
 const MAX_TROUBLES: u32 = 1000;
+/// Counting may take one part in so many of the time: with a million files, who asks often is told a count of a few seconds ago.
+const COUNTING: u32 = 20;
 /// With less room than this a peer takes no uploads: bytes.
 const FULL: u64 = 256 << 20;
+
+/// What was counted last, and when, and how long it took.
+#[derive(Default)]
+pub(super) struct Counted(Mutex<Option<(Instant, Duration, Counts)>>);
+
+#[derive(Clone, Default)]
+struct Counts {
+    shares: Vec<ShareCount>,
+    files: u64,
+}
+
+impl Counted {
+    async fn now(&self, library: &Library) -> Result<Counts, Failure> {
+        let mut last = self.0.lock().await;
+        if let Some((at, took, counts)) = last.as_ref()
+            && at.elapsed() < *took * COUNTING
+        {
+            return Ok(counts.clone());
+        }
+        let start = Instant::now();
+        let counts = Counts { shares: library.db().share_counts().await?, files: library.db().versions_held().await? };
+        *last = Some((Instant::now(), start.elapsed(), counts.clone()));
+        Ok(counts)
+    }
+}
 
 pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
     let link = peer.library.link();
     let standing = link.standing();
     let room = peer.library.space().room();
+    let counts = peer.counted.now(&peer.library).await?;
     Ok(pb::StatusResponse {
         peer: standing.map(|standing| standing.peer.to_vec()).unwrap_or_default().into(),
         epoch: standing.map_or(0, |standing| standing.epoch),
         address: peer.membership.address().map(|address| address.to_string()).unwrap_or_default(),
         central: link.base().into(),
         state: state(peer, room).into(),
-        shares: shares(peer).await?,
+        shares: shares(peer, &counts.shares).await?,
         troubles: troubles(peer).await?,
         jobs: peer.engine.get().map(|engine| engine.jobs.list()).unwrap_or_default(),
         room,
         sent: peer.engine.get().map_or(0, |engine| engine.jobs.metrics().sent.get()),
         received: peer.engine.get().map_or(0, |engine| engine.jobs.metrics().received.get()),
         version: env!("CARGO_PKG_VERSION").into(),
-        files: peer.library.db().versions_held().await?,
+        files: counts.files,
     })
 }
 
@@ -47,8 +85,7 @@ fn state(peer: &Inner, room: u64) -> &'static str {
     }
 }
 
-async fn shares(peer: &Inner) -> Result<Vec<pb::ShareStatus>, Failure> {
-    let counts = peer.library.db().share_counts().await?;
+async fn shares(peer: &Inner, counts: &[ShareCount]) -> Result<Vec<pb::ShareStatus>, Failure> {
     let shown = |share: ShareRow| {
         let count = counts.iter().find(|count| count.share == share.number).copied().unwrap_or_default();
         pb::ShareStatus {

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -74,7 +75,7 @@ fn copy(from: &Path, to: &Path) -> Result<File, Failure> {
     };
     let mut source = open_plain(from).map_err(failed)?;
     let before = Stamp::of(&source).map_err(failed)?;
-    let mut target = File::options().read(true).write(true).create(true).truncate(true).open(to).map_err(failed)?;
+    let mut target = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(to).map_err(failed)?;
     io::copy(&mut source, &mut target).map_err(failed)?;
     if Stamp::of(&source).map_err(failed)? != before {
         return Err(fail!(Changed, "{} was written while it was read; try again", from.display()));

@@ -279,7 +279,7 @@ impl Db {
     pub async fn pending(&self, after: i64, owner: Uuid, limit: usize) -> Result<Vec<PendingRow>, Failure> {
         let text = "SELECT f.id, f.path, f.name, f.size, f.hash, s.visibility, n.file_id AS had_file, n.version AS had_version,
                 EXISTS (SELECT 1 FROM fetched x WHERE x.hash = f.hash)
-                    AND NOT EXISTS (SELECT 1 FROM records r WHERE r.file_id = n.file_id AND r.version = n.version AND r.hash = f.hash) AS was_fetched,
+                    AND NOT EXISTS (SELECT 1 FROM records r WHERE r.file_id = n.file_id AND r.hash = f.hash) AS was_fetched,
                 (SELECT COUNT(*) FROM records r WHERE r.hash = f.hash AND r.visibility = 2 AND r.held > 0 AND r.name <> f.name) AS private_of_others,
                 (SELECT COUNT(*) FROM records r WHERE r.hash = f.hash AND r.visibility = 2 AND r.held > 0 AND r.name <> f.name AND r.owner <> $2)
                     AS private_of_other_owners

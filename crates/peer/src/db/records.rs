@@ -1,6 +1,6 @@
 //! Records, and what is held of them.
 
-use peral_model::{FileId, FileName, Record};
+use peral_model::{ContentId, FileId, FileName, Record};
 use peral_wire::{
     Failure, Sealed,
     envelope::{Sealable, envelope_from_bytes},
@@ -122,6 +122,34 @@ impl Db {
             })
         })
         .await
+    }
+
+    /// Forgets records of versions that are neither held nor last had; the highest serials stay.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn tidy_records(&self) -> Result<u64, Failure> {
+        self.write(move |db| {
+            Box::pin(async move {
+                let serials = "INSERT INTO serials (file_id, serial) SELECT file_id, MAX(serial) FROM records WHERE held = 0 GROUP BY file_id
+                    ON CONFLICT (file_id) DO UPDATE SET serial = MAX(serial, excluded.serial)";
+                sqlx::query(serials).execute(&mut *db).await?;
+                let records = "DELETE FROM records WHERE held = 0
+                    AND NOT EXISTS (SELECT 1 FROM names n WHERE n.name = records.name AND n.file_id = records.file_id AND n.version = records.version)
+                    AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.file_id = records.file_id AND u.version = records.version)";
+                Ok(sqlx::query(records).execute(db).await?.rows_affected())
+            })
+        })
+        .await
+    }
+
+    /// Does any path hold this content of more than one piece?
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn is_listed(&self, hash: ContentId) -> Result<bool, Failure> {
+        let text = "SELECT EXISTS (SELECT 1 FROM files WHERE hash = $1 AND size > 1048576)";
+        sqlx::query_scalar(text).bind(hash.to_vec()).fetch_one(self.reader()).await.map_err(broken)
     }
 
     /// Number of file versions that are held.

@@ -20,6 +20,8 @@ pub struct ShareRow {
     pub prefix: String,
     /// 1 public, 2 private.
     pub visibility: i64,
+    /// The command line of the last start named it.
+    pub configured: bool,
 }
 
 impl ShareRow {
@@ -72,20 +74,28 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn shares(&self) -> Result<Vec<ShareRow>, Failure> {
-        sqlx::query_as("SELECT number, id, path, prefix, visibility FROM shares ORDER BY number").fetch_all(self.reader()).await.map_err(broken)
+        sqlx::query_as("SELECT number, id, path, prefix, visibility, configured FROM shares ORDER BY number").fetch_all(self.reader()).await.map_err(broken)
     }
 
     /// Adds a share, or changes prefix and visibility of one that is there.
     ///
     /// # Errors
     /// INTERNAL.
-    pub async fn add_share(&self, id: ShareId, path: String, prefix: String, visibility: Visibility) -> Result<ShareRow, Failure> {
+    pub async fn add_share(
+        &self,
+        id: ShareId,
+        path: String,
+        prefix: String,
+        visibility: Visibility,
+        configured: bool,
+    ) -> Result<ShareRow, Failure> {
         self.write(move |db| {
             Box::pin(async move {
-                let insert = "INSERT INTO shares (id, path, prefix, visibility) VALUES ($1, $2, $3, $4)
-                    ON CONFLICT (path) DO UPDATE SET prefix = excluded.prefix, visibility = excluded.visibility
-                    RETURNING number, id, path, prefix, visibility";
+                let insert = "INSERT INTO shares (id, path, prefix, visibility, configured) VALUES ($1, $2, $3, $4, $5)
+                    ON CONFLICT (path) DO UPDATE SET prefix = excluded.prefix, visibility = excluded.visibility, configured = excluded.configured
+                    RETURNING number, id, path, prefix, visibility, configured";
                 let query = sqlx::query_as(insert).bind(id.0).bind(path).bind(prefix).bind(visibility_number(visibility));
+                let query = query.bind(configured);
                 query.fetch_one(db).await
             })
         })

@@ -42,7 +42,7 @@ impl Watcher {
         let lost = Arc::new(AtomicBool::new(false));
         let handler = move |result: DebounceEventResult| {
             let changed = match result {
-                Ok(events) if !lost.swap(false, Ordering::SeqCst) => {
+                Ok(events) if !lost.swap(false, Ordering::SeqCst) && !events.iter().any(|event| event.need_rescan()) => {
                     let paths: BTreeSet<_> = events.into_iter().filter(|event| is_change(event.kind)).flat_map(|event| event.event.paths).collect();
                     if paths.is_empty() {
                         return;

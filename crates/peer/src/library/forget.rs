@@ -1,13 +1,18 @@
 //! Rows of files that are gone from disk.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use peral_wire::{ErrorCode, Failure};
 
 use super::Library;
-use crate::{db::files::FileRow, index::SeenRows};
+use crate::{
+    db::{broken, files::FileRow},
+    index::SeenRows,
+};
 
 const PAGE: u32 = 1000;
+/// A piece list that nobody needs is kept for a while: a download may be about to.
+const LIST_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Library {
     /// Forgets the rows of a share that a walk did not see, but for those that are newer than it.
@@ -43,6 +48,21 @@ impl Library {
                 self.forget_row(row.id).await
             }
         }
+    }
+
+    /// Forgets what is no longer needed: records of versions that are gone, and piece lists of contents that are.
+    ///
+    /// # Errors
+    /// INTERNAL, when the disk or the database fails.
+    pub async fn tidy(&self) -> Result<(), Failure> {
+        self.0.db.tidy_records().await?;
+        let lists = self.0.lists.clone();
+        for hash in tokio::task::spawn_blocking(move || lists.older_than(LIST_AGE)).await.map_err(broken)?.map_err(broken)? {
+            if !self.0.db.is_listed(hash).await? {
+                self.0.lists.remove(&hash);
+            }
+        }
+        Ok(())
     }
 
     /// Notes why a file is not indexed, or that this is over.

@@ -7,7 +7,7 @@ use peral_wire::{Failure, fail};
 use uuid::Uuid;
 
 use super::Library;
-use crate::db::shares::ShareRow;
+use crate::{args::ConfiguredShare, db::shares::ShareRow};
 
 impl Library {
     /// Publishes a folder from now on; makes it where it is missing. One that is shared already gets this prefix and visibility.
@@ -15,6 +15,27 @@ impl Library {
     /// # Errors
     /// INVALID_ARGUMENT when it overlaps the data folder or another share, or is no folder; INVALID_NAME for the prefix.
     pub async fn share(&self, path: &Path, prefix: &str, visibility: Visibility) -> Result<ShareRow, Failure> {
+        self.add(path, prefix, visibility, false).await
+    }
+
+    /// Shares what the command line names, and no longer what it named before and does not now. Shares added otherwise stay.
+    ///
+    /// # Errors
+    /// As [`Library::share`].
+    pub async fn configure(&self, shares: &[ConfiguredShare]) -> Result<(), Failure> {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
+        for before in self.shares().await?.into_iter().filter(|share| share.configured) {
+            if !shares.iter().any(|share| real(&share.path) == Path::new(&before.path)) {
+                self.unshare(Path::new(&before.path)).await?;
+            }
+        }
+        for share in shares {
+            self.add(&share.path, &share.prefix, share.visibility, true).await?;
+        }
+        Ok(())
+    }
+
+    async fn add(&self, path: &Path, prefix: &str, visibility: Visibility, configured: bool) -> Result<ShareRow, Failure> {
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() {
             FileName::new(prefix).map_err(|error| fail!(InvalidName, "the prefix: {error}"))?;
@@ -37,7 +58,7 @@ impl Library {
             self.0.db.remove_share(before.number).await?;
             self.0.kicks.deltas.notify_one();
         }
-        let share = self.0.db.add_share(ShareId(Uuid::now_v7()), text.into(), prefix.into(), visibility).await?;
+        let share = self.0.db.add_share(ShareId(Uuid::now_v7()), text.into(), prefix.into(), visibility, configured).await?;
         tracing::info!(path = share.path, prefix = share.prefix, ?visibility, "sharing a folder");
         self.0.kicks.rescan.notify_one();
         Ok(share)
