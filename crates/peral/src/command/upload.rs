@@ -247,6 +247,6 @@ fn say(context: &Context, record: &Record, peer: PeerId, by: String, took: Durat
     };
     context.out.result("peral.upload/1", &said, |said| {
         let moved = summary(said.size, took);
-        format!("Published {} version {} on peer {} by {}: {moved}; {}.\n", shown(&said.name), said.version, said.peer, said.by, said.hash)
+        format!("Published {} version {} on peer {}: {moved}; {}.\n", shown(&said.name), said.version, said.peer, said.hash)
     })
 }

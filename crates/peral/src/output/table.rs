@@ -35,17 +35,22 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The table as text, each line ended. With a width it is drawn for a terminal of so many columns.
+    /// The table as text, each line ended. With a width it is drawn for a terminal of so many columns, if it fits there: ids that are broken
+    /// over lines can be neither read nor copied.
     pub fn render(&self, width: Option<u16>) -> String {
+        let plain = self.lines(false);
+        let drawn = width.map(|_| self.lines(true)).filter(|text| text.lines().all(|line| Some(line.chars().count()) <= width.map(usize::from)));
+        drawn.unwrap_or(plain)
+    }
+
+    fn lines(&self, draw: bool) -> String {
         let mut table = comfy_table::Table::new();
-        table.force_no_tty().set_header(self.header.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
-        match width {
-            Some(width) => table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_width(width).set_content_arrangement(ContentArrangement::Dynamic),
-            None => table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled),
-        };
-        table.style_mut().row_separator = comfy_table::presets::NOTHING.row_separator;
+        table.force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(if draw { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING });
+        table.style_mut().row_separator = presets::NOTHING.row_separator;
+        table.set_header(self.header.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
         table.add_rows(self.rows.iter().cloned());
-        if width.is_none() {
+        if !draw {
             for column in table.column_iter_mut() {
                 column.set_padding((0, 2));
             }
@@ -80,9 +85,11 @@ mod tests {
     }
 
     #[test]
-    fn drawn_tables_fit_the_terminal() {
-        let text = example().render(Some(24));
-        assert!(text.lines().all(|line| line.chars().count() <= 24), "{text}");
-        assert!(text.contains('─'), "{text}");
+    fn tables_are_drawn_where_they_fit_and_never_broken() {
+        let drawn = example().render(Some(80));
+        assert!(drawn.contains('─') && drawn.lines().count() == 6, "{drawn}");
+        for width in [0, 10, 24] {
+            assert_eq!(example().render(Some(width)), example().render(None));
+        }
     }
 }

@@ -140,3 +140,43 @@ fn an_interrupted_upload_goes_on_where_the_peer_has_it() {
     let after = network.at(&one, &ana, &["status"]).ok()["received"].as_u64().unwrap();
     assert!(before >= 4 << 20 && after - before < SIZE - (4 << 20), "{before} bytes were there, {} more came", after - before);
 }
+
+/// What the issue asks to be shown: 1 GiB, held at 50 MB/s by its sender, killed 20 times at random.
+#[test]
+#[ignore = "takes a minute and 2 GiB of disk: cargo test -p peral --test system -- --ignored twenty"]
+fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
+    const GIB: u64 = 1 << 30;
+    let network = Network::start(None);
+    network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
+    let (ana, one) = (network.user("ana"), network.peer("one", "peers", &["--upload-rate", "50000000"]));
+    let hash = noise_file(&one.share.join("big.bin"), "gib", usize::try_from(GIB).unwrap());
+    network.sources("big.bin", 1);
+    let target = network.path("fetched.bin");
+    let args = ["download", "big.bin", "-o", target.to_str().unwrap()];
+    let sent = || network.at(&one, &ana, &["status"]).ok()["sent"].as_u64().unwrap();
+    // In all: what the sender has sent, less what the receiver still had when it began again.
+    let (mut again, mut worst, mut before) = (0, 0, 0);
+    for kill in 1..=20 {
+        let mut running = network.begin(&ana, None, &args);
+        let start = eventually("pieces come", PATIENCE, || moving(&running.err()));
+        worst = worst.max((before - start).saturating_sub(again));
+        again = again.max(before - start);
+        let enough = sent() + 1 + uuid::Uuid::new_v4().as_u64_pair().1 % (40 << 20);
+        before = eventually("more pieces come", PATIENCE, || Some(sent()).filter(|sent| *sent >= enough));
+        running.kill();
+        before = before.max(sent());
+        assert!(!target.exists());
+        eprintln!("kill {kill:2}: started from {start}, {again} bytes sent in vain so far");
+    }
+    network.ok(&ana, &args);
+    assert_eq!(hash_of(&target), hash);
+    again = sent() - GIB;
+    eprintln!("finished and equal; {again} bytes sent in vain in all, {worst} at most at one kill");
+    assert!(worst <= AGAIN && again <= 20 * AGAIN, "{worst} bytes were fetched again after a kill, {again} in all");
+}
+
+/// What was there when pieces began to come.
+fn moving(events: &str) -> Option<u64> {
+    let events = events.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    events.filter(|event| event["phase"] == "moving").find_map(|event| event["done"].as_u64())
+}
