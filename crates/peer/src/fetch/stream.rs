@@ -82,10 +82,12 @@ async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), Trouble> {
     loop {
         let next = timeout(PATIENCE, receiver.next()).await.unwrap_or_else(|_| Err(fail!(DeadlineExceeded, "it went silent")));
         // A piece is hashed and written while the next one comes.
-        if let Some(keeping) = keeping.take() {
-            report(shared, job, keeping).await?;
-        }
-        let Some(piece) = next.map_err(Trouble::Theirs)? else { return Ok(()) };
+        let right = match keeping.take() {
+            Some(keeping) => report(shared, job, keeping).await?,
+            None => true,
+        };
+        // After a wrong piece nothing more is wanted from here: the plan cancels this request, but maybe only after more wrong pieces.
+        let Some(piece) = next.map_err(Trouble::Theirs)?.filter(|_| right) else { return Ok(()) };
         shared.metrics.received.add(piece.len());
         shared.limits.download.take(piece.len()).await;
         let shared = Arc::clone(shared);
@@ -122,12 +124,13 @@ struct Kept {
     right: bool,
 }
 
-async fn report(shared: &Shared, job: &Job, keeping: JoinHandle<Result<Kept, Failure>>) -> Result<(), Trouble> {
+/// Tells the driver of a piece. Says whether it was right.
+async fn report(shared: &Shared, job: &Job, keeping: JoinHandle<Result<Kept, Failure>>) -> Result<bool, Trouble> {
     let kept = keeping.await.unwrap_or_else(|error| Err(fail!(Internal, "a piece was not kept: {error}")));
     let Kept { index, bytes, right } = kept.map_err(Trouble::Ours)?;
     let event = Event::Piece { request: job.request, source: job.source, index, bytes, right };
     drop(shared.events.send(event).await);
-    Ok(())
+    Ok(right)
 }
 
 /// Hashes a piece, and writes it if it is right. Blocks.
