@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two rounds while all sources are away; doubles up to the longest.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Fewest bytes of a list that a source may give in a second: while one is asked, all others wait.
+const LEAST_RATE: u64 = 16 * 1024;
 
 /// Why a source gave no list.
 enum Fault {
@@ -92,6 +94,12 @@ async fn look(swarm: &mut Swarm, why: Why, observer: &dyn Observer) -> Result<()
 }
 
 async fn from_source(swarm: &Swarm, id: SourceId, deps: &FetchDeps, content: Content) -> Result<(), Fault> {
+    let most = PATIENCE + Duration::from_secs(pieces::entries(content.size) * pieces::ENTRY as u64 / LEAST_RATE);
+    let late = |_| fail!(DeadlineExceeded, "it did not give the piece list within {} s", most.as_secs());
+    timeout(most, take(swarm, id, deps, content)).await.map_err(late)?
+}
+
+async fn take(swarm: &Swarm, id: SourceId, deps: &FetchDeps, content: Content) -> Result<(), Fault> {
     let Some(remote) = swarm.remote(id) else { return Err(fail!(Internal, "there is no source {}", id.0).into()) };
     let channel = deps.dialer.channel(remote.peer, remote.address).await?;
     let mut parts = open(channel, swarm.file()).await?;
@@ -101,7 +109,8 @@ async fn from_source(swarm: &Swarm, id: SourceId, deps: &FetchDeps, content: Con
     let lied = |what: &str| Fault::Lied(fail!(Integrity, "{remote} sends a piece list that {what} {}", content.hash));
     while let Some(part) = next(&mut parts).await? {
         let (entries, rest) = part.entries.as_chunks::<{ pieces::ENTRY }>();
-        if !rest.is_empty() || writer.count() + entries.len() as u64 > expected {
+        // A part without entries would go on without end.
+        if entries.is_empty() || !rest.is_empty() || writer.count() + entries.len() as u64 > expected {
             return Err(lied("has not the form of one of"));
         }
         push(&mut writer, entries).map_err(ours)?;

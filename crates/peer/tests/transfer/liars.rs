@@ -83,7 +83,12 @@ impl PeerService for Liar {
 
     async fn piece_list(&self, _: Request<pb::PieceListRequest>) -> Result<Response<Self::PieceListStream>, Status> {
         let part = pb::PieceListPart { entries: self.list.clone().into() };
-        Ok(Response::new(stream::iter([Ok(part)]).boxed()))
+        let parts = stream::repeat(part).map(Ok).then(|part| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            part
+        });
+        // One that has nothing to say says so without end.
+        Ok(Response::new(parts.take(if self.list.is_empty() { usize::MAX } else { 1 }).boxed()))
     }
 
     async fn open_upload(&self, _: Request<pb::OpenUploadRequest>) -> Result<Response<pb::OpenUploadResponse>, Status> {
@@ -98,8 +103,9 @@ impl PeerService for Liar {
     async fn stat_file(&self, _: Request<pb::StatFileRequest>) -> Result<Response<pb::HeldFile>, Status> {
         Err(Status::unimplemented(""))
     }
-    async fn echo(&self, _: Request<Streaming<pb::Piece>>) -> Result<Response<Self::EchoStream>, Status> {
-        Err(Status::unimplemented(""))
+    async fn echo(&self, request: Request<Streaming<pb::Piece>>) -> Result<Response<Self::EchoStream>, Status> {
+        let changed = |piece: pb::Piece| pb::Piece { data: wrong(&piece.data).into(), ..piece };
+        Ok(Response::new(request.into_inner().map(move |piece| piece.map(changed)).boxed()))
     }
 }
 
@@ -111,6 +117,7 @@ fn content(bytes: &[u8]) -> Content {
     Content { hash: ContentId::of(bytes), size: bytes.len() as u64 }
 }
 
+/// I2: no byte reaches a user unless its piece hashed to the signed content.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_liar_is_banned_and_the_file_comes_from_another() {
     let net = Net::new();
@@ -132,6 +139,16 @@ async fn a_liar_is_banned_and_the_file_comes_from_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_echo_of_other_bytes_is_no_echo() {
+    let net = Net::new();
+    let liar = start(&net, Vec::new(), Vec::new());
+    let dialer = net.dialer(Identity::Peer(PeerId(Uuid::new_v4())));
+    let failure = peral_peer::echo::echo(&dialer, liar.id, liar.address, 3).await.unwrap_err();
+    assert_eq!(failure.code, ErrorCode::Integrity, "{failure}");
+}
+
+/// I2: no byte reaches a user unless its piece hashed to the signed content.
+#[tokio::test(flavor = "multi_thread")]
 async fn with_only_liars_it_fails_and_names_piece_and_peer() {
     let net = Net::new();
     for size in [MIB / 3, 6 * MIB] {
@@ -150,6 +167,7 @@ async fn with_only_liars_it_fails_and_names_piece_and_peer() {
     }
 }
 
+/// I2: no byte reaches a user unless its piece hashed to the signed content.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_does_not_fold_is_taken_from_another() {
     let net = Net::new();
