@@ -95,10 +95,25 @@ impl Rights {
         self.standing(caller.identity, caller.not_after_ms)
     }
 
-    fn standing(&self, identity: Identity, not_after_ms: i64) -> Result<(), Failure> {
+    /// May a call that was admitted go on? Not once its identity is revoked, or this process superseded. A certificate that ends meanwhile
+    /// ends no upload: its sender could not take it up again over the same connection.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED; SUPERSEDED.
+    pub fn goes_on(&self, identity: Identity) -> Result<(), Failure> {
+        self.0.link.check()?;
+        self.not_revoked(identity)
+    }
+
+    fn not_revoked(&self, identity: Identity) -> Result<(), Failure> {
         if self.0.revoked.load().contains_key(&identity) {
             return Err(fail!(Unauthenticated, "the identity {identity} is revoked; log in again"));
         }
+        Ok(())
+    }
+
+    fn standing(&self, identity: Identity, not_after_ms: i64) -> Result<(), Failure> {
+        self.not_revoked(identity)?;
         if not_after_ms < self.0.clock.now_ms() {
             return Err(fail!(Unauthenticated, "the certificate of {identity} has ended; connect again with a new one"));
         }

@@ -4,7 +4,7 @@ mod running;
 mod temp;
 
 use futures::FutureExt;
-use peral_model::{Content, ContentId, Order, pieces};
+use peral_model::{Content, ContentId, Identity, Order, pieces};
 use peral_runtime::tls::PeerCertificate;
 use peral_wire::{
     Failure, Sealed,
@@ -15,7 +15,7 @@ use peral_wire::{
 use tokio::{task::JoinHandle, time::timeout};
 use tonic::Streaming;
 
-use self::temp::Temp;
+use self::{running::Hold, temp::Temp};
 pub(super) use self::{running::Running, temp::sweep};
 use super::{IDLE, PeerService, REQUEST};
 use crate::{fetch::blocking, library::Reservation};
@@ -59,7 +59,8 @@ pub(super) async fn receive(
     };
     let order = order(service, caller, header.order, header.size).await?;
     let turn = inner.uploads.enter(order.value.upload).await?;
-    let running = taken(service, &order, header.size, header.offset, stream).boxed();
+    let incoming = Incoming { service, caller: caller.identity, stream };
+    let running = taken(incoming, &order, header.size, header.offset, turn.hold()).boxed();
     let record = tokio::select! {
         biased;
         () = turn.superseded() => Err(fail!(Cancelled, "the same upload was begun again on another stream")),
@@ -68,34 +69,44 @@ pub(super) async fn receive(
     record.map(|envelope| pb::UploadFileResponse { record: Some(envelope) })
 }
 
-async fn taken(
-    service: &PeerService,
-    order: &Sealed<Order>,
-    size: u64,
-    offset: u64,
-    stream: Streaming<pb::UploadFileRequest>,
-) -> Result<pb::Envelope, Failure> {
-    let library = &service.0.library;
+async fn taken(incoming: Incoming<'_>, order: &Sealed<Order>, size: u64, offset: u64, turn: Hold) -> Result<pb::Envelope, Failure> {
+    let library = &incoming.service.0.library;
     if let Some(record) = library.landed(order.value.upload).await? {
-        let hash = Taker::new(service, stream, size, None).ending().await?;
+        let hash = Taker::new(incoming, size, None).ending().await?;
         let same = record.value.content == Content { hash, size };
         return if same { Ok(record.envelope) } else { Err(fail!(AlreadyExists, "this upload has ended with another content; begin a new one")) };
     }
     library.may_land().await?;
     let room = library.reserve(size.saturating_sub(offset))?;
     let (path, lists) = (library.upload_temp(order.value.upload), library.lists().clone());
-    let temp = blocking(move || Temp::open(&path, &lists, size, offset)).await?;
+    let temp = blocking(move || Temp::open(&path, &lists, size, offset, turn)).await?;
     let path = library.upload_temp(order.value.upload);
-    let content = Taker::new(service, stream, size, Some((temp, room))).content().await?;
+    let content = Taker::new(incoming, size, Some((temp, room))).content().await?;
     let record = library.land(order, &path, content).await?;
     tracing::info!(name = %record.value.name, version = record.value.version, size, "an upload has landed");
     Ok(record.envelope)
 }
 
+/// The messages of an upload.
+struct Incoming<'a> {
+    service: &'a PeerService,
+    caller: Identity,
+    stream: Streaming<pb::UploadFileRequest>,
+}
+
+impl Incoming<'_> {
+    async fn next(&mut self) -> Result<Part, Failure> {
+        let next = timeout(IDLE, self.stream.message()).await;
+        let next = next.map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
+        self.service.0.library.rights().goes_on(self.caller)?;
+        let message = next.ok_or_else(|| fail!(Unavailable, "the upload broke off before its end"))?;
+        message.part.ok_or_else(|| fail!(InvalidArgument, "an empty message in an upload"))
+    }
+}
+
 /// Reads a stream of pieces, and writes each while the next one comes.
 struct Taker<'a> {
-    service: &'a PeerService,
-    stream: Streaming<pb::UploadFileRequest>,
+    incoming: Incoming<'a>,
     size: u64,
     at: u64,
     temp: Option<Temp>,
@@ -104,23 +115,16 @@ struct Taker<'a> {
 }
 
 impl<'a> Taker<'a> {
-    fn new(service: &'a PeerService, stream: Streaming<pb::UploadFileRequest>, size: u64, into: Option<(Temp, Reservation)>) -> Self {
+    fn new(incoming: Incoming<'a>, size: u64, into: Option<(Temp, Reservation)>) -> Self {
         let at = into.as_ref().map_or(pieces::count(size), |(temp, _)| temp.next());
         let (temp, room) = into.unzip();
-        Self { service, stream, size, at, temp, room, writing: None }
-    }
-
-    async fn next(&mut self) -> Result<Part, Failure> {
-        let next = timeout(IDLE, self.stream.message()).await;
-        let next = next.map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
-        let message = next.ok_or_else(|| fail!(Unavailable, "the upload broke off before its end"))?;
-        message.part.ok_or_else(|| fail!(InvalidArgument, "an empty message in an upload"))
+        Self { incoming, size, at, temp, room, writing: None }
     }
 
     /// All pieces that are missing, and the hash that the sender says they make.
     async fn ending(&mut self) -> Result<ContentId, Failure> {
         loop {
-            match self.next().await? {
+            match self.incoming.next().await? {
                 Part::Piece(piece) => self.piece(piece).await?,
                 Part::End(end) if self.at == pieces::count(self.size) => {
                     return ContentId::from_bytes(&end.hash).map_err(|error| fail!(InvalidArgument, "malformed message: {error}"));
@@ -137,9 +141,9 @@ impl<'a> Taker<'a> {
             let (index, at) = (piece.index, self.at);
             return Err(fail!(InvalidArgument, "piece {index} of {length} bytes, where piece {at} of {expected} bytes was to come"));
         }
-        let limits = &self.service.0.limits;
-        self.service.0.metrics.received.add(length);
-        limits.download.take(length).await;
+        let inner = &self.incoming.service.0;
+        inner.metrics.received.add(length);
+        inner.limits.download.take(length).await;
         let mut temp = self.written().await?;
         self.at += 1;
         self.writing = Some(tokio::task::spawn_blocking(move || temp.push(&piece.data).map(|()| temp)));

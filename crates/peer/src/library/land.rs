@@ -156,11 +156,12 @@ impl Library {
                 Some(text) => self.0.db.file_at(text).await?,
                 None => None,
             };
-            let replace = known.is_some_and(|row| row.version().is_some_and(|version| version.file == record.file));
-            wishes.push(Wish { root: share.path.clone().into(), below, share: Some(share.number), replace });
+            let older = known.filter(|row| row.version().is_some_and(|version| version.file == record.file));
+            let there = older.map_or(There::Nothing, |row| There::Older(row.stamp()));
+            wishes.push(Wish { root: share.path.clone().into(), below, share: Some(share.number), there });
         }
         let below = format!("{}-{}", record.file, record.version);
-        wishes.push(Wish { root: self.0.data.kept(), below, share: None, replace: true });
+        wishes.push(Wish { root: self.0.data.kept(), below, share: None, there: There::Ours });
         Ok(wishes)
     }
 
@@ -168,7 +169,7 @@ impl Library {
     async fn appear(&self, target: Ready, stamp: Stamp, record: &Sealed<Record>) -> Result<bool, Failure> {
         let Some(path) = target.at.path.to_str().map(str::to_owned) else { return Ok(false) };
         let before = self.0.db.file_at(&path).await?;
-        if before.is_some() && !target.replace {
+        if before.is_some() && target.there == There::Nothing {
             return Ok(false);
         }
         let share = target.at.share;
@@ -192,14 +193,23 @@ struct Wish {
     root: PathBuf,
     below: String,
     share: Option<i64>,
-    /// What is there is an older version of the same file.
-    replace: bool,
+    there: There,
+}
+
+/// What may be at a place for an upload to take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    Nothing,
+    /// An older version of the same file, as it was indexed. What its user has written since is nowhere else.
+    Older(Stamp),
+    /// Whatever is in the data folder.
+    Ours,
 }
 
 /// The bytes are in the right folder, under a hidden name.
 struct Ready {
     at: Target,
-    replace: bool,
+    there: There,
 }
 
 impl Drop for Ready {
@@ -210,9 +220,21 @@ impl Drop for Ready {
 }
 
 impl Ready {
+    /// Is an older version still what was indexed?
+    fn check(&self) -> io::Result<()> {
+        let There::Older(stamp) = self.there else { return Ok(()) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let found = match rustix::fs::openat(&self.at.folder, self.at.last.as_str(), flags, Mode::empty()) {
+            Err(rustix::io::Errno::NOENT) => return Ok(()),
+            found => Stamp::of(&File::from(found?))?,
+        };
+        if found == stamp { Ok(()) } else { Err(io::Error::other("what is there was changed since it was indexed")) }
+    }
+
     fn name(&self) -> io::Result<()> {
+        self.check()?;
         let at = &self.at;
-        let flags = if self.replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        let flags = if self.there == There::Nothing { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
         rustix::fs::renameat_with(&at.folder, at.temp.as_str(), &at.folder, at.last.as_str(), flags)?;
         Ok(rustix::fs::fsync(&at.folder)?)
     }
@@ -221,7 +243,8 @@ impl Ready {
 /// Brings the bytes into the folder of the wish. Nothing if that cannot be.
 fn prepare(wish: &Wish, temp: &Path, size: u64) -> Option<(Ready, Stamp)> {
     let made = enter(wish).and_then(|at| {
-        let ready = Ready { at, replace: wish.replace };
+        let ready = Ready { at, there: wish.there };
+        ready.check()?;
         let at = &ready.at;
         match rustix::fs::linkat(CWD, temp, &at.folder, at.temp.as_str(), AtFlags::empty()) {
             Ok(()) => {}

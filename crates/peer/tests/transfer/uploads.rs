@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State, routing::post};
-use peral_model::{Content, FileId, Identity, Order, PeerId, Record, Visibility, pieces::PIECE};
+use peral_model::{Content, FileId, FileName, Identity, Order, PeerId, Record, Visibility, pieces::PIECE};
 use peral_peer::{
     limits::{Limits, Rates},
     metrics::Metrics,
@@ -67,10 +67,13 @@ impl Central {
 
 async fn publish(State(central): State<Arc<Central>>, Json(publish): Json<Publish>) -> Json<Published> {
     let results = publish.files.into_iter().map(|file| {
+        let name: FileName = file.name.parse().unwrap();
+        let before = central.published.lock().unwrap().iter().rfind(|record| record.name == name).map(|record| (record.file, record.version));
+        let (id, version) = before.unwrap_or((FileId(Uuid::new_v4()), 0));
         let record = Record {
-            file: FileId(Uuid::new_v4()),
-            name: file.name.parse().unwrap(),
-            version: 1,
+            file: id,
+            name,
+            version: version + 1,
             content: Content { hash: file.hash, size: file.size },
             owner: central.net.account,
             visibility: if *central.twisted.lock().unwrap() { Visibility::Private } else { file.visibility },
@@ -159,6 +162,52 @@ async fn a_broken_upload_goes_on_where_it_was() {
     let last = sender.watcher.last.lock().unwrap().unwrap();
     assert!(last.fetched <= bytes.len() as u64 - offset, "only the rest was sent: {}", last.fetched);
     assert_eq!(record.value.content.size, bytes.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_version_replaces_the_old_one_but_never_what_its_user_wrote_since() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 0);
+    let path = peer.path("shared/draft");
+    let send = async |bytes: &[u8]| {
+        let order = central.net.order(peer.id, sender.identity, "draft", bytes.len() as u64);
+        sender.send(sender.request(&peer, &order, bytes), CancellationToken::new()).await.unwrap().value
+    };
+    send(b"first").await;
+    send(b"second").await;
+    assert_eq!(fs::read(&path).unwrap(), b"second");
+    fs::write(&path, b"a day's work").unwrap();
+    let third = send(b"third").await;
+    assert_eq!(fs::read(&path).unwrap(), b"a day's work");
+    let held = peer.library.find(third.file, third.version).await.unwrap().unwrap();
+    assert_eq!(fs::read(&held.path).unwrap(), b"third", "it lies in the data folder");
+    assert_eq!(fs::read_dir(peer.path("shared")).unwrap().count(), 1, "nothing is left over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_an_identity_ends_its_upload() {
+    use pb::upload_file_request::Part;
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 0);
+    let bytes = sample(2 * MIB);
+    let order = central.net.order(peer.id, sender.identity, "cut", bytes.len() as u64);
+    let (parts, stream) = futures::channel::mpsc::unbounded();
+    let push = |part| parts.unbounded_send(pb::UploadFileRequest { part: Some(part) }).unwrap();
+    push(Part::Header(pb::UploadHeader { order: Some(order.envelope.clone()), size: bytes.len() as u64, offset: 0 }));
+    push(Part::Piece(pb::Piece { index: 0, data: bytes[..MIB].to_vec().into() }));
+    let mut client = peer.client(&sender.deps.dialer).await;
+    let answer = tokio::spawn(async move { client.upload_file(stream).await.map_err(|status| status.code()) });
+    let temp = peer.library.upload_temp(order.value.upload);
+    until("the first piece is there", || fs::metadata(&temp).is_ok_and(|found| found.len() == PIECE)).await;
+    peer.library.rights().revoke(sender.identity, now_ms() + 3_600_000).await.unwrap();
+    push(Part::Piece(pb::Piece { index: 1, data: bytes[MIB..].to_vec().into() }));
+    let end = Part::End(pb::UploadEnd { hash: peral_model::ContentId::of(&bytes).0.to_vec().into() });
+    // Nobody may listen any more.
+    drop(parts.unbounded_send(pb::UploadFileRequest { part: Some(end) }));
+    assert_eq!(answer.await.unwrap().unwrap_err(), tonic::Code::Unauthenticated);
+    assert!(central.published.lock().unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,12 +20,17 @@ struct Upload {
 #[derive(Debug, Default)]
 pub struct Running(Mutex<HashMap<UploadId, Weak<Upload>>>);
 
-/// The turn of one stream.
+/// The turn of one stream. Dropping it ends the turn, once nothing holds it any longer.
 #[derive(Debug)]
 pub(in crate::grpc) struct Turn {
-    superseded: CancellationToken,
-    _turn: OwnedMutexGuard<()>,
-    _upload: Arc<Upload>,
+    held: Hold,
+}
+
+/// Keeps a turn: for what works in the bytes of an upload and cannot be broken off with its stream.
+#[derive(Debug, Clone)]
+pub(in crate::grpc) struct Hold {
+    over: CancellationToken,
+    _turn: Arc<(OwnedMutexGuard<()>, Arc<Upload>)>,
 }
 
 impl Running {
@@ -39,7 +44,7 @@ impl Running {
             turn = Arc::clone(&upload.turn).lock_owned() => turn,
             () = superseded.cancelled() => return Err(fail!(Cancelled, "the same upload was begun again on another stream")),
         };
-        Ok(Turn { superseded, _turn: turn, _upload: upload })
+        Ok(Turn { held: Hold { over: superseded, _turn: Arc::new((turn, upload)) } })
     }
 
     fn upload(&self, id: UploadId) -> Arc<Upload> {
@@ -59,7 +64,25 @@ impl Running {
 impl Turn {
     /// Waits until a newer stream wants the upload.
     pub async fn superseded(&self) {
-        self.superseded.cancelled().await;
+        self.held.over.cancelled().await;
+    }
+
+    /// Keeps the turn beyond the stream.
+    pub fn hold(&self) -> Hold {
+        self.held.clone()
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.held.over.cancel();
+    }
+}
+
+impl Hold {
+    /// Is the stream gone that this works for?
+    pub fn is_over(&self) -> bool {
+        self.over.is_cancelled()
     }
 }
 
@@ -79,6 +102,21 @@ mod tests {
             first.superseded().await;
             drop(first);
         });
-        assert!(second.is_ok() && !other.superseded.is_cancelled());
+        assert!(second.is_ok() && !other.hold().is_over());
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_until_what_works_for_it_has_let_go() {
+        let running = Running::default();
+        let id = UploadId(Uuid::from_u128(1));
+        let first = running.enter(id).await.unwrap();
+        let working = first.hold();
+        drop(first);
+        assert!(working.is_over(), "it is told to end");
+        let second = running.enter(id);
+        tokio::pin!(second);
+        assert!(futures::poll!(second.as_mut()).is_pending(), "the file is still written");
+        drop(working);
+        assert!(second.await.is_ok());
     }
 }

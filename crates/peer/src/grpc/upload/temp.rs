@@ -15,6 +15,7 @@ use peral_model::{
 use peral_wire::{Failure, fail};
 use rustix::fs::OFlags;
 
+use super::running::Hold;
 use crate::{
     hashing,
     library::Library,
@@ -50,11 +51,13 @@ pub(super) struct Temp {
     /// The hash of a content of one piece.
     only: Option<[u8; pieces::ENTRY]>,
     list: ListWriter,
+    /// No other stream of the upload touches the file as long as this does.
+    turn: Hold,
 }
 
 impl Temp {
     /// Opens what is there and cuts it at `offset`; what stays is hashed again.
-    pub fn open(path: &Path, lists: &ListStore, size: u64, offset: u64) -> Result<Self, Failure> {
+    pub fn open(path: &Path, lists: &ListStore, size: u64, offset: u64, turn: Hold) -> Result<Self, Failure> {
         let there = kept(path, size);
         if offset > there || (offset != size && !offset.is_multiple_of(PIECE)) {
             return Err(fail!(InvalidArgument, "the upload cannot go on at byte {offset}: this peer has {there} bytes of it"));
@@ -64,9 +67,12 @@ impl Temp {
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path).map_err(wrong)?;
         file.set_len(offset).map_err(wrong)?;
         let list = lists.writer().map_err(wrong)?;
-        let mut this = Self { path: path.to_owned(), file, size, next: 0, only: None, list };
+        let mut this = Self { path: path.to_owned(), file, size, next: 0, only: None, list, turn };
         let whole = if offset == size { pieces::count(size) } else { offset / PIECE };
         while this.next < whole {
+            if this.turn.is_over() {
+                return Err(fail!(Cancelled, "the stream of this upload is gone"));
+            }
             let window = WINDOW.min(whole - this.next);
             for entry in hashing::hash_pieces(&this.file, size, this.next, window).map_err(wrong)? {
                 this.note(entry)?;
