@@ -166,7 +166,8 @@ impl Library {
     }
 
     /// What is held under names with this prefix, after a name, in byte order; at most `limit` and [`MAX_LIST`]. A name may come more than
-    /// once, with several versions; a page never ends between them, but for a name of more than a page.
+    /// once, with several versions; a page never ends between them, but for a name of more than a page. Versions whose rights have changed
+    /// since their records were signed are left out: nobody here knows who may see them.
     ///
     /// # Errors
     /// INTERNAL, when the database fails.
@@ -175,9 +176,17 @@ impl Library {
                 f.code, f.detail, r.envelope
             FROM files f JOIN records r ON r.file_id = f.file_id AND r.version = f.version
             WHERE f.state = 1 AND f.name >= $1 AND f.name > $2 AND substr(f.name, 1, length($1)) = $1
+                AND r.serial >= COALESCE((SELECT s.serial FROM serials s WHERE s.file_id = r.file_id), 0)
+                AND NOT EXISTS (SELECT 1 FROM records o WHERE o.file_id = r.file_id AND o.serial > r.serial)
             ORDER BY f.name, f.version DESC LIMIT $3";
-        let query = sqlx::query_as::<_, ListedRow>(text).bind(prefix).bind(after).bind(limit.min(MAX_LIST));
-        let rows = query.fetch_all(self.0.db.reader()).await.map_err(broken)?;
+        let query = sqlx::query_as::<_, ListedRow>(text).bind(prefix).bind(after);
+        let limit = limit.min(MAX_LIST);
+        let mut rows = query.bind(limit + 1).fetch_all(self.0.db.reader()).await.map_err(broken)?;
+        let limit = limit as usize;
+        if let Some(next) = rows.get(limit).map(|row| row.file.name.clone()) {
+            let whole = rows.iter().position(|row| row.file.name == next).filter(|whole| *whole > 0);
+            rows.truncate(whole.unwrap_or(limit));
+        }
         rows.into_iter().map(|row| Ok(held(&row.file, stored(&row.envelope)?))).collect()
     }
 

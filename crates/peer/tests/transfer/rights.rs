@@ -8,6 +8,7 @@ use peral_peer::{
     dial::{Dialer, OutboundPolicy},
     grpc::DOWNLOAD,
     limits::{Limits, Rates},
+    link::Ended,
     wirebody::{self, Receiver},
 };
 use peral_runtime::tls::CertStore;
@@ -92,6 +93,7 @@ async fn a_higher_serial_cuts_streams_under_the_old_one() {
     assert_eq!(cut.code, ErrorCode::NotFound);
 }
 
+/// I7: whatever a remote can grow has a cap.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_identity_cannot_take_all_streams() {
     let net = Net::new();
@@ -137,6 +139,7 @@ async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), E
     ]
 }
 
+/// I3: deny by default.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_method_looks_at_who_calls() {
     let net = Net::new();
@@ -173,7 +176,7 @@ async fn each_method_looks_at_who_calls() {
     for (method, answer) in matrix(&peer, &stranger).await {
         assert_eq!(answer, Err(ErrorCode::Unavailable), "{method} with a stranger's certificate");
     }
-    peer.library.link().supersede();
+    peer.library.link().end(Ended::Superseded);
     for (method, answer) in matrix(&peer, &net.dialer(user())).await {
         assert_eq!(answer, Err(ErrorCode::Superseded), "{method} of a process that was superseded");
     }
@@ -251,6 +254,52 @@ async fn lists_show_what_a_caller_may_see() {
     let hidden = client.stat_file(by_name("public/3-hidden")).await.unwrap_err();
     let absent = client.stat_file(by_name("nothing")).await.unwrap_err();
     assert_eq!((hidden.code(), hidden.message()), (absent.code(), absent.message()), "what is hidden looks like what is not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_not_known_of() {
+    let net = Net::new();
+    let peer = Peer::start(&net).await;
+    let first = peer.hold(&net, "a", b"one", Visibility::Public).await.value;
+    for version in 2..=3 {
+        let next =
+            peral_model::Record { version, content: peral_model::Content { hash: peral_model::ContentId::of(b"x"), size: 1 }, ..first.clone() };
+        let path = peer.path(&format!("a{version}"));
+        fs::write(&path, b"x").unwrap();
+        let stamp = peral_peer::library::Stamp::of(&fs::File::open(&path).unwrap()).unwrap();
+        let record = peral_wire::Sealed::seal(next, &net.key);
+        peer.library.adopt(peral_peer::library::Adopt { record, path, stamp }).await.unwrap();
+    }
+    peer.hold(&net, "b", b"two", Visibility::Public).await;
+    let mut client = peer.client(&net.dialer(user())).await;
+    let mut list = async |after: &str| {
+        let page = client.list_files(pb::ListFilesRequest { prefix: String::new(), after: after.into(), limit: 1 }).await.unwrap().into_inner();
+        let keys = net.verifier();
+        let read = |file: pb::HeldFile| peral_wire::Sealed::<peral_model::Record>::open(file.record.unwrap(), &keys).unwrap().value;
+        (page.files.into_iter().map(read).map(|record| (record.name.to_string(), record.version)).collect::<Vec<_>>(), page.more)
+    };
+    assert_eq!(list("").await, (vec![("a".into(), 3), ("a".into(), 2), ("a".into(), 1)], true));
+    assert_eq!(list("a").await, (vec![("b".into(), 1)], false));
+    // Its rights changed, and no record says yet how.
+    peer.library.rights().learn(first.file, first.serial + 1).await.unwrap();
+    assert_eq!(list("").await, (vec![("b".into(), 1)], false));
+    let by_name = pb::StatFileRequest { which: Some(pb::stat_file_request::Which::Name("a".into())) };
+    assert_eq!(client.stat_file(by_name).await.unwrap_err().code(), tonic::Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_an_identity_ends_its_echo() {
+    let net = Net::new();
+    let peer = Peer::start(&net).await;
+    let caller = user();
+    let mut client = peer.client(&net.dialer(caller)).await;
+    let (sender, pieces) = futures::channel::mpsc::unbounded();
+    sender.unbounded_send(pb::Piece { index: 1, data: vec![1].into() }).unwrap();
+    let mut echoed = client.echo(pieces).await.unwrap().into_inner();
+    assert_eq!(echoed.message().await.unwrap().unwrap().index, 1);
+    peer.library.rights().revoke(caller, now_ms() + 3_600_000).await.unwrap();
+    sender.unbounded_send(pb::Piece { index: 2, data: vec![2].into() }).unwrap();
+    assert_eq!(echoed.message().await.unwrap_err().code(), tonic::Code::Unauthenticated);
 }
 
 #[tokio::test(flavor = "multi_thread")]
