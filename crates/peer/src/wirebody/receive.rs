@@ -37,6 +37,9 @@ impl ReceivedPiece {
     }
 }
 
+/// Bytes of a part that is worth keeping as it came.
+const SMALL: usize = 4096;
+
 /// Reads pieces from the body of a gRPC answer.
 pub struct Receiver {
     body: Body,
@@ -143,10 +146,17 @@ struct Parts {
 }
 
 impl Parts {
+    /// Small parts are put together: each keeps much more than its bytes, and a sender may cut a piece as small as it likes.
     fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.length += bytes.len();
-            self.parts.push_back(bytes);
+        self.length += bytes.len();
+        match self.parts.back_mut() {
+            _ if bytes.is_empty() => {}
+            Some(last) if last.len() < SMALL && bytes.len() < SMALL => {
+                let mut joined = std::mem::take(last).try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
+                joined.extend_from_slice(&bytes);
+                *last = joined.freeze();
+            }
+            _ => self.parts.push_back(bytes),
         }
     }
 

@@ -45,6 +45,16 @@ fn pieces_and_the_end_come_through() {
 }
 
 #[test]
+fn a_piece_in_single_bytes_takes_no_more_than_a_whole_one() {
+    let body = PieceBody::new(stream::iter([Ok(piece(5, 100_000))])).into_response().into_body();
+    let bytes = run(body.collect()).unwrap().to_bytes();
+    let mut receiver = Receiver::new(answer((0..bytes.len()).map(|at| bytes.slice(at..=at)).collect())).unwrap();
+    let got = run(receiver.next()).unwrap().unwrap();
+    assert_eq!((got.index, got.parts.concat()), (5, piece(5, 100_000).data.to_vec()));
+    assert!(got.parts.len() <= 30, "{} parts", got.parts.len());
+}
+
+#[test]
 fn a_failure_comes_through_behind_the_pieces() {
     let failure = fail!(Changed, "the file was edited: ü\n%");
     let body = PieceBody::new(stream::iter([Ok(piece(7, 3)), Err(failure.clone()), Ok(piece(8, 3))]));
