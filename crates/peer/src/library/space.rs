@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use peral_wire::{Failure, fail};
+use peral_wire::{ErrorCode, Failure, fail};
 
 /// Kept free for the database and the journals.
 const RESERVE: u64 = 64 << 20;
@@ -37,7 +37,11 @@ impl Space {
     /// NO_SPACE.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation, Failure> {
         let folder = self.folder.to_path_buf();
-        self.reserve_at(&folder, bytes)
+        self.reserve_at(&folder, bytes).map_err(|failure| match failure.code {
+            // Others ask for room here too, and no path goes over the network.
+            ErrorCode::Internal => fail!(Internal, "the room on this peer's volume is not known"),
+            _ => failure,
+        })
     }
 
     /// Promises bytes on the volume of another folder. Promises are counted together: at worst somebody waits for room that there is.
@@ -86,8 +90,6 @@ fn free(folder: &Path) -> std::io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use peral_wire::ErrorCode;
-
     use super::*;
 
     #[test]
