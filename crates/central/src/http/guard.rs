@@ -4,10 +4,12 @@
 use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
+    body::{Body, HttpBody},
     extract::{Request, State},
     middleware::Next,
     response::Response,
 };
+use futures::StreamExt;
 use peral_wire::fail;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
@@ -30,6 +32,12 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, nex
     let Ok(place) = Arc::clone(&guard.places).try_acquire_owned() else {
         return Err(fail!(Busy, "central has as much to do as it takes on; try again in a moment").into());
     };
+    // Sent in drops, a body would keep its place for days.
+    let over = tokio::time::sleep(guard.deadline);
+    let request = request.map(|body| match body.is_end_stream() {
+        true => body,
+        false => Body::from_stream(body.into_data_stream().take_until(Box::pin(over))),
+    });
     let work = async move {
         let _place = place;
         next.run(request).await
@@ -49,7 +57,12 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, middleware, routing::get};
+    use axum::{
+        Router,
+        body::Bytes,
+        middleware,
+        routing::{get, post},
+    };
     use tower::ServiceExt;
 
     use super::*;
@@ -78,6 +91,24 @@ mod tests {
         let limits = Limits { request: Duration::from_millis(20), ..Limits::default() };
         let (status, problem) = answer(&limits, Router::new().route("/", get(std::future::pending::<&'static str>))).await;
         assert_eq!((status, problem.code), (504, peral_wire::ErrorCode::DeadlineExceeded));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_drops_gives_its_place_back() {
+        let limits = Limits { requests: 1, request: Duration::from_millis(20), ..Limits::default() };
+        let router = Router::new().route("/", post(|_: Bytes| async { "" })).route("/free", get(|| async { "" }));
+        let router = router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(&limits)), guard));
+        let drops = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+        });
+        drop(router.clone().oneshot(Request::post("/").body(Body::from_stream(drops)).unwrap()).await);
+        let freed = tokio::time::timeout(Duration::from_secs(5), async {
+            while router.clone().oneshot(Request::get("/free").body(Body::empty()).unwrap()).await.unwrap().status() != 200 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        freed.await.unwrap();
     }
 
     #[tokio::test]
