@@ -75,6 +75,7 @@ impl App {
 
     async fn try_search(&self, caller: &Caller, asked: SearchQuery) -> Result<Page<File>, Failure> {
         let wrong = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "{error}");
+        short("query", &asked.q, usize::MAX)?;
         for text in [&asked.owner, &asked.tag].into_iter().flatten() {
             short("owner or tag", text, MAX_TAG)?;
         }

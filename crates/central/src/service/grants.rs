@@ -10,7 +10,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, Told, publish::is_peer};
+use super::{App, Caller, Told, publish::is_peer, short};
 use crate::store::{
     Viewer,
     files::{FileKey, Found, SourcesOf},
@@ -20,6 +20,8 @@ use crate::store::{
 const GRANT_MS: i64 = 3_600_000;
 /// How long after the account asked a peer may renew its grant, in milliseconds.
 const RENEW_MS: i64 = 7 * 24 * 3_600_000;
+/// Most characters of a node or a zone, as at registration.
+const MAX_PLACE: usize = 253;
 /// Most sources of one answer.
 const MAX_SOURCES: u32 = 50;
 
@@ -50,6 +52,8 @@ impl App {
     /// NOT_FOUND: not there, or not for this caller. FORBIDDEN: the bearer. UNAUTHENTICATED: the grant to renew.
     pub async fn sources(&self, caller: &Caller, request: SourcesRequest) -> Result<Sources, Failure> {
         let bearer = bearer(caller, request.bearer)?;
+        short("node", &request.node, MAX_PLACE)?;
+        short("zone", &request.zone, MAX_PLACE)?;
         let (key, version, right) = match &request.renew {
             None => (key_of(&request)?, request.version, Right { viewer: caller.viewer(), asked_ms: self.now() }),
             Some(grant) => self.renewed(grant, bearer, caller).await?,

@@ -29,6 +29,7 @@ pub async fn names_are_unique_and_listed_in_order(world: &World) {
     let secret = world.store.secret("bob").await.unwrap().unwrap();
     assert_eq!((secret.account.name.as_str(), secret.password.as_deref()), ("bob", Some("hash of bob")));
     assert!(world.store.secret("nobody").await.unwrap().is_none());
+    assert!(world.store.secret("no\0body").await.unwrap().is_none());
 }
 
 pub async fn the_first_administrator_is_made_once(world: &World) {

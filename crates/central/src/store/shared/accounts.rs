@@ -136,6 +136,10 @@ pub(super) async fn enabled(c: &mut Conn, id: Uuid) -> Result<Option<Account>> {
 }
 
 async fn secret(c: &mut Conn, name: &str) -> Result<Option<Secret>> {
+    // No name has it, and Postgres takes none in a text.
+    if name.contains('\0') {
+        return Ok(None);
+    }
     let id: Option<(Uuid, Option<String>)> =
         sqlx::query_as("SELECT id, password FROM accounts WHERE name = $1").bind(name).fetch_optional(&mut *c).await?;
     let Some((id, password)) = id else { return Ok(None) };
