@@ -34,7 +34,7 @@ const WORDS: [&str; 64] = [
 
 /// Name of file `i`: words that many share, and a number of its own.
 pub fn name(i: u64) -> String {
-    format!("{}/{}-{}/{i:07}.bin", word(i), word(i / 64), word(i / 4096))
+    format!("{}/{}/{}-{i:07}.bin", word(i), word(i / 64), word(i / 4096))
 }
 
 pub fn word(i: u64) -> &'static str {
@@ -52,7 +52,7 @@ pub async fn measure(scratch: &Path) {
 fn small_files(share: &Path) {
     for i in 0..FILES {
         let path = share.join(name(i));
-        if i < 64 * 64 * 64 {
+        if i < 64 * 64 {
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         }
         fs::write(&path, i.to_le_bytes()).expect("room on the disk");

@@ -12,7 +12,11 @@ use peral_wire::Catalogue;
 
 use crate::process::{Server, first_line, run, until};
 
-const PERAL: &str = env!("CARGO_BIN_EXE_peral");
+/// The binary that is measured; PERAL names another one.
+fn peral() -> Command {
+    Command::new(std::env::var_os("PERAL").unwrap_or_else(|| env!("CARGO_BIN_EXE_peral").into()))
+}
+
 const PASSWORD: &str = "a long phrase for measuring only";
 
 /// A running network; it ends with this value.
@@ -34,11 +38,11 @@ impl Stand {
             }
         };
         let data = folder.join("central");
-        let mut init = Command::new(PERAL);
+        let mut init = peral();
         init.args(["central", "init", "--admin", "admin", "--password-file"]).arg(folder.join("password")).arg("--data").arg(&data);
         on(&mut init);
         run(&mut init);
-        let mut central = Command::new(PERAL);
+        let mut central = peral();
         central.args(["central", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--allow-loopback-peers"]);
         central.arg("--data").arg(&data).arg("--address-file").arg(folder.join("central.address")).env("PERAL_LOG", "warn");
         on(&mut central);
@@ -54,7 +58,7 @@ impl Stand {
 
     /// A user's command, with this network's login and without a peer beside it.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(PERAL);
+        let mut command = peral();
         command.env("PERAL_CENTRAL", &self.url).env("PERAL_CONFIG_DIR", self.folder.join("config")).env("PERAL_LOG", "warn");
         command.env("PERAL_DATA", self.folder.join("nobody")).env_remove("PERAL_CONFIG");
         command
@@ -81,7 +85,7 @@ impl Stand {
         until(name, || {
             let found = self.command().args(["--output", "json", "search", name]).output().ok()?;
             let answer: serde_json::Value = serde_json::from_slice(&found.stdout).ok()?;
-            let files = answer["files"].as_array()?;
+            let files = answer["items"].as_array()?;
             files.iter().any(|file| file["name"] == name && file["sources"].as_u64() > Some(0)).then_some(())
         });
     }

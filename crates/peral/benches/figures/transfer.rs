@@ -5,7 +5,7 @@ use std::{
     io::Write,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -46,7 +46,7 @@ pub fn measure(scratch: &Path) {
     print("transfer.verified.wall", wall, "s/GiB", "curl from nginx without TLS", reference_wall);
     let plain = crate::plain::measure(&share.join("one.bin"), scratch, RUNS);
     print("transfer.plain.cpu", plain, "CPU s/GiB, both sides", "curl from nginx without TLS", reference_cpu);
-    memory(&stand, scratch, &share);
+    memory(&stand, scratch);
 }
 
 /// Runs `once` after a warm-up; medians of CPU (with what `server` used meanwhile) and wall.
@@ -66,7 +66,14 @@ fn repeated(server: impl Fn() -> f64, mut once: impl FnMut() -> Cost) -> (f64, f
 fn verified(stand: &Stand, scratch: &Path) -> (f64, f64) {
     let target = scratch.join("verified.bin");
     let server = stand.last_peer();
-    repeated(|| cpu_of(server), || run(stand.command().args(["download", "one.bin", "--overwrite", "-o"]).arg(&target)))
+    repeated(
+        || cpu_of(server),
+        || {
+            // A target that is the wanted file already would not be fetched again.
+            let _ = fs::remove_file(&target);
+            run(stand.command().args(["download", "one.bin", "-o"]).arg(&target))
+        },
+    )
 }
 
 fn nginx(scratch: &Path, share: &Path) -> (f64, f64) {
@@ -97,7 +104,7 @@ fn nginx(scratch: &Path, share: &Path) -> (f64, f64) {
 }
 
 /// Peak memory of each side, for 1 GiB and for 16 GiB without anything in it. Each size gets a peer and a receiver of its own.
-fn memory(small: &Stand, scratch: &Path, share: &Path) {
+fn memory(small: &Stand, scratch: &Path) {
     let folder = scratch.join("sparse");
     fs::create_dir_all(&folder).expect("a folder");
     fs::File::create(folder.join("large.bin")).and_then(|file| file.set_len(16 * GIB)).expect("a sparse file");
@@ -108,11 +115,11 @@ fn memory(small: &Stand, scratch: &Path, share: &Path) {
     let (large_sender, large_receiver) = peaks(&large, "large.bin", &scratch.join("memory-large.bin"));
     print("transfer.memory.sender", large_sender, "MiB at 16 GiB", "the same at 1 GiB", small_sender);
     print("transfer.memory.receiver", large_receiver, "MiB at 16 GiB", "the same at 1 GiB", small_receiver);
-    let _ = share;
 }
 
 fn peaks(stand: &Stand, name: &str, target: &PathBuf) -> (f64, f64) {
-    let mut child = stand.command().args(["download", name, "--overwrite", "-o"]).arg(target).spawn().expect("the command starts");
+    let mut child =
+        stand.command().args(["download", name, "-o"]).arg(target).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut receiver: f64 = 0.0;
     loop {
         receiver = receiver.max(peak_mib(child.id()));

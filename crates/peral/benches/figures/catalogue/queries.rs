@@ -114,7 +114,7 @@ impl<'a> Bare<'a> {
             Self::Postgres { account, .. } => {
                 let words = array();
                 let named = format!(
-                    "({words})[1 + :i % 64] || '/' || ({words})[1 + :i / 64 % 64] || '-' || ({words})[1 + :i / 4096 % 64] || '/' || lpad((:i)::text, 7, '0') || '.bin'"
+                    "({words})[1 + :i % 64] || '/' || ({words})[1 + :i / 64 % 64] || '/' || ({words})[1 + :i / 4096 % 64] || '-' || lpad((:i)::text, 7, '0') || '.bin'"
                 );
                 self.by_pgbench(&format!(
                     "\\set i random(0, {})\n{}",
