@@ -54,7 +54,8 @@ impl Library {
     }
 
     /// Publishes an upload whose bytes are whole in `temp`, moves them into the first share under their name, and waits until central has
-    /// noted the holding. Nothing that is another file is overwritten: there, the bytes go into the data folder. Its piece list should be in
+    /// noted the holding. Nothing that is another file is overwritten, and no name with a dot in front made: there, the bytes go into the
+    /// data folder. Its piece list should be in
     /// the list store; else it is made when somebody asks for it.
     ///
     /// # Errors
@@ -148,9 +149,14 @@ impl Library {
     /// Where the file may go, the best first.
     async fn targets(&self, record: &Record) -> Result<Vec<Wish>, Failure> {
         let mut wishes = Vec::new();
-        if let Some(share) = self.shares().await?.first() {
+        let shares = self.shares().await?;
+        let first = shares.first().map(|share| {
             // Under a prefix, the share's own names begin with it.
-            let below = record.name.as_str().strip_prefix(&format!("{}/", share.prefix)).unwrap_or(record.name.as_str()).to_owned();
+            let below = record.name.as_str().strip_prefix(&format!("{}/", share.prefix)).unwrap_or(record.name.as_str());
+            (share, below.to_owned())
+        });
+        // A share is a user's folder, and programs do what names with a dot in it say: `.profile`, `.ssh`, `.git`.
+        if let Some((share, below)) = first.filter(|(_, below)| !below.split('/').any(|segment| segment.starts_with('.'))) {
             let path = Path::new(&share.path).join(&below);
             let known = match path.to_str() {
                 Some(text) => self.0.db.file_at(text).await?,

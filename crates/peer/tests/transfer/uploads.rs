@@ -186,6 +186,21 @@ async fn a_new_version_replaces_the_old_one_but_never_what_its_user_wrote_since(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_name_is_held_but_never_made_in_a_share() {
+    let (central, base) = Central::start().await;
+    let peer = central.peer(&base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 0);
+    for name in [".profile", ".ssh/authorized_keys", "project/.git/config"] {
+        let order = central.net.order(peer.id, sender.identity, name, 4);
+        let record = sender.send(sender.request(&peer, &order, b"evil"), CancellationToken::new()).await.unwrap().value;
+        let held = peer.library.find(record.file, record.version).await.unwrap().unwrap();
+        assert!(held.path.starts_with(peer.library.data().root()), "{}", held.path.display());
+        assert_eq!(fs::read(&held.path).unwrap(), b"evil");
+    }
+    assert_eq!(fs::read_dir(peer.path("shared")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn revoking_an_identity_ends_its_upload() {
     use pb::upload_file_request::Part;
     let (central, base) = Central::start().await;
