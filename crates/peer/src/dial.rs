@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -36,6 +36,9 @@ const IDLE: Duration = Duration::from_secs(90);
 /// All connections are made anew after this time, so that none outlives the certificate it was opened with.
 const AGE: Duration = Duration::from_hours(1);
 
+/// Addresses under which clouds tell machines their secrets; the common one of IPv4 is link-local.
+const METADATA: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
+
 /// Which addresses of others this process connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboundPolicy {
@@ -53,9 +56,9 @@ impl OutboundPolicy {
         let link_local = match ip {
             // The metadata service of clouds is here as well.
             IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local() || hides_v4(ip),
         };
-        let why = if ip.is_unspecified() || ip.is_multicast() || link_local || address.port() == 0 {
+        let why = if ip.is_unspecified() || ip.is_multicast() || link_local || METADATA.contains(&ip) || address.port() == 0 {
             "no peer can be there"
         } else if ip.is_loopback() && !self.allow_loopback {
             "it is this machine's own; start with --allow-loopback where peers share a machine"
@@ -64,6 +67,12 @@ impl OutboundPolicy {
         };
         Err(fail!(InvalidAddress, "not connecting to {address}: {why}"))
     }
+}
+
+/// Old or translating forms of an IPv4 address: `::a.b.c.d` (but not `::1`), `64:ff9b::/96`, `2002::/16`.
+fn hides_v4(ip: Ipv6Addr) -> bool {
+    let parts = ip.segments();
+    (parts[..6] == [0; 6] && !ip.is_loopback()) || parts[..6] == [0x64, 0xff9b, 0, 0, 0, 0] || parts[0] == 0x2002
 }
 
 /// Opens and keeps connections. Cheap to clone; clones share the connections.
@@ -163,7 +172,9 @@ mod tests {
     #[test]
     fn addresses_at_which_no_peer_can_be_are_refused() {
         let code = |text: &str, allow_loopback| OutboundPolicy { allow_loopback }.check(text.parse().unwrap()).map_err(|failure| failure.code);
-        for address in ["0.0.0.0:1", "[::]:1", "169.254.169.254:80", "224.0.0.1:1", "255.255.255.255:1", "[fe80::1]:1", "10.0.0.1:0"] {
+        let nowhere = "0.0.0.0:1 [::]:1 169.254.169.254:80 224.0.0.1:1 255.255.255.255:1 [fe80::1]:1 10.0.0.1:0 100.100.100.200:80 [fd00:ec2::254]:80 \
+                       [::ffff:169.254.169.254]:80 [64:ff9b::a9fe:a9fe]:80 [2002:a9fe:a9fe::]:80 [::169.254.169.254]:80";
+        for address in nowhere.split_whitespace() {
             assert_eq!(code(address, true), Err(ErrorCode::InvalidAddress), "{address}");
         }
         for address in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
