@@ -49,8 +49,12 @@ impl Central {
     /// # Errors
     /// UNAVAILABLE, when a port is taken.
     pub fn bind(config: Config, clock: SharedClock, metrics: prometheus::Registry) -> Result<Self, Failure> {
-        let bind = |at: SocketAddr| Listener::bind(at.ip(), at.port()).map_err(|error| fail!(Unavailable, "{error}"));
-        let (listener, admin) = (bind(config.listen)?, bind(config.admin_listen)?);
+        let bind = |what: &str, at: SocketAddr, flag: &str| {
+            let taken = |error| fail!(Unavailable, "the {what} {error}; choose another with {flag} IP:PORT");
+            Listener::bind(at.ip(), at.port()).map_err(taken)
+        };
+        let listener = bind("listener for peers and commands", config.listen, "--listen")?;
+        let admin = bind("admin listener (probes and metrics)", config.admin_listen, "--admin-listen")?;
         Ok(Self { config, clock, metrics, listener, admin })
     }
 

@@ -27,7 +27,7 @@ pub async fn run(library: Library, compare: std::sync::Arc<tokio::sync::Notify>,
                 backoff.reset();
                 None
             }
-            Err(failure) if failure.code == ErrorCode::Superseded => None,
+            Err(failure) if matches!(failure.code, ErrorCode::Superseded | ErrorCode::Revoked) => None,
             Err(failure) => {
                 tracing::warn!(code = %failure.code, reason = %failure, "telling central of holdings waits");
                 Some(backoff.pause())

@@ -1,10 +1,7 @@
-//! The daemon's way to central: none before the first registration, none after another process took over.
+//! The daemon's way to central: none before the first registration, none after another process took over or the key was revoked.
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -35,6 +32,15 @@ pub struct Standing {
     pub network: NetworkId,
 }
 
+/// Why a process is its peer no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Another process has taken over the peer's id.
+    Superseded,
+    /// The peer's key is revoked.
+    Revoked,
+}
+
 #[derive(Debug, Clone)]
 struct Token {
     text: Arc<str>,
@@ -47,7 +53,7 @@ struct Inner {
     catalogue: OnceLock<Catalogue>,
     standing: ArcSwapOption<Standing>,
     token: ArcSwapOption<Token>,
-    superseded: AtomicBool,
+    ended: OnceLock<Ended>,
     wanted: Notify,
     renewed: Notify,
 }
@@ -65,7 +71,7 @@ impl Link {
             catalogue: OnceLock::new(),
             standing: ArcSwapOption::empty(),
             token: ArcSwapOption::empty(),
-            superseded: AtomicBool::new(false),
+            ended: OnceLock::new(),
             wanted: Notify::new(),
             renewed: Notify::new(),
         }))
@@ -123,26 +129,31 @@ impl Link {
         self.0.token.load().as_ref().map(|token| (Arc::clone(&token.text), token.ends_ms))
     }
 
-    /// Another process has taken over this peer id: from now on nothing is served or written.
-    pub fn supersede(&self) {
-        self.0.superseded.store(true, Ordering::SeqCst);
+    /// This process is this peer no more: from now on nothing is served or written. The first reason counts.
+    pub fn end(&self, why: Ended) {
+        self.0.ended.get_or_init(|| why);
         self.0.renewed.notify_waiters();
     }
 
-    /// Has another process taken over?
-    pub fn is_superseded(&self) -> bool {
-        self.0.superseded.load(Ordering::SeqCst)
+    /// Why this process is this peer no more, if so.
+    pub fn ended(&self) -> Option<Ended> {
+        self.0.ended.get().copied()
     }
 
-    /// Refuses when another process has taken over.
+    /// Refuses when this process is this peer no more.
     ///
     /// # Errors
-    /// SUPERSEDED.
+    /// SUPERSEDED, REVOKED.
     pub fn check(&self) -> Result<(), Failure> {
-        if self.is_superseded() {
-            return Err(fail!(Superseded, "another process has taken over this peer's identity; end this one, or give it a data folder of its own"));
+        match self.ended() {
+            None => Ok(()),
+            Some(Ended::Superseded) => {
+                Err(fail!(Superseded, "another process has taken over this peer's identity; end this one, or give it a data folder of its own"))
+            }
+            Some(Ended::Revoked) => {
+                Err(fail!(Revoked, "the key of this peer is revoked; with a new data folder and a join token it can come back as another peer"))
+            }
         }
-        Ok(())
     }
 
     /// Waits until somebody wants a token that there is not.
@@ -153,7 +164,7 @@ impl Link {
     /// A client with a token that is good now.
     ///
     /// # Errors
-    /// UNAVAILABLE when there is none in time; SUPERSEDED.
+    /// UNAVAILABLE when there is none in time; SUPERSEDED, REVOKED.
     pub async fn catalogue(&self) -> Result<Catalogue, Failure> {
         Ok(self.anonymous()?.with_token(&self.good_token().await?))
     }

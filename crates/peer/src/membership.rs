@@ -24,7 +24,7 @@ use crate::{
     backoff::Backoff,
     identity::{Lifetime, PeerKey},
     library::Library,
-    link::{Link, Standing},
+    link::{Ended, Link, Standing},
     trust::{FirstContact, Inject, Network},
 };
 
@@ -127,20 +127,22 @@ impl Membership {
         met.transpose()
     }
 
-    /// Registers and keeps the lease, until told to stop, or for ever once another process took over.
+    /// Registers and keeps the lease, until told to stop, or for ever once another process took over or the key was revoked.
     pub async fn run(&self, stop: &CancellationToken) {
         let ended = stop.run_until_cancelled(async {
             if self.register().await {
                 self.keep().await;
             }
-            self.0.check.err("SUPERSEDED: another process has taken over this peer's identity");
-            tracing::error!("superseded: another process has taken over this peer's identity; this one serves and writes nothing more");
+            if let Err(failure) = self.link().check() {
+                self.0.check.err(failure.to_string());
+                tracing::error!(code = %failure.code, reason = failure.detail, "this process serves and writes nothing more");
+            }
             std::future::pending::<()>().await;
         });
         ended.await;
     }
 
-    /// Registers, trying as long as it takes. False when superseded.
+    /// Registers, trying as long as it takes. False when this process is this peer no more.
     async fn register(&self) -> bool {
         let mut backoff = Backoff::new(Duration::from_millis(500), LONGEST_PAUSE);
         loop {
@@ -154,10 +156,22 @@ impl Membership {
                     self.0.check.ok();
                     return true;
                 }
-                Err(failure) if failure.code == ErrorCode::Superseded => return false,
+                Err(failure) if failure.code != ErrorCode::StaleEpoch && self.is_over(&failure) => return false,
                 Err(failure) => self.wait(&failure, "this peer is not registered yet", &mut backoff).await,
             }
         }
+    }
+
+    /// Does this failure say that this process is this peer no more? Then nothing is served or written from now on.
+    fn is_over(&self, failure: &Failure) -> bool {
+        let why = match failure.code {
+            ErrorCode::StaleEpoch | ErrorCode::Superseded => Ended::Superseded,
+            ErrorCode::Revoked => Ended::Revoked,
+            _ => return false,
+        };
+        self.link().end(why);
+        self.note(Some(failure));
+        true
     }
 
     async fn wait(&self, failure: &Failure, what: &str, backoff: &mut Backoff) {
@@ -169,7 +183,7 @@ impl Membership {
         tokio::time::sleep(backoff.pause()).await;
     }
 
-    /// Heartbeats, until superseded.
+    /// Heartbeats, until this process is this peer no more.
     async fn keep(&self) {
         let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
         let mut keys = Instant::now();
@@ -179,11 +193,7 @@ impl Membership {
                     self.note(None);
                     backoff.reset();
                 }
-                Err(failure) if matches!(failure.code, ErrorCode::StaleEpoch | ErrorCode::Superseded) => {
-                    self.link().supersede();
-                    self.note(Some(&failure));
-                    return;
-                }
+                Err(failure) if self.is_over(&failure) => return,
                 Err(failure) => {
                     self.wait(&failure, "central does not take the heartbeat of this peer", &mut backoff).await;
                     continue;
@@ -209,7 +219,7 @@ impl Membership {
     pub async fn leave(&self) {
         self.0.leaving.store(true, Ordering::SeqCst);
         if self.link().standing().is_some()
-            && !self.link().is_superseded()
+            && self.link().ended().is_none()
             && let Ok(Err(failure)) | Err(failure) =
                 tokio::time::timeout(LAST_CALL, beat::beat(self)).await.map_err(|_| peral_wire::fail!(DeadlineExceeded, "no answer in time"))
         {
@@ -219,7 +229,7 @@ impl Membership {
 
     /// Logs out.
     pub async fn log_out(&self) {
-        let Some(standing) = self.link().standing().filter(|_| !self.link().is_superseded()) else { return };
+        let Some(standing) = self.link().standing().filter(|_| self.link().ended().is_none()) else { return };
         let call = async { self.link().catalogue().await?.log_out_peer(standing.peer).await };
         match tokio::time::timeout(LAST_CALL, call).await {
             Ok(Ok(_)) => tracing::info!("logged out"),

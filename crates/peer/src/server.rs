@@ -71,9 +71,10 @@ impl Peer {
         let data = DataDir::open(&config.data)?;
         let db = Db::open(&data.file("peer.db")).await?;
         let key = PeerKey::open(&data)?;
-        let taken = |error: std::io::Error| fail!(Unavailable, "{error}");
-        let listener = Listener::bind(config.listen.0, config.listen.1).map_err(taken)?;
-        let admin = Listener::bind(config.admin_listen.ip(), config.admin_listen.port()).map_err(taken)?;
+        let listener = Listener::bind(config.listen.0, config.listen.1)
+            .map_err(|error| fail!(Unavailable, "the listener for other peers {error}; choose another with --listen-address IP and --port PORTS"))?;
+        let admin = Listener::bind(config.admin_listen.ip(), config.admin_listen.port())
+            .map_err(|error| fail!(Unavailable, "the admin listener (probes and metrics) {error}; choose another with --admin-listen IP:PORT"))?;
         Ok(Self { config, clock, metrics, data, db, key, listener, admin })
     }
 

@@ -50,7 +50,7 @@ impl Network {
     /// Learns the network from central: its id, its authority and its keys.
     ///
     /// # Errors
-    /// UNAUTHENTICATED when what answers is not who was expected; UNAVAILABLE when nobody answers.
+    /// UNTRUSTED when what answers is not who was expected; UNAUTHENTICATED when what to believe is not usable; UNAVAILABLE when nobody answers.
     pub async fn contact(base: &str, first: &FirstContact, inject: Inject) -> Result<Self, Failure> {
         let config = match first {
             FirstContact::Authority(pem) => expecting_central(pem)?,
@@ -64,7 +64,7 @@ impl Network {
         let authority = match first {
             FirstContact::Authority(pem) => pem.clone(),
             FirstContact::Fingerprint(pin) if pin.matches(&certificate) => ca.certificate,
-            FirstContact::Fingerprint(_) => return Err(fail!(Unauthenticated, "central at {base} names another authority than the one it shows")),
+            FirstContact::Fingerprint(_) => return Err(fail!(Untrusted, "central at {base} names another authority than the one it shows")),
             FirstContact::PublicName => ca.certificate,
         };
         let jwks = catalogue.jwks().await?;

@@ -9,7 +9,7 @@ use peral_model::{
 use peral_peer::{
     db::Db,
     library::{Held, Stamp},
-    link::{Link, Standing},
+    link::{Ended, Link, Standing},
     rights::{Permit, Rights, UPLOAD_LIFE_MS},
 };
 use peral_runtime::{MockClock, tls::PeerCertificate};
@@ -173,6 +173,7 @@ async fn what_central_did_not_sign_counts_for_nothing() {
     assert_eq!(code(world.show(&reader, &private, None, Some(as_grant)).await), Some(ErrorCode::Unauthenticated));
 }
 
+/// I4: versions never go back.
 #[tokio::test]
 async fn the_highest_serial_seen_from_anybody_counts_and_is_remembered() {
     let world = world().await;
@@ -239,7 +240,7 @@ async fn an_ended_certificate_and_a_superseded_process_end_everything() {
     assert_eq!(code(world.rights.admits(&reader)), Some(ErrorCode::Unauthenticated));
     let fresh = PeerCertificate { not_after_ms: NOW + 24 * HOUR, ..reader };
     let open = world.read(&fresh, &public, None).await.unwrap();
-    world.link.supersede();
+    world.link.end(Ended::Superseded);
     assert_eq!((code(open.check()), code(world.rights.admits(&fresh))), (Some(ErrorCode::Superseded), Some(ErrorCode::Superseded)));
 }
 

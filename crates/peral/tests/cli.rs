@@ -128,6 +128,7 @@ fn nobody_is_logged_in_at_first() {
     }
 }
 
+/// I8: a call ends before its deadline, in success or a typed error.
 #[test]
 fn a_central_that_is_away_is_told_within_five_seconds() {
     let home = home();
@@ -139,6 +140,29 @@ fn a_central_that_is_away_is_told_within_five_seconds() {
         let said = run(home.path(), &["login", "--central", &central, "--account", "a", "--password-stdin", "--output", "json"]);
         assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"), "{said:?}");
         assert!(said.took < Duration::from_secs(8), "{said:?}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_told_with_its_listener_and_its_flag() {
+    let home = home();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, port) = (taken.local_addr().unwrap().to_string(), taken.local_addr().unwrap().port().to_string());
+    let free = "127.0.0.1:0";
+    let data = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (central, peer) = (data("central"), data("peer"));
+    let central = ["central", "--data", &central, "--output", "json"];
+    let peer = ["peer", "--data", &peer, "--central", "https://127.0.0.1:1", "--listen-address", "127.0.0.1", "--output", "json"];
+    for (role, more, named) in [
+        (&central[..], ["--listen", free, "--admin-listen", &address], ["admin listener", "--admin-listen"]),
+        (&central, ["--listen", &address, "--admin-listen", free], ["listener for peers and commands", "--listen"]),
+        (&peer, ["--port", "0", "--admin-listen", &address], ["admin listener", "--admin-listen"]),
+        (&peer, ["--port", &port, "--admin-listen", free], ["listener for other peers", "--port"]),
+    ] {
+        let said = run(home.path(), &[role, &more].concat());
+        assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"), "{said:?}");
+        let in_use = format!("127.0.0.1, port {port}: in use");
+        assert!(said.out.contains(&in_use) && named.iter().all(|part| said.out.contains(part)), "{said:?}");
     }
 }
 

@@ -90,6 +90,9 @@ impl Catalogue {
         let mut reason = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(inner) = source {
+            if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(inner) {
+                return fail!(Untrusted, "what answers at {base} shows a certificate that cannot be believed: {why}");
+            }
             reason = inner.to_string();
             source = inner.source();
         }
@@ -127,6 +130,14 @@ impl Catalogue {
     async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.call(Method::DELETE, path, None::<&()>).await
     }
+}
+
+/// The handshake's error, in however many I/O errors: those carry it without naming it as their source.
+fn tls_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    while let Some(inner) = error.downcast_ref::<std::io::Error>() {
+        error = inner.get_ref()?;
+    }
+    error.downcast_ref()
 }
 
 /// Writes a text so that it is one segment of a path, or with `keep_slash` the rest of it.

@@ -93,8 +93,12 @@ codes! {
     WeakPassword "WEAK_PASSWORD" 400 InvalidArgument Usage;
     /// No credentials, or bad, expired or revoked ones.
     Unauthenticated "UNAUTHENTICATED" 401 Unauthenticated Unauthenticated;
+    /// What answers cannot prove that it is who is called.
+    Untrusted "UNTRUSTED" 401 Unauthenticated Unauthenticated;
     /// The caller is known and may not do this.
     Forbidden "FORBIDDEN" 403 PermissionDenied Forbidden;
+    /// The key of this peer is revoked for good.
+    Revoked "REVOKED" 403 PermissionDenied Forbidden;
     /// Not there, or not for this caller to know of.
     NotFound "NOT_FOUND" 404 NotFound NotFound;
     /// Something of that name is there already.

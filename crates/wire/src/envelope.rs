@@ -117,7 +117,6 @@ pub fn envelope_from_bytes(bytes: &[u8]) -> Result<pb::Envelope, Failure> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
     use peral_model::{AccountId, Content, ContentId, FileId, FileName, Visibility};

@@ -63,7 +63,6 @@ impl Proven {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use aws_lc_rs::signature::KeyPair;
     use uuid::Uuid;

@@ -12,7 +12,10 @@ use peral_wire::{Failure, fail, rest::peers::PeerState};
 use tokio::sync::{Notify, oneshot};
 
 use super::{App, Told};
-use crate::store::peers::{Beat, Writer};
+use crate::store::{
+    Refusal,
+    peers::{Beat, Writer},
+};
 
 /// How often they are written.
 const EVERY: Duration = Duration::from_secs(1);
@@ -46,7 +49,7 @@ impl Beats {
     /// Takes a heartbeat and waits until it is written.
     ///
     /// # Errors
-    /// STALE_EPOCH: the peer was superseded, revoked or logged out. BUSY, UNAVAILABLE.
+    /// STALE_EPOCH: the peer was superseded or logged out. REVOKED. BUSY, UNAVAILABLE.
     pub async fn add(&self, beat: Beat) -> Result<Outcome, Failure> {
         let (answer, written) = oneshot::channel();
         {
@@ -108,13 +111,29 @@ impl App {
         match outcome {
             Ok((last_deltas, newest_notice)) => {
                 self.beats.note(&beats, &last_deltas, self.now());
-                for (answer, last_delta) in answers.into_iter().zip(last_deltas) {
-                    let stale = || fail!(StaleEpoch, "another process registered as this peer, it logged out, or it is revoked; register again");
-                    // Whoever no longer waits does not mind.
-                    drop(answer.send(last_delta.map(|last_delta| Outcome { last_delta, newest_notice }).ok_or_else(stale)));
+                let mut refused = Vec::new();
+                for ((beat, answer), last_delta) in beats.iter().zip(answers).zip(last_deltas) {
+                    match last_delta {
+                        // Whoever no longer waits does not mind.
+                        Some(last_delta) => drop(answer.send(Ok(Outcome { last_delta, newest_notice }))),
+                        None => refused.push((beat.writer.peer, answer)),
+                    }
+                }
+                for (peer, answer) in refused {
+                    drop(answer.send(Err(self.why_refused(peer).await)));
                 }
             }
             Err(failure) => answers.into_iter().for_each(|answer| drop(answer.send(Err(failure.clone())))),
+        }
+    }
+
+    /// Why a heartbeat that carries a good token was not written.
+    async fn why_refused(&self, id: PeerId) -> Failure {
+        let found = async { self.store()?.peer(id).await.told() };
+        match found.await {
+            Ok(Some(peer)) if peer.revoked => Refusal::PeerRevoked.into(),
+            Ok(_) => Refusal::StaleEpoch.into(),
+            Err(failure) => failure,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     limit::address_key,
     password,
     store::{
-        accounts,
+        Refusal, accounts,
         peers::Writer,
         sessions::{Basis, NewSession},
     },
@@ -96,7 +96,7 @@ impl App {
     /// Renews certificate and token of a session or a peer, ended or not.
     ///
     /// # Errors
-    /// UNAUTHENTICATED: another key, or nobody that goes on. STALE_EPOCH: a superseded peer.
+    /// UNAUTHENTICATED: another key, or nobody that goes on. STALE_EPOCH: a superseded peer. REVOKED: a revoked one.
     pub async fn renew(&self, remote: IpAddr, proof: &Proven) -> Result<Credentials, Failure> {
         let request: RenewRequest = self.read_proof(remote, proof)?;
         let signing = SigningRequest::read(&request.csr)?;
@@ -125,6 +125,9 @@ impl App {
         same_key(&peer.public_key, signing)?;
         let checked = self.check_proof(proof, &peer.public_key)?;
         self.use_up(checked).await?;
+        if peer.revoked {
+            return Err(Refusal::PeerRevoked.into());
+        }
         if peer.epoch != writer.epoch {
             return Err(fail!(StaleEpoch, "another process registered as this peer, or it logged out; register again"));
         }

@@ -81,6 +81,9 @@ pub enum Refusal {
     /// The key, peer, session or account is revoked or disabled.
     #[error("the account or key is disabled or revoked; ask an administrator")]
     Revoked,
+    /// The key of this peer is revoked.
+    #[error("the key of this peer is revoked for good; with a new data folder and a join token it can come back as another peer")]
+    PeerRevoked,
     /// A token that is unknown, used up or has ended, or none where one is needed.
     #[error("the token is unknown, used up or has ended; ask an administrator for a new one")]
     BadToken,
@@ -122,6 +125,7 @@ impl Refusal {
             Self::Removed => ErrorCode::Removed,
             Self::StaleEpoch => ErrorCode::StaleEpoch,
             Self::IndexGap { .. } => ErrorCode::IndexGap,
+            Self::PeerRevoked => ErrorCode::Revoked,
             Self::Revoked | Self::BadToken => ErrorCode::Unauthenticated,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::LastAdministrator | Self::KeyReused => ErrorCode::AlreadyExists,

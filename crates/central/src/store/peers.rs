@@ -66,6 +66,8 @@ pub struct KnownPeer {
     pub last_delta: u64,
     /// It may write: its key is not revoked, its account not disabled, and it has not logged out.
     pub active: bool,
+    /// Its key is revoked for good.
+    pub revoked: bool,
 }
 
 /// Where a peer is.

@@ -108,8 +108,10 @@ async fn a_revoked_peer_is_out_and_the_others_hear_of_it() {
     assert_eq!(code(root.api.change_peer(peer.id, &PeerChange { revoked: false }).await), ErrorCode::InvalidArgument);
     root.api.change_peer(peer.id, &PeerChange { revoked: true }).await.unwrap();
     assert_eq!(code(peer.api.whoami().await), ErrorCode::Unauthenticated);
-    assert!(peer.beat(PeerState::Ready, 0).await.is_err());
-    assert_eq!(code(net.register(peer.key.clone(), None).await), ErrorCode::Unauthenticated, "its key is revoked for good");
+    assert_eq!(code(peer.beat(PeerState::Ready, 0).await), ErrorCode::Revoked);
+    assert_eq!(code(net.register(peer.key.clone(), None).await), ErrorCode::Revoked, "its key is revoked for good");
+    let renewal = RenewRequest { identity: peer.identity(), csr: csr(&peer.key), epoch: Some(peer.done.epoch) };
+    assert_eq!(code(net.client().renew(&net.prove(&renewal, &peer.key).await).await), ErrorCode::Revoked);
     let answer = other.beat(PeerState::Ready, obeyed).await.unwrap();
     assert!(answer.notices.iter().any(|notice| matches!(notice, Notice::Revoked { identity, .. } if *identity == peer.identity())));
     let after = other.beat(PeerState::Ready, answer.obeyed).await.unwrap();

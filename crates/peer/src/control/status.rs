@@ -15,6 +15,7 @@ use crate::{
         unsigned,
     },
     library::Library,
+    link::Ended,
 };
 
 /// Troubles that are shown.
@@ -72,8 +73,11 @@ pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
 }
 
 fn state(peer: &Inner, room: u64) -> &'static str {
-    if peer.library.link().is_superseded() {
-        "superseded"
+    if let Some(ended) = peer.library.link().ended() {
+        match ended {
+            Ended::Superseded => "superseded",
+            Ended::Revoked => "revoked",
+        }
     } else if peer.membership.is_leaving() {
         "leaving"
     } else if peer.library.link().standing().is_none() || peer.membership.trouble().is_some() {
@@ -103,9 +107,10 @@ async fn shares(peer: &Inner, counts: &[ShareCount]) -> Result<Vec<pb::ShareStat
 
 /// What stands in the way of the peer itself, then of files.
 async fn troubles(peer: &Inner) -> Result<Vec<pb::Trouble>, Failure> {
-    let own = peer.membership.trouble();
+    let own = [peer.membership.trouble(), peer.library.db().trouble_writing().await];
     let mut troubles: Vec<_> = own
         .into_iter()
+        .flatten()
         .map(|failure| pb::Trouble { path: String::new(), name: String::new(), code: failure.code.to_string(), detail: failure.detail })
         .collect();
     let noted = peer.library.0.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use peral_wire::{Failure, fail, rest::peers::RegisterRequest};
+use peral_wire::{ErrorCode, Failure, fail, rest::peers::RegisterRequest};
 
 use super::{LONGEST_PAUSE, Membership};
 use crate::{
@@ -47,6 +47,11 @@ async fn contact(of: &Membership, base: &str) -> Result<Network, Failure> {
     loop {
         match Network::contact(base, &first, of.0.inject).await {
             Ok(network) => return Ok(network),
+            // Who answers is not who was expected: it is not away, and waiting mends nothing.
+            Err(failure) if matches!(failure.code, ErrorCode::Untrusted | ErrorCode::Unauthenticated) => {
+                let how = "--ca-fingerprint HEX (`peral central fingerprint` prints it) or --ca-file FILE";
+                return Err(fail!(Untrusted, "{}; {how} says which authority is central's", failure.detail));
+            }
             Err(failure) => of.wait(&failure, "central is not known yet", &mut backoff).await,
         }
     }

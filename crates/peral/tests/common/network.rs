@@ -41,7 +41,7 @@ pub struct Node {
     pub share: PathBuf,
     pub label: String,
     pub id: String,
-    flags: Vec<String>,
+    pub flags: Vec<String>,
 }
 
 impl Network {

@@ -209,6 +209,11 @@ impl Node {
         self.config.clone()
     }
 
+    /// Why it ended by itself.
+    pub async fn fails(mut self) -> Failure {
+        self.running.take().unwrap().await.unwrap().unwrap_err()
+    }
+
     pub fn runs(&self) -> bool {
         self.running.as_ref().is_some_and(|running| !running.is_finished())
     }

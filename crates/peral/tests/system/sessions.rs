@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    network::{Network, User},
+    network::{Network, Node, User},
     process::{PATIENCE, Process, eventually, peral},
     raw::login_file,
 };
@@ -115,6 +115,23 @@ fn first_contact_needs_a_reason_to_trust() {
 }
 
 #[test]
+fn a_peer_that_cannot_believe_central_ends_and_says_how_to() {
+    let network = Network::start(None);
+    let peer = |data: &str, more: &[&str]| {
+        let mut command = peral(network.root.path());
+        command.args(["peer", "--output", "json", "--central", &network.url, "--listen-address", "127.0.0.1", "--port", "0"]);
+        command.args(["--admin-listen", "127.0.0.1:0", "--data"]).arg(network.path(data)).args(more);
+        Process::start(command, &network.path("stranger.log")).finish()
+    };
+    let wrong = "AB".repeat(32);
+    for (data, more) in [("stranger", &[][..]), ("misled", &["--ca-fingerprint", &wrong])] {
+        let said = peer(data, more);
+        assert_eq!((said.code, said.failed().as_str()), (Some(4), "UNTRUSTED"), "{said:?}");
+        assert!(said.out.contains("--ca-fingerprint") && said.out.contains("--ca-file"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_revoked_peer_is_out_for_good() {
     let network = Network::start(None);
     network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
@@ -125,6 +142,16 @@ fn a_revoked_peer_is_out_for_good() {
         let status = network.at(&one, &network.admin, &["status"]).ok();
         Some(status["state"].as_str().unwrap().to_owned()).filter(|state| state != "ready")
     });
-    assert_eq!(state, "superseded", "it serves and writes nothing more");
-    assert_eq!(network.said(&network.admin, &["echo", "one", "--size", "1M"]).failed(), "SUPERSEDED");
+    assert_eq!(state, "revoked");
+    assert_eq!(network.said(&network.admin, &["echo", "one", "--size", "1M"]).failed(), "REVOKED", "it serves and writes nothing more");
+    // Nor does it after a restart.
+    let address = network.path("one.address");
+    fs::remove_file(&address).unwrap();
+    drop(one.process);
+    let again = network.start_peer("one", &one.data, &one.share, &[], &address);
+    let again = Node { process: again, data: one.data, share: one.share, label: one.label, id: one.id, flags: Vec::new() };
+    eventually("the restarted peer knows it", PATIENCE, || {
+        let said = network.at(&again, &network.admin, &["status"]);
+        (said.code == Some(0) && said.json()["state"] == "revoked").then_some(())
+    });
 }

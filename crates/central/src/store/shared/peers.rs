@@ -75,7 +75,7 @@ async fn again(c: &mut Conn, peer: &Registering, id: Uuid, account: Uuid) -> Res
          WHERE id = $1 AND NOT revoked RETURNING epoch, last_delta";
     let query = sqlx::query_as(sql).bind(id).bind(&peer.address).bind(&peer.label).bind(&peer.node).bind(&peer.zone);
     let row: Option<(i64, i64)> = query.bind(&peer.version).bind(peer.certificate_ends_ms).fetch_optional(c).await?;
-    let (epoch, last_delta) = row.ok_or(Refusal::Revoked)?;
+    let (epoch, last_delta) = row.ok_or(Refusal::PeerRevoked)?;
     let (epoch, last_delta) = (nat(epoch, "peers", "epoch", id)?, nat(last_delta, "peers", "last_delta", id)?);
     Ok(Registered { peer: PeerId(id), epoch, account: AccountId(account), last_delta, new: false })
 }
@@ -122,10 +122,11 @@ struct PeerRow {
     zone: String,
     last_delta: i64,
     active: bool,
+    revoked: bool,
 }
 
 async fn get(c: &mut Conn, id: PeerId) -> Result<Option<KnownPeer>> {
-    let sql = "SELECT id, account, public_key, epoch, address, node, zone, last_delta, (NOT revoked AND NOT logged_out) AS active
+    let sql = "SELECT id, account, public_key, epoch, address, node, zone, last_delta, revoked, (NOT revoked AND NOT logged_out) AS active
          FROM peers WHERE id = $1";
     let row: Option<PeerRow> = sqlx::query_as(sql).bind(id.0).fetch_optional(c).await?;
     let known = |row: PeerRow| {
@@ -137,6 +138,7 @@ async fn get(c: &mut Conn, id: PeerId) -> Result<Option<KnownPeer>> {
             place: Place { address: row.address, node: row.node, zone: row.zone },
             last_delta: nat(row.last_delta, "peers", "last_delta", row.id)?,
             active: row.active,
+            revoked: row.revoked,
         })
     };
     row.map(known).transpose()
