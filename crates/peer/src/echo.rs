@@ -59,21 +59,22 @@ pub async fn echo(dialer: &Dialer, peer: PeerId, address: SocketAddr, bytes: u64
     for index in 0..5 {
         let start = Instant::now();
         push(&sender, index, Bytes::from_static(b"?")).await?;
-        expect(&mut back, peer, index, 1).await?;
+        expect(&mut back, peer, index, b"?").await?;
         round_trip = round_trip.min(start.elapsed());
     }
     let start = Instant::now();
     let filling: Bytes = (0..=250).cycle().take(usize::try_from(PIECE).unwrap_or(0)).collect::<Vec<u8>>().into();
-    let lengths = || (0..bytes.div_ceil(PIECE)).map(|index| (index, PIECE.min(bytes - index * PIECE)));
+    let length = |index: u64| usize::try_from(PIECE.min(bytes - index * PIECE)).unwrap_or(0);
+    let pieces = || (0..bytes.div_ceil(PIECE)).map(|index| (index, filling.slice(..length(index))));
     let sending = async {
-        for (index, length) in lengths() {
-            push(&sender, index, filling.slice(..usize::try_from(length).unwrap_or(0))).await?;
+        for (index, piece) in pieces() {
+            push(&sender, index, piece).await?;
         }
         Ok::<_, Failure>(())
     };
     let receiving = async {
-        for (index, length) in lengths() {
-            expect(&mut back, peer, index, length).await?;
+        for (index, piece) in pieces() {
+            expect(&mut back, peer, index, &piece).await?;
         }
         Ok::<_, Failure>(())
     };
@@ -89,9 +90,8 @@ async fn push(sender: &mpsc::Sender<pb::Piece>, index: u64, data: Bytes) -> Resu
     sender.send(pb::Piece { index, data }).await.map_err(|_| fail!(Unavailable, "the peer ended the echo"))
 }
 
-async fn expect(back: &mut Streaming<pb::Piece>, peer: PeerId, index: u64, length: u64) -> Result<(), Failure> {
+async fn expect(back: &mut Streaming<pb::Piece>, peer: PeerId, index: u64, data: &[u8]) -> Result<(), Failure> {
     let piece = timeout(PATIENCE, back.message()).await.map_err(|_| late(peer))?.map_err(failed)?;
     let piece = piece.ok_or_else(|| fail!(Unavailable, "peer {peer} ended the echo"))?;
-    let right = (piece.index, piece.data.len() as u64) == (index, length);
-    if right { Ok(()) } else { Err(fail!(Integrity, "peer {peer} gave back something else")) }
+    if piece.index == index && piece.data == data { Ok(()) } else { Err(fail!(Integrity, "peer {peer} gave back something else")) }
 }
