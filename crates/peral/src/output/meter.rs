@@ -126,6 +126,10 @@ fn bar() -> ProgressBar {
 }
 
 fn show(bar: &ProgressBar, step: &Step) {
+    // Without a total there is nothing to draw but a bar that looks full.
+    if step.total == 0 {
+        return;
+    }
     bar.set_message(words(step));
     bar.set_length(step.total);
     bar.set_position(step.done);
@@ -143,8 +147,10 @@ fn words(step: &Step) -> String {
 }
 
 fn line(step: &Step) -> String {
-    let percent = (u128::from(step.done) * 100).checked_div(u128::from(step.total)).unwrap_or(100);
-    format!("{}: {} of {} ({percent} %)", words(step), bytes(step.done), bytes(step.total))
+    match (u128::from(step.done) * 100).checked_div(u128::from(step.total)) {
+        Some(percent) => format!("{}: {} of {} ({percent} %)", words(step), bytes(step.done), bytes(step.total)),
+        None => words(step),
+    }
 }
 
 fn event(step: &Step) -> String {
@@ -189,10 +195,19 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_begins_when_the_total_is_known() {
+        let bar = ProgressBar::hidden();
+        show(&bar, &Step { phase: Phase::Waiting, done: 0, total: 0, fetched: 0, sources: 0 });
+        assert_eq!((bar.message().as_str(), bar.length()), ("", None));
+        show(&bar, &step(Phase::Moving, 1 << 20));
+        assert_eq!((bar.message().as_str(), bar.length(), bar.position()), ("moving", Some(4 << 20), 1 << 20));
+    }
+
+    #[test]
     fn a_step_reads_well_for_people_and_for_programs() {
         let step = step(Phase::Moving, 1 << 20);
         assert_eq!(line(&step), "moving: 1 MiB of 4 MiB (25 %)");
-        assert_eq!(line(&Step { total: 0, done: 0, ..step }), "moving: 0 B of 0 B (100 %)");
+        assert_eq!(line(&Step { total: 0, done: 0, ..step }), "moving");
         assert_eq!(event(&step), r#"{"event":"progress","phase":"moving","done":1048576,"total":4194304,"fetched":1048576,"sources":1}"#);
     }
 }
