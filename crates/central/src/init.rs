@@ -36,7 +36,8 @@ impl fmt::Display for Initialized {
         writeln!(f)?;
         writeln!(f, "Start central:            peral central --data {data}")?;
         writeln!(f, "Log in from anywhere:     peral login --central https://HOST:7070 --account {administrator} --ca-fingerprint {fingerprint}")?;
-        write!(f, "Let a peer join:          peral token join --account {administrator}")
+        writeln!(f, "Make peers an account:    peral user add peers --no-password")?;
+        write!(f, "Let a peer join:          peral token join --account peers")
     }
 }
 
