@@ -67,6 +67,34 @@ fn the_maps_name_only_what_is_there() {
     }
 }
 
+/// Invariants that what is built so far must keep; I5 is about folder sync.
+const KEPT: [&str; 7] = ["I1", "I2", "I3", "I4", "I6", "I7", "I8"];
+
+/// Files with a test whose comment begins with this invariant's number.
+fn shown_by(invariant: &str, paths: &[String]) -> Vec<String> {
+    let marker = format!("/// {invariant}: ");
+    let marks = |path: &&String| fs::read_to_string(root().join(&path[1..])).unwrap().lines().any(|line| line.starts_with(&marker));
+    let tests = paths.iter().filter(|path| path.contains("/tests/") && path.ends_with(".rs"));
+    tests.filter(marks).map(|path| path.trim_start_matches("/crates/").to_owned()).collect()
+}
+
+#[test]
+fn each_invariant_is_shown_by_the_tests_that_the_map_names() {
+    let mut paths = Vec::new();
+    tree(&root(), &mut paths);
+    let map = fs::read_to_string(root().join("crates/README.md")).unwrap();
+    for invariant in KEPT {
+        let row = map.lines().find(|line| line.starts_with(&format!("| {invariant} |"))).unwrap();
+        let named = row.split(" | ").last().unwrap().trim_end_matches(" |");
+        let mut named: Vec<String> = named.split(", ").map(|path| path.trim_matches('`').to_owned()).collect();
+        let mut found = shown_by(invariant, &paths);
+        named.sort();
+        found.sort();
+        assert!(!found.is_empty(), "no test shows {invariant}");
+        assert_eq!(named, found, "{invariant}");
+    }
+}
+
 #[test]
 fn what_is_gone_is_noticed() {
     let tree = ["/crates/peer/src/lib.rs".to_owned(), "/crates/peer/src".into()];

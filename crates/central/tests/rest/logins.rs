@@ -41,6 +41,7 @@ async fn a_wrong_password_and_an_unknown_account_look_the_same() {
     assert_eq!(code(net.log_in_with(Credential::ApiToken { token: "peral_api_x".into() }).await), ErrorCode::Unauthenticated);
 }
 
+/// I7: whatever a remote can grow has a cap.
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_are_limited_for_each_account() {
     let net = Net::start_with(|config| config.limits.logins_per_account = 3).await;

@@ -102,6 +102,7 @@ async fn call(net: &Net, route: &Route, token: Option<String>, id: &str) -> (u16
     (answer.status().as_u16(), answer.json().await.ok())
 }
 
+/// I3: deny by default.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_route_lets_in_whom_its_class_says() {
     let net = Net::start().await;

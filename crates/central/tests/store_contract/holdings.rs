@@ -63,6 +63,7 @@ pub async fn what_is_not_in_the_catalogue_is_passed_over(world: &World) {
     assert!(world.store.compare_digest(peer, 4, digest(&[(a, Held::All)])).await.unwrap().is_empty());
 }
 
+/// I6: one live owner of a peer id.
 pub async fn a_stale_epoch_changes_nothing(world: &World) {
     let alice = world.account("alice").await;
     let token = world.join_token(alice, 1).await;

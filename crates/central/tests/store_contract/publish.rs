@@ -31,6 +31,7 @@ pub async fn the_current_content_again_makes_no_version(world: &World) {
     assert_eq!(world.current(&name("a")).await.version, 1);
 }
 
+/// I4: versions never go back.
 pub async fn only_the_current_version_is_replaced(world: &World) {
     let peer = world.peer(world.account("alice").await).await;
     let one = world.published(peer, fresh("a", "one")).await;
@@ -108,6 +109,7 @@ pub async fn a_removed_name_comes_back_only_as_a_new_file(world: &World) {
     assert_eq!(again, VersionRef { file: back.file, version: 2 }, "who knows the current version may go back to an old content");
 }
 
+/// I1: an acknowledged publish is durable and findable.
 pub async fn an_idempotency_key_gives_the_same_results(world: &World) {
     let alice = world.account("alice").await;
     let peer = world.peer(alice).await;
@@ -152,6 +154,7 @@ pub async fn two_publishes_of_a_name_at_once_make_one_file(world: &World) {
     }
 }
 
+/// I4: versions never go back.
 pub async fn two_next_versions_at_once_make_one(world: &World) {
     let alice = world.account("alice").await;
     let (one, two) = (world.peer(alice).await, world.peer(alice).await);
@@ -185,6 +188,7 @@ pub async fn batches_that_meet_in_any_order_succeed(world: &World) {
     }
 }
 
+/// I6: one live owner of a peer id.
 pub async fn a_superseded_process_publishes_nothing(world: &World) {
     let alice = world.account("alice").await;
     let token = world.join_token(alice, 1).await;

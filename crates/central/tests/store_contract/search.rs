@@ -147,6 +147,7 @@ pub async fn filters_narrow_it(world: &World) {
     assert_eq!((shown.owner.as_str(), shown.tags, shown.size, shown.version), ("alice", vec!["good".to_owned(), "new".to_owned()], 1, 1));
 }
 
+/// I3: deny by default.
 pub async fn hidden_files_are_not_found(world: &World) {
     let (alice, bob) = (world.account("alice").await, world.account("bob").await);
     let peer = world.peer(alice).await;

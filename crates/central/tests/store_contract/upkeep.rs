@@ -101,6 +101,7 @@ fn both_databases_have_the_same_migrations() {
     assert_eq!(versions("sqlite"), versions("postgres"));
 }
 
+/// I8: a call ends before its deadline, in success or a typed error.
 #[tokio::test]
 async fn a_database_that_is_away_is_unavailable() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

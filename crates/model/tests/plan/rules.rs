@@ -137,6 +137,7 @@ fn who_sends_what_nobody_asked_for_is_out() {
     assert_eq!(plan.source_joined(A, Have::All, Locality::Rest, at(1)), Err(Refused::Out));
 }
 
+/// I7: whatever a remote can grow has a cap.
 #[test]
 fn strangers_cannot_fill_it() {
     let mut plan = plan(10, &[]);

@@ -235,6 +235,7 @@ async fn a_full_disk_is_known_before_anything_moves() {
     let getter = Getter::new(&net, &record, &[peer.source()]).with_room(Full);
     assert_eq!(getter.get().await.unwrap_err().code, ErrorCode::NoSpace);
     assert!(!getter.path().exists() && peer.limits.slots.open() == 0);
+    assert!(getter.files().is_empty(), "without a piece nothing stays: {:?}", getter.files());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +249,7 @@ async fn a_content_that_no_disk_holds_is_a_typed_error() {
     assert_eq!(getter.get().await.unwrap_err().code, ErrorCode::NoSpace);
 }
 
+/// I8: a call ends before its deadline, in success or a typed error.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_waited_for_who_does_not_exist() {
     let net = Net::new();

@@ -67,6 +67,7 @@ fn a_changed_bit_is_found_and_the_bytes_come_from_elsewhere() {
     }
 }
 
+/// I2: no byte reaches a user unless its piece hashed to the signed content.
 #[test]
 fn a_changed_bit_without_another_source_fails_and_leaves_no_file() {
     let network = Network::start(None);
@@ -84,6 +85,7 @@ fn a_changed_bit_without_another_source_fails_and_leaves_no_file() {
     network.sources("big.bin", 0);
 }
 
+/// I1: an acknowledged publish is durable and findable.
 #[test]
 fn an_acknowledged_publish_survives_central_being_killed() {
     let mut network = Network::start(None);
@@ -136,6 +138,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// I6: one live owner of a peer id.
 #[test]
 fn of_two_processes_with_one_identity_the_later_one_counts() {
     let network = Network::start(None);

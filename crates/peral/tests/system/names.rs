@@ -64,6 +64,7 @@ fn a_name_belongs_to_its_first_publisher_and_a_version_replaces_the_one_it_names
     }
 }
 
+/// I4: versions never go back.
 #[test]
 fn a_peer_with_an_old_copy_changes_nothing() {
     let network = Network::start(None);

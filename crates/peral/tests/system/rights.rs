@@ -75,6 +75,7 @@ fn a_private_file_is_there_for_those_it_names_and_for_nobody_else() {
     assert_eq!(network.said(&eve, &["upload", source.to_str().unwrap(), "--name", NAME]).failed(), "NAME_TAKEN");
 }
 
+/// I3: deny by default.
 #[test]
 fn a_grant_counts_for_its_bearer_alone_and_a_hash_for_nothing() {
     let network = Network::start(None);

@@ -99,6 +99,7 @@ async fn an_idle_http1_connection_is_closed() {
     assert!(sent.starts_with(b"HTTP/1.1 200 OK"));
 }
 
+/// I8: a call ends before its deadline, in success or a typed error.
 #[tokio::test]
 async fn a_body_that_stops_coming_ends_the_request() {
     let router = Router::new().route("/", post(|body: Bytes| async move { body.len().to_string() }));
@@ -109,6 +110,7 @@ async fn a_body_that_stops_coming_ends_the_request() {
     assert!(sent.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&sent));
 }
 
+/// I7: whatever a remote can grow has a cap.
 #[tokio::test]
 async fn huge_heads_are_refused() {
     let server = start(ServeConfig::default(), None, whoami());
@@ -126,6 +128,7 @@ async fn huge_heads_are_refused() {
     assert!(refused.is_err() || refused.unwrap().status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 }
 
+/// I7: whatever a remote can grow has a cap.
 #[tokio::test]
 async fn beyond_a_cap_the_newest_connection_is_closed_and_a_place_comes_free_again() {
     for config in [ServeConfig { max_connections: 1, ..ServeConfig::default() }, ServeConfig { max_connections_per_ip: 1, ..ServeConfig::default() }]
