@@ -74,21 +74,17 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn shares(&self) -> Result<Vec<ShareRow>, Failure> {
-        sqlx::query_as("SELECT number, id, path, prefix, visibility, configured FROM shares ORDER BY number").fetch_all(self.reader()).await.map_err(broken)
+        sqlx::query_as("SELECT number, id, path, prefix, visibility, configured FROM shares ORDER BY number")
+            .fetch_all(self.reader())
+            .await
+            .map_err(broken)
     }
 
     /// Adds a share, or changes prefix and visibility of one that is there.
     ///
     /// # Errors
     /// INTERNAL.
-    pub async fn add_share(
-        &self,
-        id: ShareId,
-        path: String,
-        prefix: String,
-        visibility: Visibility,
-        configured: bool,
-    ) -> Result<ShareRow, Failure> {
+    pub async fn add_share(&self, id: ShareId, path: String, prefix: String, visibility: Visibility, configured: bool) -> Result<ShareRow, Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 let insert = "INSERT INTO shares (id, path, prefix, visibility, configured) VALUES ($1, $2, $3, $4, $5)

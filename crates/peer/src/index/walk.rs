@@ -143,7 +143,8 @@ mod tests {
     use super::*;
 
     fn names(root: &Path, from: &[PathBuf]) -> (Vec<String>, Vec<Trouble>) {
-        let share = ShareRow { number: 1, id: Uuid::nil(), path: root.to_str().unwrap().into(), prefix: "p".into(), visibility: 1, configured: false };
+        let share =
+            ShareRow { number: 1, id: Uuid::nil(), path: root.to_str().unwrap().into(), prefix: "p".into(), visibility: 1, configured: false };
         let (chunks, mut found) = mpsc::channel(100);
         let troubles = Walk::new(share, chunks).run(from);
         let mut names = Vec::new();
