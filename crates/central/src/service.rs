@@ -138,6 +138,8 @@ impl<T> Told<T> for Result<T, StoreError> {
                 tracing::warn!(%error, "the database is away");
                 error.into()
             }
+            // The store has logged it.
+            StoreError::Full(_) => error.into(),
             // Logged, and hidden from the caller, where it is answered.
             _ => Failure::new(ErrorCode::Internal, error.to_string()),
         })

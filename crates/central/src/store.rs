@@ -39,6 +39,7 @@ pub mod peers;
 mod postgres;
 pub mod publish;
 mod replay;
+mod room;
 mod rows;
 pub mod search;
 pub mod sessions;
@@ -82,10 +83,10 @@ pub trait Store: Accounts + Sessions + Peers + Holdings + Publishes + Files + Se
     /// Its connections to the database, now.
     fn connections(&self) -> Connections;
 
-    /// Does the database answer?
+    /// Does the database answer, and, where the last write found no room, does it take one again?
     ///
     /// # Errors
-    /// Unavailable.
+    /// Unavailable, Full.
     async fn ping(&self) -> Result<()>;
 
     /// Drops what has ended and nobody asks for any more: nonces, idempotency keys, uploads, sessions, tokens, old revocations and events.

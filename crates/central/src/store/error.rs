@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The database is away, starting, full up with work, or was too slow; trying again later may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The disk or the quota of the database is full; nothing changed.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
     /// Others changed the same rows at the same time, again and again; trying again later may help.
     #[error("others changed the same rows at the same time, too often")]
     Raced,
@@ -151,6 +154,12 @@ impl From<StoreError> for Failure {
             StoreError::Conflict(_) => ErrorCode::AlreadyExists,
             StoreError::Unavailable(_) | StoreError::Raced => {
                 return Self::new(ErrorCode::Unavailable, "central's database is away or too slow; try again later");
+            }
+            StoreError::Full(_) => {
+                return Self::new(
+                    ErrorCode::NoSpace,
+                    "the disk of central's database is full, nothing was written; its administrator must make room there",
+                );
             }
             _ => return Self::new(ErrorCode::Internal, "central's database failed; its log says more"),
         };

@@ -28,6 +28,8 @@ fn from_database(fault: &dyn DatabaseError) -> Option<StoreError> {
         "40001" | "40P01" => Some(StoreError::Raced),
         // Lock and statement timeouts, shutdowns, too many connections; SQLite's BUSY and LOCKED.
         "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "53300" | "25P03" | "5" | "6" | "261" | "517" => Some(unavailable(fault)),
+        // SQLite's FULL, and what it says when its shared memory cannot grow; Postgres' disk_full.
+        "13" | "4874" | "53100" => Some(StoreError::Full(fault.message().to_owned())),
         other if other.starts_with("08") => Some(unavailable(fault)),
         _ => None,
     }

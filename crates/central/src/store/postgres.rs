@@ -59,13 +59,13 @@ mod tokens;
 #[path = "shared/upkeep.rs"]
 mod upkeep;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use peral_model::NetworkId;
-use sqlx::{PgPool, Postgres, pool::PoolConnection};
+use sqlx::{Connection, PgPool, Postgres, pool::PoolConnection};
 
-use super::{Connections, Result, StoreError, common::Common};
+use super::{Connections, Result, StoreError, common::Common, room::Room};
 
 type Driver = Postgres;
 type Conn = sqlx::PgConnection;
@@ -78,6 +78,7 @@ pub(super) struct Database {
     pool: PgPool,
     network: NetworkId,
     common: Common,
+    room: Arc<Room>,
 }
 
 impl Database {
@@ -93,13 +94,16 @@ impl Database {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut Conn, &'c A) -> BoxFuture<'c, Result<T>> + Send + Sync + 'static,
     {
-        let pool = self.pool.clone();
+        let (pool, room) = (self.pool.clone(), Arc::clone(&self.room));
         let task = tokio::spawn(async move {
             let mut tries = 1;
             loop {
                 match attempt(&pool, &args, &work).await {
                     Err(StoreError::Raced) if tries < TRIES => tokio::time::sleep(pause(tries)).await,
-                    other => return other,
+                    other => {
+                        room.note(&other);
+                        return other;
+                    }
                 }
                 tries += 1;
             }
@@ -121,18 +125,20 @@ async fn attempt<A, T, F>(pool: &PgPool, args: &A, work: &F) -> Result<T>
 where
     F: for<'c> Fn(&'c mut Conn, &'c A) -> BoxFuture<'c, Result<T>>,
 {
-    let mut transaction = pool.begin().await?;
-    match work(&mut transaction, args).await {
-        Ok(value) => {
-            transaction.commit().await?;
-            Ok(value)
-        }
-        Err(error) => {
-            // Where even this fails, the connection is broken and the pool throws it away.
-            transaction.rollback().await.ok();
-            Err(error)
-        }
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let (written, usable) = match work(&mut transaction, args).await {
+        Ok(value) => match transaction.commit().await {
+            Ok(()) => (Ok(value), true),
+            Err(error) => (Err(error.into()), false),
+        },
+        Err(error) => (Err(error), transaction.rollback().await.is_ok()),
+    };
+    if !usable {
+        // It may still be inside the transaction, or think so.
+        connection.close().await.ok();
     }
+    written
 }
 
 /// Longer with each try, and never the same for two that met.

@@ -60,11 +60,13 @@ mod tokens;
 #[path = "shared/upkeep.rs"]
 mod upkeep;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use peral_model::NetworkId;
-use sqlx::{Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{Connection, Sqlite, SqlitePool, pool::PoolConnection};
 
-use super::{Connections, Result, StoreError, common::Common};
+use super::{Connections, Result, StoreError, common::Common, room::Room};
 
 type Driver = Sqlite;
 type Conn = sqlx::SqliteConnection;
@@ -76,6 +78,7 @@ pub(super) struct Database {
     writer: SqlitePool,
     network: NetworkId,
     common: Common,
+    room: Arc<Room>,
 }
 
 impl Database {
@@ -91,20 +94,15 @@ impl Database {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut Conn, &'c A) -> BoxFuture<'c, Result<T>> + Send + Sync + 'static,
     {
-        let pool = self.writer.clone();
+        let (pool, room) = (self.writer.clone(), Arc::clone(&self.room));
         let task = tokio::spawn(async move {
-            let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-            match work(&mut transaction, &args).await {
-                Ok(value) => {
-                    transaction.commit().await?;
-                    Ok(value)
-                }
-                Err(error) => {
-                    // Where even this fails, the connection is broken and the pool throws it away.
-                    transaction.rollback().await.ok();
-                    Err(error)
-                }
+            let mut connection = pool.acquire().await?;
+            let (written, usable) = attempt(&mut connection, &args, &work).await;
+            room.note(&written);
+            if !usable {
+                connection.close().await.ok();
             }
+            written
         });
         task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the transaction's task ended: {error}"))))
     }
@@ -117,5 +115,54 @@ impl Database {
     async fn close_all(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+/// Runs a transaction. False beside its result: the connection may still be inside it, or think so, and must not be used again. So it is after
+/// SQLite's FULL, which ends the transaction by itself: ROLLBACK then fails, and sqlx 0.9.0 counts on a transaction that is not there.
+async fn attempt<A, T, F>(connection: &mut Conn, args: &A, work: &F) -> (Result<T>, bool)
+where
+    F: for<'c> Fn(&'c mut Conn, &'c A) -> BoxFuture<'c, Result<T>>,
+{
+    let mut transaction = match connection.begin_with("BEGIN IMMEDIATE").await {
+        Ok(transaction) => transaction,
+        Err(error) => return (Err(error.into()), false),
+    };
+    match work(&mut transaction, args).await {
+        Ok(value) => match transaction.commit().await {
+            Ok(()) => (Ok(value), true),
+            Err(error) => (Err(error.into()), false),
+        },
+        Err(error) => (Err(error), transaction.rollback().await.is_ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Sessions, Store};
+
+    /// The writer may not make its file larger, as on a full disk; a connection that is opened later may.
+    async fn fill(store: &Database) {
+        let mut writer = store.writer.acquire().await.unwrap();
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *writer).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *writer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_breaks_nothing_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open(folder.path().join("central.db").to_str().unwrap(), 2).await.unwrap();
+        for round in 0..3_u8 {
+            fill(&store).await;
+            let large = vec![round; 1 << 20];
+            let full = store.use_nonce(&large, 1).await.unwrap_err();
+            assert!(matches!(full, StoreError::Full(_)), "{full:?}");
+            assert!(store.room.is_full());
+            assert_eq!(peral_wire::Failure::from(full).code, peral_wire::ErrorCode::NoSpace);
+            store.ping().await.unwrap();
+            assert!(!store.room.is_full(), "the ping wrote something");
+            assert!(store.use_nonce(&large, 1).await.unwrap(), "there is room again");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Connecting to Postgres.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use peral_model::NetworkId;
 use sqlx::{
@@ -43,7 +43,7 @@ impl Database {
             })
         });
         let pool = pool.connect_with(options).await?;
-        Ok(Self { pool, network, common: Common::default() })
+        Ok(Self { pool, network, common: Common::default(), room: Arc::default() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening a SQLite file.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use peral_model::NetworkId;
 use sqlx::{
@@ -27,7 +27,7 @@ impl Database {
         let writer = pool(options(path), 1).await?;
         let network = prepare(&mut *writer.acquire().await?).await?;
         let readers = pool(options(path).pragma("query_only", "ON"), connections.max(1)).await?;
-        Ok(Self { readers, writer, network, common: Common::default() })
+        Ok(Self { readers, writer, network, common: Common::default(), room: Arc::default() })
     }
 }
 
