@@ -121,13 +121,13 @@ impl Db {
         if !self.full.load(Ordering::Relaxed) {
             return None;
         }
-        let probe = |db: &'_ mut SqliteConnection| -> BoxFuture<'_, sqlx::Result<()>> {
+        let probed = self.write(|db| {
             Box::pin(async move {
                 sqlx::query("INSERT INTO meta (key, value) VALUES ('probe', '')").execute(&mut *db).await?;
                 sqlx::query("DELETE FROM meta WHERE key = 'probe'").execute(db).await.map(drop)
             })
-        };
-        self.write(probe).await.err()
+        });
+        probed.await.err()
     }
 
     /// A text that is kept under a key.
