@@ -107,7 +107,7 @@ pub enum Command {
 /// What to print: a mistake, or the help that was asked for.
 pub fn parse(args: Vec<OsString>) -> Result<Parsed, clap::Error> {
     let command = config::apply(Cli::command(), config::path_in(&args))?;
-    let matches = command.try_get_matches_from(args)?;
+    let matches = command.try_get_matches_from(pages(args))?;
     let mut name = Vec::new();
     let mut at = &matches;
     while let Some((command, below)) = at.subcommand() {
@@ -115,6 +115,20 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, clap::Error> {
         at = below;
     }
     Ok(Parsed { cli: Cli::from_arg_matches(&matches)?, name: name.join(" ") })
+}
+
+/// `peral help exit-codes` and `peral help json` are the pages themselves, not how to call them.
+fn pages(mut args: Vec<OsString>) -> Vec<OsString> {
+    let text = |at: usize| args.get(at).and_then(|arg| arg.to_str()).unwrap_or_default();
+    let mut at = 1;
+    // Each flag before the command has a value.
+    while text(at).starts_with("--") {
+        at += if text(at).contains('=') { 1 } else { 2 };
+    }
+    if text(at) == "help" && matches!(text(at + 1), "exit-codes" | "json") {
+        args.remove(at);
+    }
+    args
 }
 
 /// Does the command line, or the environment, ask for JSON? For mistakes that keep the command line from being read.
@@ -129,6 +143,16 @@ mod tests {
     #[test]
     fn the_tree_of_commands_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_page_of_help_is_the_page() {
+        let pages = |text: &str| pages(text.split(' ').map(OsString::from).collect()).join(&OsString::from(" "));
+        assert_eq!(pages("peral help json"), "peral json");
+        assert_eq!(pages("peral --output json --log=warn help exit-codes --data x"), "peral --output json --log=warn exit-codes --data x");
+        for other in ["peral help ls", "peral help", "peral search help json", "peral help token add", "peral --output help json"] {
+            assert_eq!(pages(other), other);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a command says: its result on stdout, as text or one JSON object; all else on stderr.
 
 mod escape;
+mod hint;
 mod meter;
 mod sizes;
 mod table;
@@ -9,10 +10,11 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use peral_runtime::SharedClock;
-use peral_wire::{ErrorCode, Failure, fail};
+use peral_wire::{Failure, fail};
 use serde::Serialize;
 
-pub use escape::{Shown, shown, shown_lines};
+pub use escape::{Shown, quoted, shown, shown_lines};
+use hint::hint;
 pub use meter::{Meter, Phase, Step, summary};
 pub use sizes::{age, bytes, instant, rate};
 pub use table::Table;
@@ -94,17 +96,25 @@ impl Output {
         write_err(&line);
     }
 
-    /// A command failed. Text: two lines on stderr; JSON: an object on stdout.
-    pub fn failure(&self, failure: &Failure) {
+    /// This command, such as `token add`, failed. Text: some lines on stderr; JSON: an object on stdout.
+    pub fn failure(&self, failure: &Failure, command: &str) {
         match self.format {
             Format::Json => {
-                let document = serde_json::json!({ "error": { "code": failure.code, "detail": failure.detail } });
-                // With stdout gone there is nobody left to tell.
-                drop(write_out(&format!("{document}\n")));
+                let mut document = serde_json::json!({ "error": { "code": failure.code, "detail": failure.detail } });
+                if let Some(trace) = &failure.trace {
+                    document["error"]["trace"] = trace.as_str().into();
+                }
+                if let Err(unwritten) = write_out(&format!("{document}\n")) {
+                    write_err(&document.to_string());
+                    tracing::debug!(%unwritten, "the failure");
+                }
             }
             Format::Text => {
                 write_err(&format!("error: {} ({})", Shown(&failure.detail), failure.code));
-                if let Some(hint) = hint(failure.code) {
+                if let Some(trace) = &failure.trace {
+                    write_err(&format!("trace: {}", Shown(trace)));
+                }
+                if let Some(hint) = hint(failure.code, command) {
                     write_err(&format!("hint: {hint}"));
                 }
             }
@@ -126,36 +136,24 @@ fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| fail!(Internal, "the result cannot be written as JSON: {error}"))
 }
 
-/// A reader that has seen enough (`| head`) is no failure.
-fn write_out(text: &str) -> Result<(), Failure> {
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
+///
+/// # Errors
+/// NO_SPACE where stdout goes; INTERNAL.
+pub fn write_out(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(fail!(Internal, "the result cannot be written to stdout: {error}")),
-        _ => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
+            Err(fail!(NoSpace, "what was asked for is done, but there is no room for the result where stdout goes: {error}"))
+        }
+        written => written.map_err(|error| fail!(Internal, "what was asked for is done, but the result cannot be written to stdout: {error}")),
     }
 }
 
 /// When stderr is gone there is nobody left to tell.
 fn write_err(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));
-}
-
-/// What to do about a failure, where the code alone says it.
-fn hint(code: ErrorCode) -> Option<&'static str> {
-    Some(match code {
-        ErrorCode::Unauthenticated => "log in (again): peral login --central URL",
-        ErrorCode::Forbidden => "peral whoami says which account asks, and what it is",
-        ErrorCode::NameTaken => "names are one space: choose another with --name",
-        ErrorCode::AlreadyExists | ErrorCode::VersionConflict => "look again (peral access NAME), then decide; an upload replaces with --replace",
-        ErrorCode::NoSource => "peral peers says who is there; --wait SECONDS waits longer for a holder that is away",
-        ErrorCode::Unavailable => "see that central, or the peer, runs and can be reached from here; then try again",
-        ErrorCode::NoSpace => "make room where the file goes; what was fetched is kept and used",
-        ErrorCode::RateLimited | ErrorCode::Busy => "try again in a minute",
-        ErrorCode::Integrity => "the copy at that peer is damaged: its owner uploads it again, or another peer has a good one",
-        ErrorCode::WeakPassword => "12 characters at least; several unrelated words are good",
-        ErrorCode::Internal => "a defect: -v and the log say more",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

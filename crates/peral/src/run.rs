@@ -21,7 +21,7 @@ pub fn read(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
     cli::parse(args).map_err(|error| {
         if json && error.use_stderr() {
             let failure = Failure::new(ErrorCode::InvalidArgument, error.render().to_string());
-            Output::new(Format::Json, SystemClock::shared()).failure(&failure);
+            Output::new(Format::Json, SystemClock::shared()).failure(&failure, "");
             return ExitCode::from(failure.code.class().exit_code());
         }
         // A reader that is gone is no reason for another exit code.
@@ -36,10 +36,11 @@ pub fn read(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
 /// Runs a command to its exit code.
 pub async fn run(parsed: Parsed) -> ExitCode {
     let out = Output::new(parsed.cli.global.output, SystemClock::shared());
+    let name = parsed.name.clone();
     match within_telemetry(parsed).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            out.failure(&failure);
+            out.failure(&failure, &name);
             ExitCode::from(failure.code.class().exit_code())
         }
     }

@@ -77,7 +77,7 @@ fn exit_codes() {
     let said = run(home.path(), &["exit-codes"]);
     assert_eq!(said.code, Some(0));
     insta::assert_snapshot!(said.out);
-    assert!(run(home.path(), &["help", "exit-codes"]).out.contains("never renamed"));
+    assert!(run(home.path(), &["exit-codes", "--help"]).out.contains("never renamed"));
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub struct Failure {
     pub code: ErrorCode,
     /// For people.
     pub detail: String,
+    /// Trace id of central's request, where it came with one: central's log has more under it.
+    pub trace: Option<String>,
 }
 
 /// An RFC 9457 problem document.
@@ -41,7 +43,7 @@ pub struct Problem {
 impl Failure {
     /// A failure with this code and sentence.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), trace: None }
     }
 
     /// The problem document of it.
@@ -59,7 +61,7 @@ impl Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self { code: problem.code, detail: problem.detail }
+        Self { code: problem.code, detail: problem.detail, trace: problem.instance }
     }
 }
 
@@ -75,7 +77,7 @@ impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
         let named = status.metadata().get(CODE_KEY).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
         let code = named.unwrap_or_else(|| ErrorCode::from_grpc(status.code()));
-        Self { code, detail: status.message().to_owned() }
+        Self { code, detail: status.message().to_owned(), trace: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `peral completions`, `man`, `exit-codes`, `json`: help that is not a page of clap's.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     cli::Cli,
     context::Context,
-    output::{Items, Table},
+    output::{Items, Table, write_out},
 };
 
 /// Print the completions for a shell.
@@ -60,10 +60,7 @@ impl ManArgs {
 }
 
 fn print(text: &[u8]) -> Result<(), Failure> {
-    match io::Write::write_all(&mut io::stdout().lock(), text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(fail!(Internal, "stdout cannot be written: {error}")),
-        _ => Ok(()),
-    }
+    write_out(&String::from_utf8_lossy(text))
 }
 
 #[derive(Serialize)]

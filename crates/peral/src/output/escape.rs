@@ -15,6 +15,11 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     if text.chars().any(must_hide) { Cow::Owned(Shown(text).to_string()) } else { Cow::Borrowed(text) }
 }
 
+/// The same between quotation marks, so that spaces at the ends show too.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", Shown(text))
+}
+
 /// The same for text of several lines that we made: line ends stay.
 pub fn shown_lines(text: &str) -> String {
     text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
