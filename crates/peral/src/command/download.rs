@@ -22,7 +22,7 @@ use crate::{
     context::Context,
     control::{Local, follow, interrupted},
     direct,
-    output::{shown, summary},
+    output::{quoted, shown, summary},
     session::{UserSession, file_name},
 };
 
@@ -98,6 +98,18 @@ impl DownloadArgs {
         say(context, &wanted, by, fetched, took, job)
     }
 
+    /// Asks central who has it. Nothing keeps a name from looking like a hash: where there is no such content, it may be a name.
+    async fn sources(&self, user: &UserSession, request: &mut SourcesRequest) -> Result<Sources, Failure> {
+        match user.catalogue.sources(request).await {
+            Err(failure) if failure.code == ErrorCode::NotFound && request.hash.is_some() && !self.file.starts_with("hash:") => {
+                request.hash = None;
+                request.name = Some(file_name(&self.file)?.to_string());
+                user.catalogue.sources(request).await
+            }
+            answer => answer,
+        }
+    }
+
     /// Asks central who has it, and checks that it is what was asked for.
     async fn look_up(&self, user: &UserSession, local: Option<&Local>) -> Result<Wanted, Failure> {
         let asked = self.file.strip_prefix("hash:").unwrap_or(&self.file);
@@ -108,7 +120,7 @@ impl DownloadArgs {
             Err(error) if asked.len() < self.file.len() => return Err(fail!(InvalidArgument, "{error}")),
             Err(_) => request.name = Some(file_name(asked)?.to_string()),
         }
-        let sources = user.catalogue.sources(&request).await?;
+        let sources = self.sources(user, &mut request).await?;
         let verifier = Verifier::new(&user.catalogue.jwks().await?, KeyUse::Record);
         let record = Sealed::<Record>::from_text(&sources.record, &verifier)?;
         let said = &record.value;
@@ -130,7 +142,13 @@ impl DownloadArgs {
 /// The file to write, absolute.
 fn target(to: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
     let path = match to {
+        Some(to) if to == Path::new("-") => {
+            return Err(fail!(InvalidArgument, "a download is put in place as a whole and not written to stdout; a file of that name is ./-"));
+        }
         Some(to) if to.is_dir() => to.join(name),
+        Some(to) if to.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            return Err(fail!(InvalidArgument, "there is no folder {}: make it first", to.display()));
+        }
         Some(to) => to.to_owned(),
         None => PathBuf::from(name),
     };
@@ -190,8 +208,12 @@ fn say(context: &Context, wanted: &Wanted, by: String, fetched: u64, took: Durat
         job,
     };
     context.out.result("peral.download/1", &said, |said| {
+        let (name, path) = (quoted(&said.name), quoted(&said.path));
+        if said.fetched == 0 && said.size > 0 {
+            return format!("{name} is at {path}: already there, verified {} by {}.\n", said.hash, shown(&said.by));
+        }
         let moved = summary(said.fetched, took);
-        format!("Downloaded {} to {} by {}: {moved}; verified {}.\n", shown(&said.name), shown(&said.path), said.by, said.hash)
+        format!("Downloaded {name} to {path} by {}: {moved}; verified {}.\n", shown(&said.by), said.hash)
     })
 }
 
@@ -208,5 +230,8 @@ mod tests {
         assert_eq!(target(None, "x.bin").unwrap(), std::env::current_dir().unwrap().canonicalize().unwrap().join("x.bin"));
         assert_eq!(target(Some(&folder.join("no/y")), "x").unwrap_err().code, ErrorCode::InvalidArgument);
         assert!(target(Some(Path::new("..")), "x").unwrap().ends_with("x"));
+        assert_eq!(target(Some(&folder.join("no/")), "x").unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(target(Some(Path::new("-")), "x").unwrap_err().code, ErrorCode::InvalidArgument);
+        assert!(target(Some(Path::new("./-")), "x").unwrap().ends_with("-"));
     }
 }

@@ -62,6 +62,9 @@ impl EchoArgs {
         context.out.result("peral.echo/1", &said, |said| {
             let (size, speed) = (bytes(said.bytes), rate(said.bytes, echoed.took));
             let (label, address) = (shown(&said.label), shown(&said.address));
+            if said.bytes == 0 {
+                return format!("Peer {label} at {address}: there and back takes {:.2} ms.\n", said.round_trip_ms);
+            }
             format!(
                 "{size} to peer {label} at {address} and back: {seconds:.2} s, {speed} each way; a byte there and back takes {:.2} ms.\n",
                 said.round_trip_ms

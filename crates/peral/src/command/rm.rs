@@ -4,7 +4,7 @@ use clap::Args;
 use peral_wire::Failure;
 use serde::Serialize;
 
-use crate::{context::Context, output::shown, session::file_name};
+use crate::{context::Context, output::quoted, session::file_name};
 
 /// Remove a name from the catalogue.
 ///
@@ -25,6 +25,6 @@ impl RmArgs {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let name = file_name(&self.name)?;
         context.user().await?.catalogue.remove_file(&name).await?;
-        context.out.result("peral.rm/1", &Removed { name: name.to_string() }, |said| format!("Removed {}.\n", shown(&said.name)))
+        context.out.result("peral.rm/1", &Removed { name: name.to_string() }, |said| format!("Removed {}.\n", quoted(&said.name)))
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     context::Context,
     control::{Local, follow, interrupted},
     direct,
-    output::{shown, summary},
+    output::{quoted, summary},
     session::{UserSession, file_name, visibility},
 };
 
@@ -103,13 +103,15 @@ impl UploadArgs {
         let (meant, local) = self.meant(&user, local).await?;
         let (record, peer, by) = match local {
             Some(local) => {
-                let upload = user.catalogue.upload(&self.request(&meant, Some(local.peer), Some(Identity::Peer(local.peer)))).await?;
+                let request = self.request(&meant, Some(local.peer), Some(Identity::Peer(local.peer)));
+                let upload = user.catalogue.upload(&request).await.map_err(|failure| meant.told(failure))?;
                 let peer = local.peer;
                 (through(context, local, &meant, &upload).await?, peer, format!("peer {peer}"))
             }
             None => {
                 let request = self.request(&meant, wish, None);
-                let (record, peer) = direct::upload(context, &user, &meant, &request).await?;
+                let sent = direct::upload(context, &user, &meant, &request).await;
+                let (record, peer) = sent.map_err(|failure| meant.told(failure))?;
                 (record, peer, "this command".to_owned())
             }
         };
@@ -212,6 +214,22 @@ pub fn hash(path: &Path, size: u64) -> impl Future<Output = Result<ContentId, Fa
 }
 
 impl Meant {
+    /// A failure as whoever uploads can act on it.
+    fn told(&self, failure: Failure) -> Failure {
+        let name = self.name.as_str();
+        match failure.code {
+            ErrorCode::VersionConflict if self.replaces == 0 => Failure {
+                detail: format!("the name {name:?} is there already: --replace makes a new version of it, --name gives another"),
+                ..failure
+            },
+            ErrorCode::VersionConflict => Failure {
+                detail: format!("somebody else published {name:?} meanwhile: see `peral access NAME`, then upload again with --replace"),
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
     /// Accepts the record only if it says what was meant.
     ///
     /// # Errors
@@ -247,6 +265,6 @@ fn say(context: &Context, record: &Record, peer: PeerId, by: String, took: Durat
     };
     context.out.result("peral.upload/1", &said, |said| {
         let moved = summary(said.size, took);
-        format!("Published {} version {} on peer {}: {moved}; {}.\n", shown(&said.name), said.version, said.peer, said.hash)
+        format!("Published {} version {} on peer {}: {moved}; {}.\n", quoted(&said.name), said.version, said.peer, said.hash)
     })
 }
