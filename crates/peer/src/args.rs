@@ -193,7 +193,7 @@ impl PeerArgs {
         let private = private_shares.into_iter().map(|share| configured(share, Visibility::Private));
         Ok(Config {
             data: data.map_or_else(default_data, Ok)?,
-            central: if central.contains("://") { central } else { format!("https://{central}") },
+            central: address(&central)?,
             first_contact: first_contact(ca_file.as_deref(), ca_fingerprint.as_deref())?,
             join_token: join_token_file.as_deref().map(secret_line).transpose()?,
             listen: (listen_address, port),
@@ -212,6 +212,19 @@ impl PeerArgs {
             drain: Duration::from_secs(limits.drain_seconds),
         })
     }
+}
+
+/// Central's address with its scheme: `https://` where none is given.
+fn address(text: &str) -> Result<String, Failure> {
+    let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let url = reqwest::Url::parse(&full).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none());
+    let host = url.as_ref().and_then(reqwest::Url::host_str);
+    // A bare number is an address by the rules of the web, and a mistake by ours.
+    let number = host.is_some_and(|host| host.parse::<std::net::Ipv4Addr>().is_ok() && !full.contains(host));
+    if host.is_none() || number {
+        return Err(fail!(InvalidArgument, "{text:?} is no address of central; write https://HOST:7070"));
+    }
+    Ok(full)
 }
 
 fn configured(share: ShareArg, visibility: Visibility) -> Result<ConfiguredShare, Failure> {
@@ -297,6 +310,9 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         let good = "peer --data /d --central https://c:7070";
         assert!(config(good).is_ok());
+        for central in ["5", "ftp://c", "https://", "https://c/path"] {
+            assert!(config(&format!("peer --data /d --central {central}")).is_err(), "{central}");
+        }
         for more in
             ["--port 0-5", "--advertise host", "--upload-rate 5X", "--rescan 0", "--share =x", "--ca-fingerprint ab", "--ca-file /absent/ca.pem"]
         {

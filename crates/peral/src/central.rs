@@ -31,6 +31,11 @@ pub fn address(text: &str) -> Result<String, Failure> {
     if url.host().is_none() || url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
         return Err(bad("it has more than a host and a port"));
     }
+    // A bare number is an address by the rules of the web, and a mistake by ours.
+    let bare = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok() && !full.contains(host);
+    if url.host_str().is_some_and(bare) {
+        return Err(bad("a number is no host"));
+    }
     Ok(url.origin().ascii_serialization())
 }
 
@@ -69,7 +74,18 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "http://10.0.0.7:7070", "http://localhost.evil:1", "ftp://x", "https://a/b", "https://a?b", "https://u@a", "https://"] {
+        for text in [
+            "",
+            "http://10.0.0.7:7070",
+            "http://localhost.evil:1",
+            "ftp://x",
+            "https://a/b",
+            "https://a?b",
+            "https://u@a",
+            "https://",
+            "5",
+            "https://0x7f000001",
+        ] {
             assert!(address(text).is_err(), "{text}");
         }
     }

@@ -63,6 +63,7 @@ impl Context {
     pub async fn user(&self) -> Result<UserSession, Failure> {
         match self.login()? {
             Some(login) => self.renewed(login).await,
+            None if Control::find(&self.data).await.is_some() => Err(self.only_a_peer()),
             None => Err(self.nobody()),
         }
     }
@@ -88,6 +89,11 @@ impl Context {
     pub fn login(&self) -> Result<Option<Login>, Failure> {
         let central = self.central.as_deref().map(central::address).transpose()?;
         self.logins.find(central.as_deref())
+    }
+
+    fn only_a_peer(&self) -> Failure {
+        let data = self.data.display();
+        fail!(Unauthenticated, "you are not logged in, and the account of the peer here ({data}) may not do this: it is for users")
     }
 
     fn nobody(&self) -> Failure {

@@ -12,7 +12,7 @@ use peral_runtime::{
     propagate,
     tls::{self, Pin},
 };
-use peral_wire::{Catalogue, Failure, fail};
+use peral_wire::{Catalogue, ErrorCode, Failure, fail};
 use tokio::net::TcpStream;
 
 use super::{catalogue, is_loopback};
@@ -56,12 +56,17 @@ impl FirstContact {
     /// # Errors
     /// UNAVAILABLE: nobody answers. UNAUTHENTICATED: somebody else does, or nothing says whom to trust.
     pub async fn meet(&self, base: &str) -> Result<Contact, Failure> {
+        if !self.is_empty() && base.starts_with("http://") {
+            let why = "plaintext shows no certificate that --ca-file or --ca-fingerprint could be compared with";
+            return Err(fail!(InvalidArgument, "{why}: write https://, or leave them out for central on this machine"));
+        }
         if let Some(file) = &self.ca_file {
-            return known(base, read_pem(file)?).await;
+            let shows = |failure: Failure| another(failure, base, &format!("the one in {}", file.display()));
+            return known(base, read_pem(file)?).await.map_err(shows);
         }
         if let Some(text) = &self.ca_fingerprint {
             let pin = Pin::new(text).map_err(|error| fail!(InvalidArgument, "{error}"))?;
-            return contact(base, &trust::FirstContact::Fingerprint(pin)).await;
+            return contact(base, &trust::FirstContact::Fingerprint(pin)).await.map_err(|failure| another(failure, base, "the fingerprint given"));
         }
         let url = reqwest::Url::parse(base).map_err(|error| fail!(InvalidArgument, "{base}: {error}"))?;
         let stream = reach(&url).await?;
@@ -71,6 +76,17 @@ impl FirstContact {
             Err(failure) if url.scheme() == "http" && is_loopback(&url) => Err(failure),
             Err(reason) => ask(base, stream, &reason).await,
         }
+    }
+}
+
+/// Says what was compared when it is not what answers.
+fn another(failure: Failure, base: &str, than: &str) -> Failure {
+    match failure.code {
+        ErrorCode::Untrusted => {
+            let how = "`peral central fingerprint` on central's machine prints the right one";
+            Failure { detail: format!("central at {base} shows another authority than {than}: {how}; or somebody else answers there"), ..failure }
+        }
+        _ => failure,
     }
 }
 

@@ -15,3 +15,4 @@ mod rights;
 mod sessions;
 mod trace;
 mod whole_way;
+mod words;
