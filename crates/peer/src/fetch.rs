@@ -16,7 +16,7 @@ mod swarm;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use peral_model::{Content, Record};
+use peral_model::{Content, Record, Visibility};
 use peral_wire::{Failure, Sealed, fail, pb, rest::files::Source};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -163,10 +163,12 @@ pub struct Fetched {
 }
 
 /// Fetches a file version. Whatever ends it, the path holds the whole right file or what was there before.
-/// When it fails or is cancelled, what came so far stays beside the path for the next time ([`discard`] removes it).
+/// When it fails or is cancelled, the pieces that came so far stay beside the path for the next time ([`discard`] removes them); without one,
+/// nothing stays.
 ///
 /// # Errors
-/// ALREADY_EXISTS, INVALID_ARGUMENT (no such folder), NO_SPACE, BUSY (another download writes there), NO_SOURCE, INTEGRITY (names piece and
+/// ALREADY_EXISTS, INVALID_ARGUMENT (no such folder, or what is there is no regular file), FORBIDDEN (the disk, or central meanwhile),
+/// NOT_FOUND and UNAUTHENTICATED (the right was withdrawn meanwhile), NO_SPACE, BUSY (another download writes there), NO_SOURCE, INTEGRITY (names piece and
 /// peer), CANCELLED, INTERNAL (the disk fails).
 pub async fn fetch(request: FetchRequest, deps: &FetchDeps, observer: Arc<dyn Observer>, cancel: CancellationToken) -> Result<Fetched, Failure> {
     let record = &request.record.value;
@@ -200,8 +202,8 @@ async fn run(request: &FetchRequest, deps: &FetchDeps, observer: &dyn Observer) 
     let (part, proof) = (Arc::clone(&partial), list.clone());
     let done = blocking(move || part.verify(&proof)).await?;
     let (counters, record) = drive(request, deps, observer, swarm, list, &partial, done).await?;
-    let overwrite = request.overwrite;
-    let stamp = blocking(move || partial.finish(overwrite)).await?;
+    let how = place::How { overwrite: request.overwrite, private: record.value.visibility == Visibility::Private };
+    let stamp = blocking(move || partial.finish(how)).await?;
     Ok(Fetched { path: request.path.clone(), stamp, content, record, bytes_fetched: counters.fetched, bytes_wasted: counters.wasted })
 }
 

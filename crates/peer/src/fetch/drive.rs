@@ -83,6 +83,7 @@ pub(super) async fn drive(
         pause: LOOK,
         failed: None,
         asked: false,
+        refused: None,
     };
     driver.run(events).await
 }
@@ -109,6 +110,8 @@ struct Driver<'a> {
     failed: Option<plan::Why>,
     /// Central was asked since.
     asked: bool,
+    /// Central said last that there is no right to this file any more.
+    refused: Option<Failure>,
 }
 
 /// A stream that has not ended.
@@ -137,6 +140,9 @@ impl Driver<'_> {
             if let Round::Done = self.act() {
                 self.tell(true);
                 return Ok((self.plan.counters(), self.swarm.record));
+            }
+            if let Some(refused) = self.refused.take_if(|_| self.running.is_empty()) {
+                return Err(refused);
             }
             self.look_if_due();
             if let Some(why) = self.failed.filter(|_| self.looking.is_none() && !self.may_wait()) {
@@ -276,7 +282,7 @@ impl Driver<'_> {
     }
 
     fn take(&mut self, found: Result<Found, Failure>) {
-        (self.looking, self.asked) = (None, true);
+        (self.looking, self.asked, self.refused) = (None, true, None);
         match found {
             Ok(found) => {
                 let new = self.swarm.merge(&found);
@@ -285,7 +291,11 @@ impl Driver<'_> {
                 }
                 new.into_iter().for_each(|id| self.join(id));
             }
-            Err(failure) => tracing::info!(code = %failure.code, detail = failure.detail, "central named no more sources"),
+            Err(failure) => {
+                tracing::info!(code = %failure.code, detail = failure.detail, "central named no more sources");
+                // Who serves still may end its piece; nobody else is waited for.
+                self.refused = is_refusal(failure.code).then_some(failure);
+            }
         }
     }
 

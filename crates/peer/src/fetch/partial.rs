@@ -82,7 +82,9 @@ pub fn discard(target: &Path, content: &Content) -> Result<(), Failure> {
     let paths = Paths::of(target, content)?;
     for path in [&paths.part, &paths.journal] {
         match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(wrong("remove", path)(error)),
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Err(wrong("remove", path)(error));
+            }
             _ => {}
         }
     }
@@ -95,6 +97,9 @@ pub(super) fn wrong(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Fa
     move |error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => fail!(NoSpace, "no room left to {what} {path}: {error}"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => fail!(Forbidden, "not allowed to {what} {path}: {error}"),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => {
+            fail!(InvalidArgument, "cannot {what} {path}: {error}; choose another path")
+        }
         _ => fail!(Internal, "cannot {what} {path}: {error}"),
     }
 }
@@ -191,9 +196,9 @@ impl Partial {
     }
 
     /// Puts the whole file in place.
-    pub fn finish(&self, overwrite: bool) -> Result<Stamp, Failure> {
+    pub fn finish(&self, how: place::How) -> Result<Stamp, Failure> {
         let Paths { target, folder, part, journal } = &self.paths;
-        place::put(&self.file, part, target, folder, overwrite)?;
+        place::put(&self.file, part, target, folder, how)?;
         // Only a hint, and for a file that is no longer beside the target.
         drop(fs::remove_file(journal));
         Stamp::of(&self.file).map_err(wrong("read", target))
@@ -209,6 +214,27 @@ impl Partial {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for Partial {
+    /// Without a verified piece there is nothing to go on with: nothing stays beside the target. The lock is still held.
+    fn drop(&mut self) {
+        let Paths { part, journal, .. } = &self.paths;
+        if self.lock().iter().any(|bits| *bits != 0) || !is_at(&self.file, part) {
+            return;
+        }
+        for path in [journal, part] {
+            if let Err(error) = fs::remove_file(path) {
+                tracing::debug!(path = %path.display(), %error, "what a download without a piece left cannot be removed");
+            }
+        }
+    }
+}
+
+/// Is this open file the one that has this name?
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |found: fs::Metadata| (found.dev(), found.ino());
+    fs::symlink_metadata(path).ok().map(place) == file.metadata().ok().map(place)
 }
 
 /// The bits of a journal of this content; nothing if it is of another one, or damaged.

@@ -1,9 +1,9 @@
 //! The last step of a download: the whole file under its name, durable, and nothing of others overwritten.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, Metadata, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
 };
 
@@ -16,16 +16,22 @@ use crate::{data::sync_folder, hashing, library::Stamp};
 /// What a new file gets where the process's mask is not known.
 const USUAL_MODE: u32 = 0o644;
 
+/// How a file is put in place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// Replace a file that is there.
+    pub overwrite: bool,
+    /// Nobody else may read it.
+    pub private: bool,
+}
+
 /// Refuses a target that is taken, before anything is asked of anybody; where it is the very file that is wanted, there is nothing to do.
 pub(super) async fn already_there(request: &FetchRequest) -> Result<Option<Fetched>, Failure> {
     let (path, overwrite, record) = (request.path.clone(), request.overwrite, request.record.clone());
     let content = record.value.content;
     blocking(move || {
-        let Ok(found) = fs::symlink_metadata(&path) else { return Ok(None) };
-        if found.is_dir() {
-            return Err(fail!(AlreadyExists, "{} is a folder; give the path of a file in it", path.display()));
-        }
-        if found.is_file() && found.len() == content.size {
+        let Some(found) = there(&path)? else { return Ok(None) };
+        if found.len() == content.size {
             let file = File::open(&path).map_err(wrong("read", &path))?;
             let hash = hashing::hash_file(&file, content.size, |_| Ok(())).map_err(wrong("read", &path))?;
             if hash == content.hash {
@@ -38,15 +44,36 @@ pub(super) async fn already_there(request: &FetchRequest) -> Result<Option<Fetch
     .await
 }
 
+/// What is at a target: a regular file or nothing. A device, a pipe or a symlink is never replaced, whatever may be overwritten.
+fn there(path: &Path) -> Result<Option<Metadata>, Failure> {
+    // What cannot be looked at cannot be written either, and that is told with its reason.
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(None) };
+    let shown = path.display();
+    if found.is_dir() {
+        return Err(fail!(AlreadyExists, "{shown} is a folder; give the path of a file in it"));
+    }
+    let kind = found.file_type();
+    let what = match () {
+        () if kind.is_file() => return Ok(Some(found)),
+        () if kind.is_symlink() => "a symlink",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(fail!(InvalidArgument, "{shown} is {what}, and only a regular file can be replaced; choose another path"))
+}
+
 fn taken(path: &Path) -> Failure {
     fail!(AlreadyExists, "{} is there already and holds something else; choose another path, or say that it may be overwritten", path.display())
 }
 
-/// Makes `part` durable and gives it the name `target`.
-pub(super) fn put(file: &File, part: &Path, target: &Path, folder: &Path, overwrite: bool) -> Result<(), Failure> {
-    file.set_permissions(Permissions::from_mode(mode_of_new_files())).map_err(wrong("write", part))?;
+/// Makes `part` durable and gives it the name `target`. A private file is for its owner only.
+pub(super) fn put(file: &File, part: &Path, target: &Path, folder: &Path, how: How) -> Result<(), Failure> {
+    let mode = if how.private { 0o600 } else { mode_of_new_files() };
+    file.set_permissions(Permissions::from_mode(mode)).map_err(wrong("write", part))?;
     file.sync_all().map_err(wrong("write", part))?;
-    if overwrite {
+    if how.overwrite {
+        there(target)?;
         fs::rename(part, target).map_err(wrong("write", target))?;
     } else {
         rename_to_free(part, target)?;

@@ -1,14 +1,16 @@
 //! Room on the disk: what is free, less what was promised.
 
 use std::{
-    path::{Path, PathBuf},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use peral_wire::{ErrorCode, Failure, fail};
+use peral_wire::{Failure, fail};
 
 /// Kept free for the database and the journals.
 const RESERVE: u64 = 64 << 20;
@@ -36,12 +38,9 @@ impl Space {
     /// # Errors
     /// NO_SPACE.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation, Failure> {
-        let folder = self.folder.to_path_buf();
-        self.reserve_at(&folder, bytes).map_err(|failure| match failure.code {
-            // Others ask for room here too, and no path goes over the network.
-            ErrorCode::Internal => fail!(Internal, "the room on this peer's volume is not known"),
-            _ => failure,
-        })
+        // Others ask for room here too, and no path goes over the network.
+        let promised = self.promise(&self.folder, bytes).map_err(|_| fail!(Internal, "the room on this peer's volume is not known"))?;
+        promised.map_err(|lack| fail!(NoSpace, "this peer has no room for {bytes} bytes: {lack}"))
     }
 
     /// Promises bytes on the volume of another folder. Promises are counted together: at worst somebody waits for room that there is.
@@ -49,13 +48,23 @@ impl Space {
     /// # Errors
     /// NO_SPACE.
     pub fn reserve_at(&self, folder: &Path, bytes: u64) -> Result<Reservation, Failure> {
-        let free = free(folder).map_err(|error| fail!(Internal, "the room on the volume of {} is not known: {error}", folder.display()))?;
-        let free = free.saturating_sub(RESERVE);
-        let fits = |promised: u64| promised.checked_add(bytes).filter(|sum| *sum <= free);
-        match self.promised.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits) {
+        let shown = folder.display();
+        let promised = self.promise(folder, bytes).map_err(|error| fail!(Internal, "the room on the volume of {shown} is not known: {error}"))?;
+        promised.map_err(|lack| fail!(NoSpace, "{shown} has no room for {bytes} bytes: {lack}; make room there, or choose another folder"))
+    }
+
+    /// The inner error says what there is.
+    fn promise(&self, folder: &Path, bytes: u64) -> io::Result<Result<Reservation, String>> {
+        let free = free(folder)?;
+        // Database and journals are on the volume of the data folder only.
+        let kept = if device(folder)? == device(&self.folder)? { RESERVE } else { 0 };
+        let fits = |promised: u64| promised.checked_add(bytes).filter(|sum| *sum <= free.saturating_sub(kept));
+        Ok(match self.promised.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits) {
             Ok(_) => Ok(Reservation { space: self.clone(), bytes }),
-            Err(promised) => Err(fail!(NoSpace, "{bytes} bytes do not fit: {free} bytes are free here, and {promised} of them are promised")),
-        }
+            Err(promised) => {
+                Err(format!("{free} bytes are free, {kept} of them are kept for the peer itself and {promised} promised to other transfers"))
+            }
+        })
     }
 }
 
@@ -81,15 +90,24 @@ impl Drop for Reservation {
     }
 }
 
-fn free(folder: &Path) -> std::io::Result<u64> {
-    // The folder of a download's target need not be there yet.
-    let existing: PathBuf = folder.ancestors().find(|path| path.exists()).unwrap_or(folder).to_path_buf();
-    let found = rustix::fs::statvfs(&existing)?;
+/// The folder of a download's target need not be there yet.
+fn existing(folder: &Path) -> &Path {
+    folder.ancestors().find(|path| path.exists()).unwrap_or(folder)
+}
+
+fn device(folder: &Path) -> io::Result<u64> {
+    Ok(existing(folder).metadata()?.dev())
+}
+
+fn free(folder: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(existing(folder))?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 #[cfg(test)]
 mod tests {
+    use peral_wire::ErrorCode;
+
     use super::*;
 
     #[test]
@@ -99,6 +117,8 @@ mod tests {
         let half = space.room() / 2 + (1 << 30);
         let mut first = space.reserve(half).unwrap();
         assert_eq!(space.reserve(half).unwrap_err().code, ErrorCode::NoSpace);
+        let told = space.reserve_at(temp.path(), half).unwrap_err().detail;
+        assert!(told.contains(temp.path().to_str().unwrap()) && told.contains(&format!("{half} promised")), "{told}");
         first.used(half - 1);
         drop(space.reserve(half).unwrap());
         drop(first);

@@ -242,10 +242,15 @@ pub struct Named {
     pub grant: Option<Sealed<Grant>>,
     pub sources: Mutex<Vec<Source>>,
     pub away: AtomicU64,
+    /// What it answers from now on.
+    pub refuses: Mutex<Option<Failure>>,
 }
 
 impl SourceFinder for Named {
     fn sources(&self, _: Why) -> BoxFuture<'_, Result<Found, Failure>> {
+        if let Some(failure) = self.refuses.lock().unwrap().clone() {
+            return Box::pin(std::future::ready(Err(failure)));
+        }
         let sources = self.sources.lock().unwrap().clone();
         let grant = self.grant.as_ref().map(|grant| grant.envelope.clone());
         Box::pin(async move { Ok(Found { record: self.record.clone(), grant, sources, away: self.away.load(Ordering::SeqCst) }) })
@@ -296,7 +301,13 @@ impl Getter {
     pub fn showing(net: &Net, record: &Sealed<Record>, grant: Option<Sealed<Grant>>, sources: &[Source], identity: Identity) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let shown = grant.as_ref().map(|grant| grant.envelope.clone());
-        let finder = Arc::new(Named { record: record.clone(), grant, sources: Mutex::new(sources.to_vec()), away: AtomicU64::new(0) });
+        let finder = Arc::new(Named {
+            record: record.clone(),
+            grant,
+            sources: Mutex::new(sources.to_vec()),
+            away: AtomicU64::new(0),
+            refuses: Mutex::default(),
+        });
         std::fs::create_dir(dir.path().join("target")).unwrap();
         let request = FetchRequest {
             record: record.clone(),

@@ -8,4 +8,5 @@ mod kit;
 mod liars;
 mod malformed;
 mod rights;
+mod targets;
 mod uploads;
