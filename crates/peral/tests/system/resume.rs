@@ -141,9 +141,8 @@ fn an_interrupted_upload_goes_on_where_the_peer_has_it() {
     assert!(before >= 4 << 20 && after - before < SIZE - (4 << 20), "{before} bytes were there, {} more came", after - before);
 }
 
-/// What the issue asks to be shown: 1 GiB, held at 50 MB/s by its sender, killed 20 times at random.
+/// What a download promises about kills: 1 GiB, held at 50 MB/s by its sender, killed 20 times at random.
 #[test]
-#[ignore = "takes a minute and 2 GiB of disk: cargo test -p peral --test system -- --ignored twenty"]
 fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
     const GIB: u64 = 1 << 30;
     let network = Network::start(None);
@@ -178,5 +177,6 @@ fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
 /// What was there when pieces began to come.
 fn moving(events: &str) -> Option<u64> {
     let events = events.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    events.filter(|event| event["phase"] == "moving").find_map(|event| event["done"].as_u64())
+    // The first event that is seen may count pieces that have come since.
+    events.filter(|event| event["phase"] == "moving").find_map(|event| Some(event["done"].as_u64()? - event["fetched"].as_u64()?))
 }
