@@ -85,7 +85,7 @@ impl App {
             tag: asked.tag,
             hash: asked.hash.map(|hash| hash.parse()).transpose().map_err(|error: peral_model::content::InvalidContentId| wrong(&error))?,
             after: asked.cursor.as_deref().map(listing::open).transpose()?,
-            limit: asked.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE),
+            limit: listing::rows(asked.limit, PAGE, MAX_PAGE)?,
             viewer: caller.viewer(),
             now_ms: self.now(),
         };

@@ -24,7 +24,15 @@ pub struct PageQuery {
 impl PageQuery {
     pub(super) fn paging(&self) -> Result<Paging, Failure> {
         let after = self.cursor.as_deref().map(open).transpose()?;
-        Ok(Paging { after, limit: self.limit.unwrap_or(MAX_ROWS).clamp(1, MAX_ROWS) })
+        Ok(Paging { after, limit: rows(self.limit, MAX_ROWS, MAX_ROWS)? })
+    }
+}
+
+/// How many rows a page may have: what was asked for, up to `most`, or `without` where nothing was.
+pub(super) fn rows(asked: Option<u32>, without: u32, most: u32) -> Result<u32, Failure> {
+    match asked.unwrap_or(without) {
+        0 => Err(fail!(InvalidArgument, "the limit is 0; ask for 1 to {most} rows")),
+        limit => Ok(limit.min(most)),
     }
 }
 

@@ -46,6 +46,22 @@ async fn what_is_published_is_found_with_its_holders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_nothing_is_refused() {
+    let net = Net::start().await;
+    let root = net.root().await;
+    let search = |limit| Search { limit: Some(limit), ..Default::default() };
+    assert_eq!(code(root.api.search(&search(0)).await), ErrorCode::InvalidArgument);
+    root.api.search(&search(1)).await.unwrap();
+    for listing in ["accounts", "groups", "peers", "tokens", "join-tokens"] {
+        let asked = async |limit: u32| {
+            let url = format!("{}/v1/{listing}?limit={limit}", net.base);
+            reqwest::Client::new().get(url).bearer_auth(&root.login.credentials.token).send().await.unwrap().status().as_u16()
+        };
+        assert_eq!((asked(0).await, asked(1).await), (400, 200), "{listing}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_third_account_sees_nothing_of_a_private_file() {
     let net = Net::start().await;
     let (ada, bob, eve) = (net.member("ada").await, net.member("bob").await, net.member("eve").await);
