@@ -96,9 +96,12 @@ pub struct LimitArgs {
     /// Requests worked on at once
     #[arg(long, env = "PERAL_CENTRAL_MAX_REQUESTS", value_name = "COUNT", default_value_t = Limits::default().requests)]
     pub max_requests: usize,
-    /// Logins tried for one account in a minute
+    /// Logins tried for one account from one address in a minute
     #[arg(long, env = "PERAL_CENTRAL_LOGINS_PER_ACCOUNT", value_name = "COUNT", default_value_t = Limits::default().logins_per_account)]
     pub logins_per_account: u32,
+    /// Logins tried for one account from all addresses in a minute
+    #[arg(long, env = "PERAL_CENTRAL_LOGINS_PER_ACCOUNT_IN_ALL", value_name = "COUNT", default_value_t = Limits::default().logins_per_account_in_all)]
+    pub logins_per_account_in_all: u32,
     /// Logins tried from one address in a minute
     #[arg(long, env = "PERAL_CENTRAL_LOGINS_PER_ADDRESS", value_name = "COUNT", default_value_t = Limits::default().logins_per_address)]
     pub logins_per_address: u32,
@@ -167,6 +170,7 @@ impl LimitArgs {
             connections_per_address: self.max_connections_per_address,
             requests: self.max_requests,
             logins_per_account: self.logins_per_account,
+            logins_per_account_in_all: self.logins_per_account_in_all,
             logins_per_address: self.logins_per_address,
             drain: Duration::from_secs(self.drain_seconds),
             ..Limits::default()

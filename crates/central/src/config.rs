@@ -45,8 +45,10 @@ pub struct GivenTls {
 /// How much of everything central takes on.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Logins tried for one account in a minute.
+    /// Logins tried for one account from one address in a minute.
     pub logins_per_account: u32,
+    /// Logins tried for one account from all addresses in a minute: many more, or anybody could keep the account's owner out.
+    pub logins_per_account_in_all: u32,
     /// Logins tried from one address in a minute.
     pub logins_per_address: u32,
     /// Proofs (logins, registrations, renewals) tried from one address in a minute.
@@ -71,6 +73,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             logins_per_account: 10,
+            logins_per_account_in_all: 100,
             logins_per_address: 60,
             proofs_per_address: 1200,
             nonces_per_address: 2400,

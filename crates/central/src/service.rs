@@ -56,7 +56,8 @@ pub struct App {
 
 /// How often somebody may try.
 struct Attempts {
-    logins: PerMinute<String>,
+    logins: PerMinute<(String, IpAddr)>,
+    logins_in_all: PerMinute<String>,
     logins_from: PerMinute<IpAddr>,
     proofs_from: PerMinute<IpAddr>,
     nonces_from: PerMinute<IpAddr>,
@@ -70,7 +71,8 @@ impl App {
     pub fn new(config: Config, keys: Keys, clock: SharedClock) -> Result<Arc<Self>, Failure> {
         let limits = &config.limits;
         let attempts = Attempts {
-            logins: PerMinute::new("logins for this account", limits.logins_per_account),
+            logins: PerMinute::new("logins for this account from this address", limits.logins_per_account),
+            logins_in_all: PerMinute::new("logins for this account", limits.logins_per_account_in_all),
             logins_from: PerMinute::new("logins from this address", limits.logins_per_address),
             proofs_from: PerMinute::new("proofs from this address", limits.proofs_per_address),
             nonces_from: PerMinute::new("nonces for this address", limits.nonces_per_address),
@@ -118,6 +120,7 @@ impl App {
     /// Forgets what no longer matters in memory.
     pub(crate) fn tidy(&self) {
         self.limits.logins.tidy();
+        self.limits.logins_in_all.tidy();
         self.limits.logins_from.tidy();
         self.limits.proofs_from.tidy();
         self.limits.nonces_from.tidy();

@@ -66,8 +66,13 @@ pub async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> Answer<WhoAm
 
 /// Changes the caller's password, and ends its other sessions.
 #[utoipa::path(put, path = "/v1/me/password", tag = "sessions", operation_id = "change_password", request_body = PasswordChange, responses((status = 200, body = Done)))]
-pub async fn change_password(State(app): State<Arc<App>>, caller: Caller, Body(change): Body<PasswordChange>) -> Answer<Done> {
-    app.change_password(&caller, change).await?;
+pub async fn change_password(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Remote(remote): Remote,
+    Body(change): Body<PasswordChange>,
+) -> Answer<Done> {
+    app.change_password(&caller, remote, change).await?;
     Ok(Json(Done {}))
 }
 

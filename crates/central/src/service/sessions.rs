@@ -47,7 +47,7 @@ impl App {
         short("label", &request.label, 100)?;
         let signing = SigningRequest::read(&request.csr)?;
         let checked = self.check_proof(proof, &signing.public_key)?;
-        let (account, basis) = self.believe(request.credential).await?;
+        let (account, basis) = self.believe(request.credential, remote).await?;
         self.use_up(checked).await?;
         let now = self.now();
         let life = i64::try_from(self.config.session.as_millis()).unwrap_or(i64::MAX);
@@ -60,11 +60,18 @@ impl App {
         Ok(Login { session, account: account.id, name: account.name, role: account.role, credentials, session_ends_ms: ends_ms })
     }
 
+    /// Counts a try of a password. The strict limit is for one address, so that nobody else can keep the account's owner out.
+    fn take_login(&self, account: &str, remote: IpAddr) -> Result<(), Failure> {
+        let account: String = account.chars().take(64).collect();
+        self.limits.logins.take(&(account.clone(), address_key(remote)))?;
+        self.limits.logins_in_all.take(&account)
+    }
+
     /// The account that a credential proves.
-    async fn believe(&self, credential: Credential) -> Result<(Account, Basis), Failure> {
+    async fn believe(&self, credential: Credential, remote: IpAddr) -> Result<(Account, Basis), Failure> {
         match credential {
             Credential::Password { account, password } => {
-                self.limits.logins.take(&account.chars().take(64).collect())?;
+                self.take_login(&account, remote)?;
                 let known = self.store()?.secret(&account).await.told()?;
                 let hash = known.as_ref().and_then(|known| known.password.clone());
                 let right = self.passwords.check(&SecretString::from(password), hash.clone()).await?;
@@ -159,11 +166,11 @@ impl App {
     ///
     /// # Errors
     /// FORBIDDEN: the current one is not right. WEAK_PASSWORD. RATE_LIMITED.
-    pub async fn change_password(&self, caller: &Caller, change: PasswordChange) -> Result<(), Failure> {
+    pub async fn change_password(&self, caller: &Caller, remote: IpAddr, change: PasswordChange) -> Result<(), Failure> {
         let keep = Some(caller.session()?);
         let store = self.store()?;
         let account = store.account(caller.account).await.told()?.ok_or_else(nobody)?;
-        self.limits.logins.take(&account.name)?;
+        self.take_login(&account.name, remote)?;
         let expected = store.secret(&account.name).await.told()?.and_then(|known| known.password);
         let wrong = || fail!(Forbidden, "the current password is not right");
         let expected = expected.ok_or_else(|| fail!(Forbidden, "this account has no password; an administrator gives it the first one"))?;

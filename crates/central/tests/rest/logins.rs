@@ -54,6 +54,27 @@ async fn logins_are_limited_for_each_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_kept_out_by_guesses_from_elsewhere() {
+    let limits = |config: &mut peral_central::Config| (config.limits.logins_per_account, config.limits.logins_per_account_in_all) = (3, 8);
+    let net = Net::start_with(limits).await;
+    let with = |password: &str| Credential::Password { account: "root".into(), password: password.into() };
+    let wrong = || with("a wrong guess, again");
+    for _ in 0..3 {
+        assert_eq!(code(net.log_in_from([127, 0, 0, 2], wrong()).await), ErrorCode::Unauthenticated);
+    }
+    for _ in 0..5 {
+        assert_eq!(code(net.log_in_from([127, 0, 0, 2], wrong()).await), ErrorCode::RateLimited);
+    }
+    net.log_in_with(with(PASSWORD)).await.unwrap();
+    for host in 3..5 {
+        for _ in 0..2 {
+            assert_eq!(code(net.log_in_from([127, 0, 0, host], wrong()).await), ErrorCode::Unauthenticated);
+        }
+    }
+    assert_eq!(code(net.log_in_from([127, 0, 0, 5], wrong()).await), ErrorCode::RateLimited, "eight in all, from wherever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn logins_are_limited_for_each_address() {
     let net = Net::start_with(|config| config.limits.logins_per_address = 2).await;
     let guess = || Credential::ApiToken { token: "peral_api_guess".into() };

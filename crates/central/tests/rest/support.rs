@@ -45,6 +45,7 @@ pub fn config(folder: &Path) -> Config {
     let mut config = Config { bootstrap_file: Some(bootstrap), ..Config::new(folder.join("central")).on_loopback() };
     config.limits.logins_per_address = 100_000;
     config.limits.logins_per_account = 100_000;
+    config.limits.logins_per_account_in_all = 100_000;
     config.limits.proofs_per_address = 100_000;
     config.limits.nonces_per_address = 100_000;
     config.limits.drain = Duration::from_secs(5);
@@ -131,9 +132,15 @@ impl Net {
     }
 
     pub async fn log_in_with(&self, credential: Credential) -> Result<User, Failure> {
+        self.log_in_from([127, 0, 0, 1], credential).await
+    }
+
+    /// As `log_in_with`, from another address of this machine.
+    pub async fn log_in_from(&self, from: [u8; 4], credential: Credential) -> Result<User, Failure> {
         let key = new_key();
         let proof = self.prove(&LoginRequest { credential, csr: csr(&key), label: "test".into() }, &key).await;
-        let login = self.client().login(&proof).await?;
+        let http = reqwest::Client::builder().local_address(std::net::IpAddr::from(from)).build().unwrap();
+        let login = Catalogue::new(&self.base, http, |_| {}, Duration::from_secs(30)).login(&proof).await?;
         Ok(User { api: self.client().with_token(&login.credentials.token), login, key })
     }
 
