@@ -85,6 +85,18 @@ pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Checks that there is a network to run: its keys, or a bootstrap file to make the first administrator of a new one.
+///
+/// # Errors
+/// INVALID_ARGUMENT: neither is there. A network made now would have nobody who could log in.
+pub fn has_network(config: &Config) -> Result<(), Failure> {
+    if config.keys().exists() || config.bootstrap_file.is_some() {
+        return Ok(());
+    }
+    let data = config.data.display();
+    Err(fail!(InvalidArgument, "there is no network in {data}; make one with `peral central init --data {data} --admin NAME`"))
+}
+
 /// The fingerprint of the network's authority.
 ///
 /// # Errors

@@ -18,5 +18,5 @@ mod token;
 pub use args::{CentralArgs, CentralCommand};
 pub use config::{Config, Limits};
 pub use http::{Class, Route, routes};
-pub use init::{Initialized, fingerprint, init};
+pub use init::{Initialized, fingerprint, has_network, init};
 pub use server::Central;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use peral_central::{Central, CentralArgs, CentralCommand, args::RunArgs, init};
+use peral_central::{Central, CentralArgs, CentralCommand, args::RunArgs, has_network, init};
 use peral_peer::{args::PeerArgs, server::Peer};
 use peral_runtime::{SharedClock, Shutdown, limits::raise_open_files};
 use peral_wire::{Failure, fail};
@@ -58,7 +58,9 @@ pub async fn central(args: CentralArgs, around: Surroundings) -> Result<(), Fail
 
 async fn run_central(args: RunArgs, around: Surroundings) -> Result<(), Failure> {
     let file = args.address_file.clone();
-    let central = Central::bind(args.config()?, around.clock, around.metrics)?;
+    let config = args.config()?;
+    let central = Central::bind(config.clone(), around.clock, around.metrics)?;
+    has_network(&config)?;
     let shutdown = prepare()?;
     if let Some(file) = file {
         tell_address(file, format!("https://{}", central.addr()), central.admin_addr(), &shutdown);

@@ -167,6 +167,18 @@ fn an_address_in_use_is_told_with_its_listener_and_its_flag() {
 }
 
 #[test]
+fn central_makes_no_network_that_nobody_could_log_in_to() {
+    let home = home();
+    let data = home.path().join("central");
+    let at = data.to_str().unwrap();
+    let free = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let said = run(home.path(), &[&["central", "--data", at, "--output", "json"][..], &free].concat());
+    assert_eq!((said.code, said.failed().as_str()), (Some(2), "INVALID_ARGUMENT"), "{said:?}");
+    assert!(said.out.contains(&format!("there is no network in {at}; make one with `peral central init --data {at} --admin NAME`")), "{said:?}");
+    assert!(!data.exists(), "nothing was made");
+}
+
+#[test]
 fn plaintext_goes_no_further_than_this_machine() {
     let home = home();
     let said = run(home.path(), &["login", "--central", "http://192.0.2.1:7070", "--account", "a", "--password-stdin"]);
