@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     control::Control,
-    output::{Items, Table, bytes, shown},
+    output::{Items, Table, bytes, quoted},
     session::visibility,
 };
 
@@ -69,8 +69,8 @@ impl ShareArgs {
         let visible = pb::Visibility::from(said.visibility).into();
         control.share(pb::ShareRequest { path: said.path.clone(), prefix: said.prefix.clone(), visibility: visible }).await?;
         context.out.result("peral.share/1", &said, |said| {
-            let prefix = if said.prefix.is_empty() { "without a prefix".into() } else { format!("under {}", shown(&said.prefix)) };
-            format!("Publishing {} {prefix}; `peral status` shows how far it is.\n", shown(&said.path))
+            let prefix = if said.prefix.is_empty() { "without a prefix".into() } else { format!("under {}", quoted(&said.prefix)) };
+            format!("Publishing {} {prefix}; `peral status` shows how far it is.\n", quoted(&said.path))
         })
     }
 }
@@ -79,7 +79,7 @@ async fn remove(context: &Context, control: &mut Control, path: &Path) -> Result
     // A folder that is gone can be taken off as well: no need for it to exist.
     let path = absolute(path).or_else(|_| text_of(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))?;
     control.unshare(path.clone()).await?;
-    context.out.result("peral.unshare/1", &Unshared { path }, |said| format!("No longer publishing {}.\n", shown(&said.path)))
+    context.out.result("peral.unshare/1", &Unshared { path }, |said| format!("No longer publishing {}.\n", quoted(&said.path)))
 }
 
 async fn list(context: &Context, control: &mut Control) -> Result<(), Failure> {
