@@ -111,6 +111,9 @@ pub enum Refusal {
     /// The peer asked for is away or takes no uploads.
     #[error("the peer is away or takes no uploads")]
     PeerUnavailable,
+    /// The peer asked for is there, and full.
+    #[error("the peer is full; make room on it, or let central choose another")]
+    PeerFull,
     /// No live peer has room.
     #[error("no live peer has room for this upload")]
     NoRoom,
@@ -135,7 +138,7 @@ impl Refusal {
             Self::UnknownPrincipal(_) | Self::BadUpload => ErrorCode::InvalidArgument,
             Self::TooLarge => ErrorCode::TooLarge,
             Self::PeerUnavailable => ErrorCode::Unavailable,
-            Self::NoRoom => ErrorCode::NoSpace,
+            Self::PeerFull | Self::NoRoom => ErrorCode::NoSpace,
             Self::TooMany(_) => ErrorCode::RateLimited,
         }
     }

@@ -90,7 +90,7 @@ pub async fn the_peer_with_most_room_is_chosen(world: &World) {
     assert_eq!(chosen("b", 45).await.unwrap(), small.peer, "60 of the 100 are on their way to the large one");
     assert_eq!(refused(chosen("c", 41).await), Refusal::NoRoom);
     let at = |peer, size| NewUpload { peer: Some(peer), ..upload(alice, "d", size) };
-    assert_eq!(refused(world.store.begin_upload(at(full.peer, 1)).await), Refusal::PeerUnavailable);
+    assert_eq!(refused(world.store.begin_upload(at(full.peer, 1)).await), Refusal::PeerFull);
     assert_eq!(refused(world.store.begin_upload(at(large.peer, 41)).await), Refusal::NoRoom);
     let later = NewUpload { now_ms: LEASE, ..at(large.peer, 1) };
     assert_eq!(refused(world.store.begin_upload(later).await), Refusal::PeerUnavailable, "its lease has ended");
