@@ -148,7 +148,7 @@ pub struct Config {
     /// How central is believed the first time.
     pub first_contact: Option<FirstContact>,
     /// Lets a new key join.
-    pub join_token: Option<String>,
+    pub join_token: Option<JoinToken>,
     /// Where it listens.
     pub listen: (IpAddr, Ports),
     /// What it registers, where the operator says so.
@@ -179,6 +179,37 @@ pub struct Config {
     pub drain: Duration,
 }
 
+/// What lets a new key join, read only when that is needed: the file may be gone once the key is known.
+#[derive(Clone)]
+pub enum JoinToken {
+    /// The token itself.
+    Secret(String),
+    /// The first line of this file.
+    File(PathBuf),
+}
+
+impl JoinToken {
+    /// The token.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, when the file cannot be read.
+    pub fn read(&self) -> Result<String, Failure> {
+        match self {
+            Self::Secret(text) => Ok(text.clone()),
+            Self::File(path) => secret_line(path),
+        }
+    }
+}
+
+impl std::fmt::Debug for JoinToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("a secret"),
+            Self::File(path) => write!(f, "in {}", path.display()),
+        }
+    }
+}
+
 impl PeerArgs {
     /// The configuration that these arguments mean.
     ///
@@ -195,7 +226,7 @@ impl PeerArgs {
             data: data.map_or_else(default_data, Ok)?,
             central: address(&central)?,
             first_contact: first_contact(ca_file.as_deref(), ca_fingerprint.as_deref())?,
-            join_token: join_token_file.as_deref().map(secret_line).transpose()?,
+            join_token: join_token_file.map(JoinToken::File),
             listen: (listen_address, port),
             advertise: (advertise.map(|given| given.ip), advertise.and_then(|given| given.port)),
             admin_listen,

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::address::Advertise;
 use crate::{
+    args::JoinToken,
     backoff::Backoff,
     identity::{Lifetime, PeerKey},
     library::Library,
@@ -47,8 +48,8 @@ pub struct About {
     pub node: String,
     /// Its zone.
     pub zone: String,
-    /// Lets its key join.
-    pub join_token: Option<String>,
+    /// Lets its key join, once.
+    pub join_token: Option<JoinToken>,
     /// How central is believed the first time.
     pub first_contact: Option<FirstContact>,
     /// Between two heartbeats, a tenth more or less.

@@ -6,6 +6,7 @@ use peral_wire::{ErrorCode, Failure, fail, rest::peers::RegisterRequest};
 
 use super::{LONGEST_PAUSE, Membership};
 use crate::{
+    args::JoinToken,
     backoff::Backoff,
     holdings,
     link::Standing,
@@ -36,6 +37,9 @@ pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
         of.link().stand(standing);
         *of.0.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = Some(lifetime);
         of.0.check.ok();
+    } else if let Some(token) = &of.0.about.join_token {
+        // Needed for sure, and no waiting brings it.
+        token.read()?;
     }
     *of.0.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(network.clone());
     Ok(network)
@@ -57,15 +61,30 @@ async fn contact(of: &Membership, base: &str) -> Result<Network, Failure> {
     }
 }
 
-/// Registers once.
+/// Registers once. A key that is known needs no token; one that central does not know, or no longer, does.
 pub(super) async fn register(of: &Membership) -> Result<(), Failure> {
+    let token = of.0.about.join_token.as_ref();
+    if of.link().standing().is_some() {
+        match (register_with(of, None).await, token) {
+            (Err(failure), Some(token)) if failure.code == ErrorCode::Unauthenticated => {
+                let token = token.read().map_err(|missing| fail!(Unauthenticated, "{}: {}", failure.detail, missing.detail))?;
+                register_with(of, Some(token)).await
+            }
+            (registered, _) => registered,
+        }
+    } else {
+        register_with(of, token.map(JoinToken::read).transpose()?).await
+    }
+}
+
+async fn register_with(of: &Membership, join_token: Option<String>) -> Result<(), Failure> {
     let catalogue = of.anonymous()?;
     let network = of.network().ok_or_else(|| fail!(Unavailable, "the network is not known yet"))?;
     let about = &of.0.about;
     let address = about.advertise.address(catalogue.base()).await?;
     let request = RegisterRequest {
         csr: of.0.key.csr()?,
-        join_token: about.join_token.clone(),
+        join_token,
         address: address.to_string(),
         label: about.label.clone(),
         node: about.node.clone(),

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use peral_model::FileName;
-use peral_peer::trust::FirstContact;
+use peral_peer::{args::JoinToken, trust::FirstContact};
 use peral_runtime::tls::Pin;
 use peral_wire::{
     ErrorCode,
@@ -24,10 +24,15 @@ async fn a_peer_keeps_its_id_raises_its_epoch_and_logs_out() {
     let config = peer.stop().await;
     assert_eq!(listed(&root, id).await, Some(ListedState::Away));
     assert!(!config.data.join("peral.sock").exists());
-    // The join token is used up: the key alone brings it back.
-    let again = Node::start(config).await;
+    // The join token is used up, and its file is gone: the key alone brings it back.
+    let gone = config.data.with_file_name("gone");
+    let again = Node::start(peral_peer::Config { join_token: Some(JoinToken::File(gone.clone())), ..config.clone() }).await;
     again.until_ready().await;
     assert_eq!((again.id().await, again.status().await.unwrap().epoch), (id, epoch + 1));
+    // A new key needs it.
+    let data = config.data.with_file_name("new");
+    let failure = Node::start(peral_peer::Config { data, join_token: Some(JoinToken::File(gone)), ..config }).await.fails().await;
+    assert!(failure.code == ErrorCode::InvalidArgument && failure.detail.contains("gone"), "{failure}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +46,7 @@ async fn a_wrong_fingerprint_and_a_wrong_token_register_nobody() {
     assert!(!config.data.join("network.json").exists());
     let said = async |node: &Node| until("the reason is shown", async || node.status().await?.troubles.into_iter().next()).await;
     let good = net.config("root", "one").await;
-    let mut stranger = Node::start(peral_peer::Config { join_token: Some("no such token".into()), ..good.clone() }).await;
+    let mut stranger = Node::start(peral_peer::Config { join_token: Some(JoinToken::Secret("no such token".into())), ..good.clone() }).await;
     assert_eq!(said(&stranger).await.code, "UNAUTHENTICATED");
     assert!(!stranger.is_ready().await);
     stranger.stop().await;

@@ -12,7 +12,7 @@ use peral_central::{Central, Config as CentralConfig};
 use peral_model::{FileName, PeerId, Visibility};
 use peral_peer::{
     Config, Peer,
-    args::ConfiguredShare,
+    args::{ConfiguredShare, JoinToken},
     dial::{Dialer, OutboundPolicy},
     limits::Rates,
     trust::{FirstContact, Network},
@@ -154,7 +154,7 @@ impl Net {
             data: root.join(name),
             central: self.base(),
             first_contact: Some(FirstContact::Fingerprint(Pin::new(&fingerprint).unwrap())),
-            join_token: Some(token),
+            join_token: Some(JoinToken::Secret(token)),
             listen: (LOCAL, Ports::one(0)),
             advertise: (None, None),
             admin_listen: SocketAddr::new(LOCAL, 0),
