@@ -46,7 +46,7 @@ pub fn broken(error: impl std::fmt::Display) -> Failure {
 
 /// SQLite's FULL, and what it says when its shared memory cannot grow.
 fn is_full(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|fault| fault.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| matches!(code.as_ref(), "13" | "4874"))
 }
 
