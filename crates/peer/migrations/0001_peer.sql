@@ -4,7 +4,8 @@
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shares (
-    number INTEGER PRIMARY KEY,
+    -- Never used again: a walk that knows it by the prefix it had writes nothing under another one.
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
     id BLOB NOT NULL UNIQUE,
     path TEXT NOT NULL UNIQUE,
     prefix TEXT NOT NULL,
@@ -15,7 +16,8 @@ CREATE TABLE shares (
 
 -- One row for each path: in a share, or where a download or an upload wrote it.
 CREATE TABLE files (
-    id INTEGER PRIMARY KEY,
+    -- Never used again: what became of a publish is noted for the row that was published, or for none.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     path TEXT NOT NULL UNIQUE,
     share INTEGER REFERENCES shares (number) ON DELETE CASCADE,
     name TEXT NOT NULL,
@@ -61,7 +63,7 @@ CREATE INDEX records_private ON records (hash) WHERE visibility = 2;
 -- The version that this peer last had of a name: what its next publish replaces.
 CREATE TABLE names (name TEXT PRIMARY KEY, file_id BLOB NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
--- Contents that downloads wrote here, kept after the file is gone.
+-- Contents that downloads wrote here, or that were private in a share that went; kept after the file is gone.
 CREATE TABLE fetched (hash BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 -- Highest serial seen of a file, where it is higher than that of the records here.

@@ -133,6 +133,10 @@ impl Indexer {
             if self.again.len() < MAX_PATHS {
                 self.again.extend(again);
             }
+            if !self.library.shares().await?.iter().any(|now| now.number == share.number) {
+                // Gone, or it has another prefix: a walk of what there is now is asked for already.
+                break;
+            }
         }
         drop(examined);
         for (path, code, detail) in walking.await.map_err(crate::db::broken)? {

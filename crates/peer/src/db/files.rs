@@ -263,7 +263,7 @@ impl Db {
         sqlx::query_as(text).bind(file.0).fetch_all(self.reader()).await.map_err(broken)
     }
 
-    /// Keeps files that were hashed as pending. A row that is there with the same stamp stays as it is: somebody else wrote it meanwhile.
+    /// Keeps files that were hashed as pending, but for those of shares that are gone. A row that is there with the same stamp stays as it is: somebody else wrote it meanwhile.
     /// What a changed path held is withdrawn. Says if a holding went.
     ///
     /// # Errors
@@ -331,7 +331,10 @@ impl Db {
     }
 }
 
-async fn index(db: &mut SqliteConnection, files: Vec<Indexed>, now_ms: i64) -> sqlx::Result<bool> {
+async fn index(db: &mut SqliteConnection, mut files: Vec<Indexed>, now_ms: i64) -> sqlx::Result<bool> {
+    // A share that went, or has another prefix now, since the walk began: its names are no longer these.
+    let shares: Vec<i64> = sqlx::query_scalar("SELECT number FROM shares").fetch_all(&mut *db).await?;
+    files.retain(|file| shares.contains(&file.share));
     let row = |file: &Indexed| {
         let stamp = &file.stamp;
         json!([

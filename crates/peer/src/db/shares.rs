@@ -98,13 +98,18 @@ impl Db {
         .await
     }
 
-    /// Removes a share and what it indexed, and withdraws the holdings. What downloads wrote into it is held on.
+    /// Removes a share and what it indexed, and withdraws the holdings. What downloads wrote into it is held on. What others, or the owner
+    /// of this peer by an upload, gave into it as private is noted: the files lie there still, and only an upload publishes them again.
     ///
     /// # Errors
     /// INTERNAL.
-    pub async fn remove_share(&self, number: i64) -> Result<(), Failure> {
+    pub async fn remove_share(&self, number: i64, owner: Option<Uuid>) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
+                let given = "INSERT OR IGNORE INTO fetched (hash) SELECT r.hash FROM files f JOIN shares s ON s.number = f.share
+                    JOIN records r ON r.file_id = f.file_id AND r.version = f.version
+                    WHERE f.share = $1 AND f.size > 0 AND r.visibility = 2 AND (s.visibility = 1 OR r.owner <> $2)";
+                sqlx::query(given).bind(number).bind(owner).execute(&mut *db).await?;
                 sqlx::query("UPDATE files SET share = NULL WHERE share = $1 AND fetched = 1").bind(number).execute(&mut *db).await?;
                 sqlx::query("DELETE FROM files WHERE share = $1").bind(number).execute(&mut *db).await?;
                 let gone = "INSERT INTO deltas (file_id, version, held) SELECT r.file_id, r.version, 0 FROM records r WHERE r.held > 0

@@ -55,13 +55,18 @@ impl Library {
         }
         if let Some(before) = shares.iter().find(|other| other.path == text && other.prefix != prefix) {
             // All names change.
-            self.0.db.remove_share(before.number).await?;
+            self.0.db.remove_share(before.number, self.owner()).await?;
             self.0.kicks.deltas.notify_one();
         }
         let share = self.0.db.add_share(ShareId(Uuid::now_v7()), text.into(), prefix.into(), visibility, configured).await?;
         tracing::info!(path = share.path, prefix = share.prefix, ?visibility, "sharing a folder");
         self.0.kicks.rescan.notify_one();
         Ok(share)
+    }
+
+    /// The account of this peer, once it is known.
+    fn owner(&self) -> Option<Uuid> {
+        self.0.link.standing().map(|standing| standing.account.0)
     }
 
     /// Stops publishing a folder. Its files and their names stay; this peer no longer offers them.
@@ -73,7 +78,7 @@ impl Library {
         let shares = self.shares().await?;
         let share = shares.iter().find(|share| Path::new(&share.path) == real);
         let share = share.ok_or_else(|| fail!(NotFound, "{} is no share of this peer", path.display()))?;
-        self.0.db.remove_share(share.number).await?;
+        self.0.db.remove_share(share.number, self.owner()).await?;
         tracing::info!(path = share.path, "no longer sharing a folder");
         self.0.kicks.deltas.notify_one();
         self.0.kicks.rescan.notify_one();
@@ -89,5 +94,28 @@ fn folder(path: &Path) -> Result<PathBuf, Failure> {
     std::fs::create_dir_all(path).map_err(wrong)?;
     let real = path.canonicalize().map_err(wrong)?;
     std::fs::read_dir(&real).map_err(wrong)?;
+    #[cfg(target_os = "linux")]
+    if is_pseudo(&real) {
+        return Err(fail!(InvalidArgument, "the share {} shows the system's state and holds no files; choose another folder", path.display()));
+    }
     Ok(real)
+}
+
+/// Is it a folder in which the kernel makes up what is there, or one of devices?
+#[cfg(target_os = "linux")]
+fn is_pseudo(path: &Path) -> bool {
+    use rustix::fs::FsWord;
+    const PROC: FsWord = 0x9fa0;
+    const SYS: FsWord = 0x6265_6572;
+    const DEVPTS: FsWord = 0x1cd1;
+    const CGROUP: FsWord = 0x0027_e0eb;
+    const CGROUP2: FsWord = 0x6367_7270;
+    const DEBUG: FsWord = 0x6462_6720;
+    const TRACE: FsWord = 0x7472_6163;
+    const SECURITY: FsWord = 0x7363_6673;
+    const CONFIG: FsWord = 0x6265_6570;
+    // The devices lie in a file system like that of /tmp, and so do the shared memory's files, which are plain ones.
+    let devices = path.starts_with("/dev") && !path.starts_with("/dev/shm");
+    let made_up = |kind: FsWord| matches!(kind, PROC | SYS | DEVPTS | CGROUP | CGROUP2 | DEBUG | TRACE | SECURITY | CONFIG);
+    devices || rustix::fs::statfs(path).is_ok_and(|found| made_up(found.f_type))
 }

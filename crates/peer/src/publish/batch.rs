@@ -90,7 +90,7 @@ fn held_back(row: &PendingRow) -> Option<String> {
     }
     let private_here = visibility(row.visibility) == peral_model::Visibility::Private;
     if row.was_fetched {
-        return Some("this content came by a download; publish it under this name with: peral upload".into());
+        return Some("this content came from others, by a download or an upload; publish it under this name with: peral upload".into());
     }
     let private = if private_here { row.private_of_other_owners } else { row.private_of_others };
     (private > 0).then(|| "this peer holds this content for a private file; publish it under this name with: peral upload".into())
