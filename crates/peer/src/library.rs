@@ -3,6 +3,7 @@
 mod adopt;
 mod forget;
 mod held;
+mod keep;
 mod land;
 mod remove;
 mod share;

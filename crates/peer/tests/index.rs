@@ -12,7 +12,7 @@ use peral_model::{AccountId, Content, ContentId, FileId, FileName, NetworkId, Pe
 use peral_peer::{
     args::ConfiguredShare,
     data::DataDir,
-    db::Db,
+    db::{Db, files::Indexed},
     index::Indexer,
     library::{Adopt, Library, Stamp, Withdraw},
     link::{Link, Standing},
@@ -287,7 +287,7 @@ async fn shares_and_the_data_folder_stay_apart() {
     let around = world.share.parent().unwrap().to_owned();
     fs::create_dir(&inside).unwrap();
     std::os::unix::fs::symlink(data.join("lists"), around.join("innocent")).unwrap();
-    for path in [data.clone(), data.join("lists"), around.clone(), inside, around.join("innocent")] {
+    for path in [data.clone(), data.join("lists"), around.clone(), inside, around.join("innocent"), "/proc".into()] {
         let refused = world.library.share(&path, "", Visibility::Public).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{}", path.display());
     }
@@ -300,6 +300,29 @@ async fn shares_and_the_data_folder_stay_apart() {
     world.library.unshare(&world.share).await.unwrap();
     world.until_pending(&[]).await;
     assert!(world.share.join("file").exists());
+}
+
+/// What a walk found under the old prefix is not written once the share has another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_that_is_overtaken_by_another_prefix_writes_nothing() {
+    let world = world(Visibility::Public).await;
+    let path = world.write("file", b"x");
+    world.until_pending(&[("p/file", b"x")]).await;
+    let before = world.library.shares().await.unwrap().remove(0);
+    world.stop.cancel();
+    let after = world.library.share(&world.share, "q", Visibility::Public).await.unwrap();
+    assert_ne!(before.number, after.number, "numbers are not used again");
+    let late = |share: i64, name: &str| Indexed {
+        path: path.to_str().unwrap().into(),
+        share,
+        name: name.into(),
+        stamp: Stamp::from_metadata(&fs::metadata(&path).unwrap()),
+        hash: ContentId::of(b"x"),
+    };
+    world.library.db().index(vec![late(before.number, "p/file")], 1).await.unwrap();
+    assert_eq!(world.pending().await, []);
+    world.library.db().index(vec![late(after.number, "q/file")], 1).await.unwrap();
+    world.until_pending(&[("q/file", b"x")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -357,4 +380,18 @@ async fn shares_of_the_command_line_go_with_it_and_others_stay() {
     assert_eq!(shared().await, ["share", "b"]);
     world.library.configure(&[]).await.unwrap();
     assert_eq!(shared().await, ["share"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_central_keeps_no_longer_leaves_the_data_folder() {
+    let world = world(Visibility::Public).await;
+    let record = |version| world.record("x", 7, version, b"x", Visibility::Public, OWNER);
+    let paths = [1, 2].map(|version: u64| world.library.data().kept().join(version.to_string()));
+    for (path, version) in paths.iter().zip(1..) {
+        fs::write(path, b"x").unwrap();
+        world.adopt(record(version), path).await;
+    }
+    let notice = Notice::Changed { file: FileId(Uuid::from_u128(7)), serial: 2, records: vec![record(2).to_text()] };
+    world.library.obey(&notice).await.unwrap();
+    assert!(!paths[0].exists() && paths[1].exists());
 }

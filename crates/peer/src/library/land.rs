@@ -178,11 +178,19 @@ impl Library {
         if before.is_some() && target.there == There::Nothing {
             return Ok(false);
         }
+        // Before its row goes: what this peer held, it holds all the time.
+        let kept = match &before {
+            Some(row) if matches!(target.there, There::Older(_)) => self.keep(row).await?,
+            _ => None,
+        };
         let share = target.at.share;
         let last_had = share.is_some();
         let placed = Placed { path: path.clone(), share, stamp, record: record.clone(), fetched: false, last_had, now_ms: self.0.clock.now_ms() };
         self.place(placed).await?;
         let named = blocking(move || Ok(target.name())).await?;
+        if let Some(kept) = kept {
+            self.end_keep(kept, named.is_ok()).await?;
+        }
         if let Err(error) = named {
             tracing::info!(%path, %error, "an upload cannot have this path");
             if let Some(row) = self.0.db.file_at(&path).await? {
@@ -256,7 +264,11 @@ fn prepare(wish: &Wish, temp: &Path, size: u64) -> Option<(Ready, Stamp)> {
             Ok(()) => {}
             Err(_) => copy(temp, at)?,
         }
-        let stamp = Stamp::of(&File::from(rustix::fs::openat(&at.folder, at.temp.as_str(), OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?))?;
+        let file = File::from(rustix::fs::openat(&at.folder, at.temp.as_str(), OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?);
+        if wish.there == There::Ours {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        let stamp = Stamp::of(&file)?;
         if stamp.size == size { Ok((ready, stamp)) } else { Err(io::Error::other("the bytes of the upload are not whole")) }
     });
     made.inspect_err(|error| tracing::info!(root = %wish.root.display(), below = wish.below, %error, "an upload cannot go there")).ok()

@@ -70,6 +70,11 @@ impl Library {
                 let keys = self.0.rights.verifier();
                 let records = records.iter().map(|text| Sealed::<Record>::from_text(text, &keys)).collect::<Result<Vec<_>, _>>()?;
                 self.0.db.renew_records(&records).await?;
+                let versions: Vec<u64> =
+                    records.iter().map(|record| &record.value).filter(|value| value.file == *file).map(|value| value.version).collect();
+                if !versions.is_empty() {
+                    self.forget_kept(*file, &versions).await?;
+                }
                 self.0.rights.learn(*file, *serial).await
             }
             Notice::Removed { file, serial, .. } => self.remove(*file, *serial).await,
@@ -99,7 +104,7 @@ impl Library {
 }
 
 /// Deletes a cached copy, unless somebody made it their own by changing it.
-fn unlink(path: &Path, stamp: &Stamp) {
+pub(super) fn unlink(path: &Path, stamp: &Stamp) {
     let same = open_plain(path).and_then(|file| Stamp::of(&file)).is_ok_and(|found| found == *stamp);
     if same && let Err(error) = std::fs::remove_file(path) {
         tracing::warn!(path = %path.display(), %error, "a cached copy of a removed file cannot be deleted");

@@ -1,9 +1,14 @@
 //! Uploads by the socket: in place in a share, copied into it otherwise.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use peral_model::{ContentId, Identity, Visibility};
-use peral_wire::{ErrorCode, Failure, envelope::envelope_from_text, pb, rest::files::NewUpload};
+use peral_wire::{
+    ErrorCode, Failure,
+    envelope::envelope_from_text,
+    pb,
+    rest::files::{NewUpload, SourcesRequest},
+};
 
 use super::support::{Net, Node, User, settled};
 
@@ -53,8 +58,20 @@ async fn an_upload_lands_in_the_share_published_and_held_when_it_is_acknowledged
     let source = settled(&net.folder.path().join("elsewhere"), b"newer bytes");
     upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap();
     assert_eq!(fs::read(peer.share.join("deep/down/file")).unwrap(), b"newer bytes");
+    // The last copy of the old one is not lost by that.
+    let earlier = SourcesRequest { file: Some(found.file.id), version: Some(1), ..SourcesRequest::default() };
+    let earlier = bob.api.sources(&earlier).await.unwrap();
+    assert_eq!((earlier.sources.len(), earlier.away), (1, 0));
+    let kept = peer.data.join(format!("kept/{}-1", found.file.id));
+    assert_eq!(fs::read(&kept).unwrap(), b"bob's bytes");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
     let stale = upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap_err();
     assert_eq!(stale.code, ErrorCode::VersionConflict);
+    // Under another prefix it is not published by ann, who has it for bob only.
+    let other = pb::ShareRequest { path: peer.share.display().to_string(), prefix: "new".into(), visibility: 1 };
+    peer.control().await.unwrap().share(other).await.unwrap();
+    ann.until_file("new/marker", |found| found.file.sources == 1).await;
+    peer.until_trouble("new/deep/down/file", ErrorCode::Held).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
