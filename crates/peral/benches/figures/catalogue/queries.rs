@@ -21,8 +21,9 @@ use crate::{
 
 /// Rows that a search asks for.
 const LIMIT: u32 = 50;
-/// Statements of a run of SQLite's shell, in all.
-const STATEMENTS: usize = 40_000;
+/// Statements of a run of SQLite's shell, in all: some seconds' worth of each kind.
+const EXACT: usize = 40_000;
+const BY_WORDS: usize = 2_000;
 
 /// What came of asking.
 pub struct Asked {
@@ -109,7 +110,7 @@ impl<'a> Bare<'a> {
     pub fn exact(&self) -> f64 {
         match self {
             Self::Sqlite { account, .. } => {
-                self.by_shell(|rng| exact(&format!("'{}'", name(rng.random_range(0..FILES))), account, "group_concat(t.tag, char(31))", ""))
+                self.by_shell(EXACT, |rng| exact(&format!("'{}'", name(rng.random_range(0..FILES))), account, "group_concat(t.tag, char(31))", ""))
             }
             Self::Postgres { account, .. } => {
                 let words = array();
@@ -128,7 +129,7 @@ impl<'a> Bare<'a> {
     /// What `GET /v1/search?q=` asks the database for two words; answers a second.
     pub fn words(&self) -> f64 {
         match self {
-            Self::Sqlite { .. } => self.by_shell(|rng| {
+            Self::Sqlite { .. } => self.by_shell(BY_WORDS, |rng| {
                 let (a, b) = two_words(rng);
                 let index = format!("SELECT f.* FROM names n CROSS JOIN files f ON f.seq = n.rowid AND n.names MATCH '{}' WHERE f.removed_ms IS NULL AND instr(f.folded, '{a}') > 0 AND instr(f.folded, '{b}') > 0", trigrams(a, b));
                 words(&index, "group_concat(t.tag, char(31))")
@@ -142,13 +143,13 @@ impl<'a> Bare<'a> {
     }
 
     /// Rate of statements made by `one`, in as many shells as central has connections.
-    fn by_shell(&self, one: impl Fn(&mut SmallRng) -> String) -> f64 {
+    fn by_shell(&self, statements: usize, one: impl Fn(&mut SmallRng) -> String) -> f64 {
         let Self::Sqlite { database, scratch, .. } = self else { return f64::NAN };
         let scripts: Vec<PathBuf> = (0..CONNECTIONS)
             .map(|i| {
                 let mut rng = SmallRng::seed_from_u64(i as u64);
                 let path = scratch.join(format!("statements-{i}.sql"));
-                let statements: String = (0..STATEMENTS / CONNECTIONS).map(|_| one(&mut rng)).collect();
+                let statements: String = (0..statements / CONNECTIONS).map(|_| one(&mut rng)).collect();
                 fs::write(&path, statements).expect("a file");
                 path
             })
@@ -156,7 +157,7 @@ impl<'a> Bare<'a> {
         let pairs: Vec<String> =
             scripts.iter().map(|script| format!("sqlite3 {} < {} > {}.out &", database.display(), script.display(), script.display())).collect();
         let wall = run(Command::new("sh").arg("-ec").arg(format!("{} wait", pairs.join(" ")))).wall;
-        STATEMENTS as f64 / wall
+        statements as f64 / wall
     }
 
     fn by_pgbench(&self, script: &str) -> f64 {
