@@ -34,7 +34,7 @@ async fn central_is_known_by_its_identity_or_its_fingerprint() {
     let by_name = over_tls(&net, client_config(roots, Expect::PublicName, None));
     assert_eq!(by_name.ca().await.unwrap().network, ca.network, "browsers go by the names in it");
     let other = over_tls(&net, pinned_client_config(Pin::new(&"00".repeat(32)).unwrap()));
-    assert_eq!(other.ca().await.err().unwrap().code, peral_wire::ErrorCode::Unavailable);
+    assert_eq!(other.ca().await.err().unwrap().code, peral_wire::ErrorCode::Untrusted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
