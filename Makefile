@@ -37,7 +37,7 @@ deny: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 deny: setup ## Check dependencies against .deny.toml: bans, licences, sources
 	@deny=$$(scripts/tool cargo-deny $(CARGO_DENY)) && "$$deny" --locked check $(CHECKS)
 
-bench: setup ## Measure, a line of JSON for each figure (FIGURES=transfer, index or catalogue; installs what it compares with)
+bench: setup ## Measure, a line of JSON for each figure (FIGURES=transfer, index, sqlite, postgres or heartbeats; installs what it compares with)
 	@scripts/setup nginx=nginx-light curl=curl sqlite3=sqlite3
 	@b3sum=$$(scripts/tool b3sum $(B3SUM)) && PATH=$${b3sum%/*}:$$PATH:/usr/sbin \
 		scripts/with-postgres --durable cargo bench --locked -p peral --bench figures -- $(FIGURES)

@@ -1,6 +1,6 @@
 //! Central under load: a first index of a million names, searching them, and the heartbeats of ten thousand peers.
 
-mod beats;
+pub mod beats;
 mod queries;
 
 use std::{
@@ -41,15 +41,12 @@ pub fn word(i: u64) -> &'static str {
     usize::try_from(i % 64).ok().and_then(|i| WORDS.get(i)).copied().expect("64 words")
 }
 
-pub async fn measure(scratch: &Path) {
+/// The files that a first index publishes; made once for both databases.
+fn small_files(scratch: &Path) -> PathBuf {
     let share = scratch.join("names");
-    small_files(&share);
-    on_sqlite(scratch, &share).await;
-    on_postgres(scratch, &share).await;
-    beats::measure(scratch).await;
-}
-
-fn small_files(share: &Path) {
+    if share.exists() {
+        return share;
+    }
     for i in 0..FILES {
         let path = share.join(name(i));
         if i < 64 * 64 {
@@ -57,6 +54,7 @@ fn small_files(share: &Path) {
         }
         fs::write(&path, i.to_le_bytes()).expect("room on the disk");
     }
+    share
 }
 
 /// Starts a peer that shares the files and waits until the last one is published; names a second.
@@ -72,9 +70,11 @@ fn publish(stand: &mut Stand, share: &Path) -> f64 {
     FILES as f64 / start.elapsed().as_secs_f64()
 }
 
-async fn on_sqlite(scratch: &Path, share: &Path) {
+/// A first index into SQLite, and searches there.
+pub async fn on_sqlite(scratch: &Path) {
+    let share = small_files(scratch);
     let mut stand = Stand::start(&scratch.join("sqlite"), None);
-    let rate = publish(&mut stand, share);
+    let rate = publish(&mut stand, &share);
     let database = stand.sqlite();
     let reference = copied(&database, scratch);
     print("publish.sqlite", rate, "names/s, first index", "copying the same rows into empty tables by SQLite's shell", reference);
@@ -86,10 +86,12 @@ async fn on_sqlite(scratch: &Path, share: &Path) {
     print_with_p99("search.words.sqlite", words.rate, "requests/s", "the same statements by SQLite's shell", bare.words(), words.p99_ms);
 }
 
-async fn on_postgres(scratch: &Path, share: &Path) {
+/// The same on Postgres.
+pub async fn on_postgres(scratch: &Path) {
+    let share = small_files(scratch);
     let url = std::env::var("PERAL_TEST_POSTGRES").expect("PERAL_TEST_POSTGRES names a server: run `make bench`");
     let mut stand = Stand::start(&scratch.join("postgres"), Some(&url));
-    let rate = publish(&mut stand, share);
+    let rate = publish(&mut stand, &share);
     let reference = FILES as f64 / run(Command::new("psql").arg(&url).args(["-qc", COPY_POSTGRES])).wall;
     print("publish.postgres", rate, "names/s, first index", "copying the same rows into empty tables by psql", reference);
     run(Command::new("psql").arg(&url).args(["-qc", "DROP TABLE copy_files, copy_versions, copy_holdings"]));

@@ -1,6 +1,6 @@
 //! What `make bench` measures. Each figure is a line of JSON: a value, and a reference that was measured in the same run.
 //!
-//! `cargo bench -p peral --bench figures -- [transfer|index|catalogue]...`; all of them without a name.
+//! `cargo bench -p peral --bench figures -- [transfer|index|sqlite|postgres|heartbeats]...`; all of them without a name.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
@@ -41,7 +41,13 @@ fn figures(names: &[&str]) {
     if wanted("index") {
         index::measure(scratch.path());
     }
-    if wanted("catalogue") {
-        runtime().block_on(catalogue::measure(scratch.path()));
+    if wanted("sqlite") {
+        runtime().block_on(catalogue::on_sqlite(scratch.path()));
+    }
+    if wanted("postgres") {
+        runtime().block_on(catalogue::on_postgres(scratch.path()));
+    }
+    if wanted("heartbeats") {
+        runtime().block_on(catalogue::beats::measure(scratch.path()));
     }
 }
