@@ -30,6 +30,8 @@ use crate::{db::shares::ShareRow, library::Library};
 
 /// Files that are being written are looked at again after this.
 const AGAIN: Duration = Duration::from_millis(1200);
+/// What could not be brought up to date, as without room to write, is walked again after this.
+const RETRY: Duration = Duration::from_secs(10);
 /// A walk takes at most one part in so many of the time.
 const WALK_SHARE: u32 = 20;
 /// More changed paths than this at a time are found by a walk.
@@ -76,6 +78,7 @@ impl Indexer {
             };
             if let Some(Err(failure)) = done {
                 tracing::warn!(code = %failure.code, reason = %failure, "indexing is not complete; the next walk tries again");
+                next = next.min(Instant::now() + RETRY.max(start.elapsed() * WALK_SHARE));
             }
         }
     }
