@@ -105,6 +105,9 @@ pub struct LimitArgs {
     /// Logins tried from one address in a minute
     #[arg(long, env = "PERAL_CENTRAL_LOGINS_PER_ADDRESS", value_name = "COUNT", default_value_t = Limits::default().logins_per_address)]
     pub logins_per_address: u32,
+    /// Logins, registrations and renewals tried from one address in a minute; raise it where many peers share an address
+    #[arg(long, env = "PERAL_CENTRAL_PROOFS_PER_ADDRESS", value_name = "COUNT", default_value_t = Limits::default().proofs_per_address)]
+    pub proofs_per_address: u32,
     /// Seconds that running requests get when central is told to stop
     #[arg(long, env = "PERAL_CENTRAL_DRAIN_SECONDS", value_name = "SECONDS", default_value_t = Limits::default().drain.as_secs())]
     pub drain_seconds: u64,
@@ -172,6 +175,7 @@ impl LimitArgs {
             logins_per_account: self.logins_per_account,
             logins_per_account_in_all: self.logins_per_account_in_all,
             logins_per_address: self.logins_per_address,
+            proofs_per_address: self.proofs_per_address,
             drain: Duration::from_secs(self.drain_seconds),
             ..Limits::default()
         }

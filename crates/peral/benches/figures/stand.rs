@@ -43,7 +43,16 @@ impl Stand {
         on(&mut init);
         run(&mut init);
         let mut central = peral();
-        central.args(["central", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--allow-loopback-peers"]);
+        central.args([
+            "central",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--allow-loopback-peers",
+            "--proofs-per-address",
+            "1000000",
+        ]);
         central.arg("--data").arg(&data).arg("--address-file").arg(folder.join("central.address")).env("PERAL_LOG", "warn");
         on(&mut central);
         let central = Server::start(&mut central, &folder.join("central.log"));
