@@ -53,7 +53,7 @@ impl Class {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident $text:literal $status:literal $grpc:ident $class:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $text:tt $status:literal $grpc:ident $class:ident;)*) => {
         /// What went wrong, in a form that programs can rely on: never renamed, never reused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum ErrorCode { $($(#[$doc])* #[serde(rename = $text)] $name,)* }

@@ -1,11 +1,7 @@
 //! What `make bench` measures. Each figure is a line of JSON: a value, and a reference that was measured in the same run.
 //!
 //! `cargo bench -p peral --bench figures -- [transfer|index|sqlite|postgres|heartbeats]...`; all of them without a name.
-#![expect(
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "a measuring program: it stops at the first surprise, and time is what it measures"
-)]
+#![expect(clippy::expect_used, reason = "a measuring program: it stops at the first surprise")]
 
 mod catalogue;
 mod index;
