@@ -120,7 +120,7 @@ pub async fn revoking_is_for_good(world: &World) {
     let made = world.store.register(world.registering(b"k", Some(token.clone()))).await.unwrap();
     world.store.renew_peer(Writer { peer: made.peer, epoch: 1 }, CERTIFICATE + 5).await.unwrap();
     assert!(world.store.revoke_peer(made.peer, NOW).await.unwrap());
-    assert_eq!(refused(world.store.register(world.registering(b"k", Some(token))).await), Refusal::Revoked);
+    assert_eq!(refused(world.store.register(world.registering(b"k", Some(token))).await), Refusal::PeerRevoked);
     assert_eq!(world.store.beat(vec![beat(Writer { peer: made.peer, epoch: 1 }, LEASE)]).await.unwrap().last_deltas, [None]);
     let notices = world.store.notices(watcher.peer, 0, NOW).await.unwrap().notices;
     assert_eq!(notices, [Notice::Revoked { identity: Identity::Peer(made.peer), until_ms: CERTIFICATE + 5 }]);
