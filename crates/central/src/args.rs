@@ -176,6 +176,8 @@ impl LimitArgs {
             logins_per_account_in_all: self.logins_per_account_in_all,
             logins_per_address: self.logins_per_address,
             proofs_per_address: self.proofs_per_address,
+            // Each proof takes a nonce; some are asked for in vain.
+            nonces_per_address: self.proofs_per_address.saturating_mul(2),
             drain: Duration::from_secs(self.drain_seconds),
             ..Limits::default()
         }
