@@ -38,14 +38,19 @@ async fn beat(catalogue: &Catalogue, tokens: &[String], start: Instant, offset: 
     let step = EVERY / u32::try_from(tokens.len()).expect("few peers");
     let clients: Vec<Catalogue> = tokens.iter().map(|token| catalogue.with_token(token)).collect();
     let mut due = start + step * u32::try_from(offset).expect("few connections") / u32::try_from(CONNECTIONS).expect("few connections");
+    let mut sent = JoinSet::new();
     for _ in 0..ROUNDS {
         for client in &clients {
             tokio::time::sleep_until(due).await;
             due += step;
             let beat = Heartbeat { state: PeerState::Ready, room: 1 << 40, last_delta: 0, obeyed: 0 };
-            client.heartbeat(&beat).await.expect("a heartbeat's answer");
+            let client = client.clone();
+            // The answer waits for central's next write, up to a second: others must not wait for it.
+            sent.spawn(async move { client.heartbeat(&beat).await.expect("a heartbeat's answer") });
+            while sent.try_join_next().is_some() {}
         }
     }
+    sent.join_all().await;
 }
 
 async fn register(stand: &Stand) -> Vec<String> {
