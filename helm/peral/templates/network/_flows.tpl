@@ -1,0 +1,42 @@
+{{/* Ways out that more than one component has, as rules of `egress`. */}}
+{{- define "peral.egressDns" -}}
+- ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+{{- end -}}
+
+{{- define "peral.egressApiServer" -}}
+- ports:
+    {{- range .Values.networkPolicy.apiServer.ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+  {{- with .Values.networkPolicy.apiServer.cidrs }}
+  to:
+    {{- range . }}
+    - ipBlock: {cidr: {{ . }}}
+    {{- end }}
+  {{- end }}
+{{- end -}}
+
+{{- define "peral.egressTelemetry" -}}
+{{- with .Values.telemetry.otlpEndpoint }}
+- ports: [{protocol: TCP, port: {{ regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default "4317" }}}]
+{{- end }}
+{{- end -}}
+
+{{/* Pods of the release's components that a rule means: (list $ "peer" "test"). */}}
+{{- define "peral.pods" -}}
+{{- $root := index . 0 -}}
+{{- range rest . }}
+- podSelector:
+    matchLabels:
+      {{- include "peral.selectorLabels" (list $root .) | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* Pods that are labelled as clients of the release, here and in the namespaces of the value. */}}
+{{- define "peral.clients" -}}
+- podSelector: {matchLabels: {peral-client: {{ .Release.Name | quote }}}}
+{{- with .Values.networkPolicy.clientNamespaces }}
+- namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}]}
+  podSelector: {matchLabels: {peral-client: {{ $.Release.Name | quote }}}}
+{{- end }}
+{{- end -}}
