@@ -5,7 +5,7 @@ CARGO_DENY := 0.20.2
 CHECKS := bans licenses sources
 B3SUM := 1.8.7
 
-.PHONY: help setup build demo test lint docs deny bench ci clean
+.PHONY: help setup build image demo test lint docs deny bench ci clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,10 +16,14 @@ setup: ## Install what a build needs besides Rust (a C compiler), where it is mi
 build: setup ## Build the peral command: target/release/peral
 	cargo build --release --locked -p peral
 
+image: ## Build the image with docker, podman or buildah (IMAGE=name:tag, BINARY=path, ARCHIVE=peral.tar; scripts/image tells more)
+	@scripts/image
+
 demo: build ## See it work: central and three peers on this machine, a real file across (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) B3SUM=$(B3SUM) scripts/demo
 
 test: setup ## Run all tests, on SQLite and on a private Postgres
+	@scripts/setup ip=iproute2 nft=nftables bwrap=bubblewrap
 	@scripts/with-postgres cargo test --workspace --locked
 
 lint: setup ## Check format, lints and documentation: no warnings
