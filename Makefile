@@ -5,7 +5,7 @@ CARGO_DENY := 0.20.2
 CHECKS := bans licenses sources
 B3SUM := 1.8.7
 
-.PHONY: help setup build image demo test lint docs deny bench ci clean
+.PHONY: help setup build image demo test lint chart docs deny bench ci clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lint: setup ## Check format, lints and documentation: no warnings
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@$(MAKE) docs
+
+chart: ## Check the chart: every values file, what must be refused, what is generated (HELM names a helm)
+	@scripts/chart
 
 docs: setup ## Build the pages of the crates: target/doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

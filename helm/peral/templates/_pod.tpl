@@ -64,6 +64,8 @@ topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: {{ index . 0 }}
     whenUnsatisfiable: {{ index . 1 }}
+    # A node that is lost counts no longer.
+    nodeTaintsPolicy: Honor
     labelSelector:
       matchLabels:
         {{- include "peral.selectorLabels" (list $root $component) | nindent 8 }}
