@@ -14,8 +14,10 @@ Called by the first object of the release, so that nothing is installed.
 {{- if and (eq $v.database.mode "external") (not $v.database.external.existingSecret) -}}
 {{- $wrong = append $wrong "database.external.existingSecret is empty: with database.mode external, name the Secret with the URL of your Postgres" -}}
 {{- end -}}
-{{- if and (ne $v.database.mode "external") $v.database.external.existingSecret -}}
-{{- $wrong = append $wrong (printf "database.external.existingSecret is set, and database.mode is %s: set database.mode to external" $v.database.mode) -}}
+{{- range list "existingSecret" "caSecret" -}}
+{{- if and (ne $v.database.mode "external") (get $v.database.external .) -}}
+{{- $wrong = append $wrong (printf "database.external.%s is set, and database.mode is %s: set database.mode to external" . $v.database.mode) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $v.central.ingress.enabled (not $v.central.ingress.host) -}}
 {{- $wrong = append $wrong "central.ingress.host is empty: an Ingress without a host would take all that the controller gets" -}}
