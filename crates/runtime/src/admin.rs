@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use opentelemetry::KeyValue;
 use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 
@@ -108,9 +109,27 @@ struct Admin {
 pub async fn serve_admin(listener: Listener, checks: Checks, metrics: Registry, shutdown: Shutdown) {
     let config = ServeConfig { max_connections: 256, max_connections_per_ip: 128, max_concurrent_streams: 16, ..ServeConfig::default() };
     let until = shutdown.only_killed();
+    tracing::info!(address = %listener.local_addr(), "serving probes and metrics");
+    measure(&checks);
     let admin = Admin { checks, metrics, shutdown, beat: Arc::new(Mutex::new(Instant::now())) };
     let router = router(admin.clone());
     tokio::join!(serve(listener, config, None, router, until.clone()), until.killed().run_until_cancelled(beat(&admin.beat)));
+}
+
+/// Shows each check as a metric: 1 for well, 0 for not.
+fn measure(checks: &Checks) {
+    let seen = Arc::downgrade(&checks.named);
+    // The callback lives as long as the meter, and looks through a weak reference.
+    opentelemetry::global::meter("peral")
+        .u64_observable_gauge("peral.check.ok")
+        .with_description("Checks of readiness, by name: 1 for well, 0 for not")
+        .with_callback(move |gauge| {
+            let Some(named) = seen.upgrade() else { return };
+            for (name, found) in named.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                gauge.observe(found.ok.into(), &[KeyValue::new("check", name.clone())]);
+            }
+        })
+        .build();
 }
 
 fn router(admin: Admin) -> Router {

@@ -46,6 +46,9 @@ pub struct TelemetryArgs {
     /// Where to send traces and metrics (OTLP over gRPC), such as http://collector:4317; nowhere if not set.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", global = true)]
     pub otlp_endpoint: Option<String>,
+    /// Trace that a command goes on with (W3C), so that several commands make one; a role has a trace for each request instead.
+    #[arg(long, env = "TRACEPARENT", value_name = "TRACEPARENT", global = true)]
+    pub traceparent: Option<String>,
 }
 
 impl TelemetryArgs {
@@ -92,7 +95,7 @@ impl Telemetry {
     /// # Errors
     /// [`TelemetryError`]; never because a collector is away.
     pub fn init(args: TelemetryArgs, service: &str, instance: Option<&str>) -> Result<Guard, TelemetryError> {
-        let TelemetryArgs { log, log_format, otlp_endpoint } = args;
+        let TelemetryArgs { log, log_format, otlp_endpoint, traceparent: _ } = args;
         let filter = filter(log.as_deref().unwrap_or(DEFAULT_LOG))?;
         let endpoint = otlp_endpoint.filter(|endpoint| !endpoint.is_empty());
         let providers = export::Providers::new(resource(service, instance), endpoint.as_deref())?;

@@ -14,12 +14,12 @@ use axum::{
 };
 use http::Method;
 use http_body::{Frame, SizeHint};
-use opentelemetry::{KeyValue, metrics::Histogram, trace::TraceContextExt};
+use opentelemetry::{KeyValue, Value, metrics::Histogram};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::{Kind, extract, grpc};
+use super::{ErrorType, Kind, RouteClass, extract, grpc, join};
+use crate::serve::Caller;
 
 /// Seconds, as the conventions advise for both histograms.
 const BOUNDARIES: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -89,6 +89,9 @@ struct Observed {
     start: Instant,
     method: String,
     route: Option<String>,
+    scheme: &'static str,
+    class: Option<RouteClass>,
+    error: Option<ErrorType>,
     http_status: Option<u16>,
     grpc_status: Option<usize>,
 }
@@ -96,65 +99,92 @@ struct Observed {
 impl Observed {
     fn begin(layer: &ObserveLayer, request: &Request) -> Self {
         let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        let scheme = if request.extensions().get::<Caller>().is_some_and(|caller| caller.encrypted) { "https" } else { "http" };
         let (span, method) = match layer.kind {
-            Kind::Http => http_span(request, route.as_deref()),
+            Kind::Http => http_span(request, route.as_deref(), scheme),
             Kind::Grpc => grpc_span(request),
         };
-        let parent = extract(request.headers());
-        if parent.span().span_context().is_valid() {
-            // Fails only where there is no telemetry, and then there is no trace to go on with.
-            drop(span.set_parent(parent));
-        }
-        Self { span, layer: layer.clone(), start: Instant::now(), method, route, http_status: None, grpc_status: None }
+        join(&span, extract(request.headers()));
+        let (layer, start) = (layer.clone(), Instant::now());
+        Self { span, layer, start, method, route, scheme, class: None, error: None, http_status: None, grpc_status: None }
     }
 
     fn answered(&mut self, response: &Response) {
+        self.class = response.extensions().get().copied();
+        self.error = response.extensions().get().copied();
         self.http_status = Some(response.status().as_u16());
         self.grpc_status = grpc::status(response.headers());
     }
 
-    /// How it ended: the labels, and whether it is the server's failure.
-    fn outcome(&self) -> (Vec<KeyValue>, bool) {
+    /// What the metrics are told.
+    fn labels(&self) -> Vec<KeyValue> {
+        let given = match self.layer.kind {
+            Kind::Http => self.http_labels(),
+            Kind::Grpc => self.grpc_labels(),
+        };
+        let error = self.error_type().map(|error| ("error.type", error));
+        given.into_iter().chain(error).map(|(key, value)| KeyValue::new(key, value)).collect()
+    }
+
+    fn http_labels(&self) -> Vec<(&'static str, Value)> {
+        let mut labels = vec![("http.request.method", self.method.clone().into()), ("url.scheme", self.scheme.into())];
+        labels.extend(self.route.clone().map(|route| ("http.route", route.into())));
+        labels.extend(self.class.map(|RouteClass(class)| ("peral.route.class", class.into())));
+        labels.extend(self.http_status.map(|status| ("http.response.status_code", i64::from(status).into())));
+        labels
+    }
+
+    fn grpc_labels(&self) -> Vec<(&'static str, Value)> {
+        let status = self.grpc_ended();
+        let known = self.route.is_some() && status != grpc::UNIMPLEMENTED;
+        let method = if known { self.method.clone() } else { OTHER.to_owned() };
+        vec![("rpc.system.name", "grpc".into()), ("rpc.method", method.into()), ("rpc.response.status_code", grpc::name(status).into())]
+    }
+
+    /// No status means that the caller went away before there was one.
+    fn grpc_ended(&self) -> usize {
+        self.grpc_status.unwrap_or(grpc::CANCELLED)
+    }
+
+    /// What kind of failure it was, if it was one: for HTTP also the caller's.
+    fn error_type(&self) -> Option<Value> {
         match self.layer.kind {
             Kind::Http => {
-                let mut labels = vec![KeyValue::new("http.request.method", self.method.clone())];
-                labels.extend(self.route.clone().map(|route| KeyValue::new("http.route", route)));
-                labels.extend(self.http_status.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
-                (labels, self.http_status.is_some_and(|status| status >= 500))
+                let status = || self.http_status.filter(|status| *status >= 500).map(|status| Value::from(status.to_string()));
+                self.error.map(|ErrorType(error)| error.into()).or_else(status)
             }
-            Kind::Grpc => {
-                // No status means that the caller went away before there was one.
-                let status = self.grpc_status.unwrap_or(grpc::CANCELLED);
-                let known = self.route.is_some() && status != grpc::UNIMPLEMENTED;
-                let method = if known { self.method.clone() } else { OTHER.to_owned() };
-                let labels = vec![
-                    KeyValue::new("rpc.system.name", "grpc"),
-                    KeyValue::new("rpc.method", method),
-                    KeyValue::new("rpc.response.status_code", grpc::name(status)),
-                ];
-                (labels, grpc::is_servers_fault(status))
-            }
+            Kind::Grpc => Some(self.grpc_ended()).filter(|status| grpc::is_servers_fault(*status)).map(|status| grpc::name(status).into()),
+        }
+    }
+
+    /// Is it the server's failure?
+    fn failed(&self) -> bool {
+        match self.layer.kind {
+            Kind::Http => self.http_status.is_some_and(|status| status >= 500),
+            Kind::Grpc => grpc::is_servers_fault(self.grpc_ended()),
         }
     }
 }
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        let (labels, failed) = self.outcome();
         match self.layer.kind {
             Kind::Http => self.http_status.map(|status| self.span.record("http.response.status_code", i64::from(status))),
-            Kind::Grpc => Some(self.span.record("rpc.response.status_code", grpc::name(self.grpc_status.unwrap_or(grpc::CANCELLED)))),
+            Kind::Grpc => Some(self.span.record("rpc.response.status_code", grpc::name(self.grpc_ended()))),
         };
-        if failed {
+        if let Some(error) = self.error_type() {
+            self.span.record("error.type", error.as_str().as_ref());
+        }
+        if self.failed() {
             self.span.record("otel.status_code", "ERROR");
         }
         let took = self.start.elapsed();
         self.span.in_scope(|| tracing::debug!(status = self.http_status, took_ms = took.as_secs_f64() * 1e3, "request done"));
-        self.layer.duration.record(took.as_secs_f64(), &labels);
+        self.layer.duration.record(took.as_secs_f64(), &self.labels());
     }
 }
 
-fn http_span(request: &Request, route: Option<&str>) -> (Span, String) {
+fn http_span(request: &Request, route: Option<&str>, scheme: &str) -> (Span, String) {
     let method = method_of(request.method());
     let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
     let span = tracing::info_span!(
@@ -164,8 +194,10 @@ fn http_span(request: &Request, route: Option<&str>) -> (Span, String) {
         otel.status_code = Empty,
         http.request.method = method,
         http.route = route,
+        url.scheme = scheme,
         url.path = request.uri().path(),
         http.response.status_code = Empty,
+        error.type = Empty,
     );
     (span, method.to_owned())
 }
@@ -180,6 +212,7 @@ fn grpc_span(request: &Request) -> (Span, String) {
         rpc.system.name = "grpc",
         rpc.method = method,
         rpc.response.status_code = Empty,
+        error.type = Empty,
     );
     (span, method)
 }

@@ -36,7 +36,7 @@ pub struct Said {
 pub fn run(runtime: &str, variables: &[(&str, &str)]) -> Said {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "--nocapture", "child::child"]).env("CHILD_RUNTIME", runtime);
-    command.env_remove("PERAL_LOG").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").envs(variables.iter().copied());
+    command.env_remove("PERAL_LOG").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").env_remove("TRACEPARENT").envs(variables.iter().copied());
     let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
     let (out, logs) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert!(status.success(), "{out}\n{logs}");

@@ -38,6 +38,24 @@ async fn traces_and_metrics_reach_the_collector_and_json_logs_name_the_trace() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sampler_and_the_resource_come_from_the_environment() {
+    for (sampler, traced) in [("always_on", true), ("parentbased_always_off", false)] {
+        let (address, calls) = collector::start();
+        let endpoint = format!("http://{address}");
+        let said = tokio::task::spawn_blocking(move || {
+            let resource = ("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=orchard-3");
+            child::run("many", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_TRACES_SAMPLER", sampler), resource])
+        });
+        assert_eq!(said.await.unwrap().trace.len(), 32, "there is an id for the logs in any case");
+        let calls = calls.lock().unwrap();
+        let of = |path: &str| calls.iter().filter(|(called, _)| called.ends_with(path)).map(|(_, body)| body).collect::<Vec<_>>();
+        let named = |body: &[u8]| body.windows(9).any(|part| part == b"orchard-3");
+        assert_eq!(!of("TraceService/Export").is_empty(), traced, "{sampler}");
+        assert!(of("Export").iter().all(|body| named(body)), "{sampler}");
+    }
+}
+
 #[test]
 fn a_collector_that_is_away_holds_up_nothing() {
     // One takes connections and never answers, the other has nobody listening.
@@ -60,8 +78,7 @@ fn without_a_collector_there_are_metrics_to_scrape_and_trace_ids() {
     assert_eq!(said.trace.len(), 32);
     assert!(said.ending < Duration::from_secs(1));
     assert!(!said.logs.contains("picking") && said.logs.contains("outside of any trace"), "{}", said.logs);
-    let series =
-        "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_response_status_code=\"200\",http_route=\"/pears/{id}\"} 1";
+    let series = "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_response_status_code=\"200\",http_route=\"/pears/{id}\",url_scheme=\"http\"} 1";
     assert!(said.metrics.contains(series), "{}", said.metrics);
     assert!(said.metrics.contains("service_name=\"peral-child\""));
     assert!(!said.metrics.contains("otel_scope"));

@@ -11,7 +11,7 @@ use opentelemetry::{
     trace::{SpanKind, Status, TracerProvider},
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
-use peral_runtime::propagate::{Kind, inject, trace_id, traced};
+use peral_runtime::propagate::{Kind, follow, inject, join_trace, trace_id, traced};
 use tower::ServiceExt;
 use tracing_subscriber::{Registry, layer::SubscriberExt};
 
@@ -102,4 +102,25 @@ async fn a_call_without_a_body_says_in_its_headers_how_it_ended() {
     let (_, _, span) = trace(router, Kind::Grpc, request).await;
     assert_eq!(attribute(&span, "rpc.response.status_code"), Some("UNAVAILABLE".into()));
     assert!(matches!(span.status, Status::Error { .. }));
+}
+
+#[test]
+fn work_that_outlives_its_request_is_of_the_same_trace_and_holds_nothing_open() {
+    let spans = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test")).with_context_activation(false);
+    let _default = tracing::subscriber::set_default(Registry::default().with(layer));
+    let request = tracing::info_span!("request");
+    assert!(!join_trace(&request, "nonsense") && join_trace(&request, &format!("00-{TRACE}-{PARENT}-01")));
+    let job = request.in_scope(|| follow(tracing::info_span!(parent: None, "job")));
+    drop(request);
+    assert_eq!(spans.get_finished_spans().unwrap().len(), 1, "the request is over, the job is not");
+    drop(job);
+    let finished = spans.get_finished_spans().unwrap();
+    assert!(finished.iter().all(|span| span.span_context.trace_id().to_string() == TRACE));
+    assert_eq!(finished[0].parent_span_id.to_string(), PARENT);
+    assert_eq!(finished[1].parent_span_id, finished[0].span_context.span_id());
+    let alone = follow(tracing::info_span!(parent: None, "alone"));
+    drop(alone);
+    assert_eq!(spans.get_finished_spans().unwrap()[2].parent_span_id, opentelemetry::SpanId::INVALID);
 }
