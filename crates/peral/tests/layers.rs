@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("peral-wire", &["peral-model"]),
     ("peral-runtime", &["peral-model"]),
     ("peral-model", &[]),
+    // The cluster tests use images and commands, as users do.
+    ("peral-e2e", &[]),
 ];
 
 /// What the model must not reach, however far down: it does no I/O and waits for nothing.
