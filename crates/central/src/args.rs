@@ -108,6 +108,9 @@ pub struct LimitArgs {
     /// Logins, registrations and renewals tried from one address in a minute; raise it where many peers share an address
     #[arg(long, env = "PERAL_CENTRAL_PROOFS_PER_ADDRESS", value_name = "COUNT", default_value_t = Limits::default().proofs_per_address)]
     pub proofs_per_address: u32,
+    /// Seconds between two counts of the catalogue for the metrics, at least
+    #[arg(long, env = "PERAL_CENTRAL_COUNT_SECONDS", value_name = "SECONDS", default_value_t = Limits::default().count.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub count_seconds: u64,
     /// Seconds that running requests get when central is told to stop
     #[arg(long, env = "PERAL_CENTRAL_DRAIN_SECONDS", value_name = "SECONDS", default_value_t = Limits::default().drain.as_secs())]
     pub drain_seconds: u64,
@@ -178,6 +181,7 @@ impl LimitArgs {
             proofs_per_address: self.proofs_per_address,
             // Each proof takes a nonce; some are asked for in vain.
             nonces_per_address: self.proofs_per_address.saturating_mul(2),
+            count: Duration::from_secs(self.count_seconds),
             drain: Duration::from_secs(self.drain_seconds),
             ..Limits::default()
         }

@@ -65,6 +65,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Longest time for one request.
     pub request: Duration,
+    /// Between two counts of the catalogue for the metrics, at least.
+    pub count: Duration,
     /// How long requests may still run after the drain began.
     pub drain: Duration,
 }
@@ -82,6 +84,7 @@ impl Default for Limits {
             connections: 20_000,
             connections_per_address: 4096,
             request: Duration::from_secs(20),
+            count: Duration::from_secs(60),
             drain: Duration::from_secs(20),
         }
     }

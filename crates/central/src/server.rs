@@ -187,7 +187,7 @@ impl Serving {
             tokio::spawn(async move { app.write_beats(&shutdown).await })
         };
         let chores = async {
-            tokio::join!(self.watch(store), tidy(app, store, certificate));
+            tokio::join!(self.watch(store), tidy(app, store, certificate), app.keep_counting(store));
         };
         tokio::select! {
             () = chores => {}

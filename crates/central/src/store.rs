@@ -28,6 +28,7 @@ macro_rules! file_columns {
 
 pub mod accounts;
 mod common;
+pub mod counts;
 mod decide;
 mod error;
 mod fault;
@@ -52,6 +53,7 @@ use async_trait::async_trait;
 use peral_model::{AccountId, NetworkId};
 
 pub use accounts::Accounts;
+pub use counts::Counting;
 pub use error::{Refusal, StoreError, Taken};
 pub use feed::Feed;
 pub use files::Files;
@@ -76,7 +78,7 @@ pub struct Options {
 
 /// The whole interface: one trait for each concern.
 #[async_trait]
-pub trait Store: Accounts + Sessions + Peers + Holdings + Publishes + Files + Searches + Feed {
+pub trait Store: Accounts + Sessions + Peers + Holdings + Publishes + Files + Searches + Feed + Counting {
     /// Id of the network; made when the database was.
     fn network(&self) -> NetworkId;
 

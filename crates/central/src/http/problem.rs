@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
+use peral_runtime::propagate::ErrorType;
 use peral_wire::{ErrorCode, Failure, fail};
 
 /// What a handler answers: a body, or a problem document.
@@ -52,6 +53,7 @@ impl IntoResponse for Refusal {
             _ => {}
         }
         response.extensions_mut().insert(failure.code);
+        response.extensions_mut().insert(ErrorType(failure.code.as_str()));
         response
     }
 }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Extension, Router, extract::DefaultBodyLimit, middleware, response::Response};
+use peral_runtime::propagate::RouteClass;
 use utoipa::openapi::{OpenApi, PathItem, path::Operation, security::SecurityRequirement};
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -33,6 +34,20 @@ pub enum Class {
     Member,
     /// A session of an administrator.
     Admin,
+}
+
+impl Class {
+    /// The class in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Proof => "proof",
+            Self::User => "user",
+            Self::Peer => "peer",
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// A route, as the inventory lists it.
@@ -152,6 +167,7 @@ pub fn router(app: &Arc<App>) -> Router {
             Class::Public | Class::Proof => handler,
             _ => handler.route_layer(middleware::from_fn_with_state(auth::Door { app: Arc::clone(app), class, light }, auth::authenticate)),
         };
+        let handler = handler.layer(middleware::map_response(move |answer: Response| async move { (Extension(RouteClass(class.as_str())), answer) }));
         paths.paths.keys().fold(router, |router, path| router.route(path, handler.clone()))
     };
     rows().into_iter().fold(Router::new(), add).with_state(Arc::clone(app))

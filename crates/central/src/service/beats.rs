@@ -111,6 +111,8 @@ impl App {
         match outcome {
             Ok((last_deltas, newest_notice)) => {
                 self.beats.note(&beats, &last_deltas, self.now());
+                let written = last_deltas.iter().flatten().count();
+                self.metrics.heartbeats(written, beats.len() - written);
                 let mut refused = Vec::new();
                 for ((beat, answer), last_delta) in beats.iter().zip(answers).zip(last_deltas) {
                     match last_delta {
@@ -123,7 +125,10 @@ impl App {
                     drop(answer.send(Err(self.why_refused(peer).await)));
                 }
             }
-            Err(failure) => answers.into_iter().for_each(|answer| drop(answer.send(Err(failure.clone())))),
+            Err(failure) => {
+                self.metrics.heartbeats_lost(beats.len());
+                answers.into_iter().for_each(|answer| drop(answer.send(Err(failure.clone()))));
+            }
         }
     }
 

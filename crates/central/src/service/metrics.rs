@@ -1,15 +1,30 @@
 //! What central counts. Never by name, id or address: such labels would grow without end.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
-use opentelemetry::{KeyValue, global, metrics::Counter};
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{AsyncInstrument, Counter},
+};
 use peral_wire::Failure;
 
-use super::beats::Beats;
-use crate::store::SharedStore;
+use super::{App, beats::Beats};
+use crate::store::{SharedStore, counts::Counts};
+
+/// Counting the catalogue takes at most one part in so many of the time.
+const COUNTING: u32 = 100;
+
+/// One of the counts, where it is known.
+type Of = fn(&Counts) -> Option<u64>;
 
 /// Central's instruments.
 pub struct Metrics {
+    heartbeats: Counter<u64>,
+    /// As the catalogue was counted last.
+    counted: Arc<Mutex<Option<Counts>>>,
     logins: Counter<u64>,
     published: Counter<u64>,
     searches: Counter<u64>,
@@ -26,12 +41,23 @@ impl Metrics {
             .with_description("Peers whose heartbeat this central took within the last 30 s")
             .with_callback(move |gauge| gauge.observe(seen.upgrade().map_or(0, |beats| beats.alive() as u64), &[]))
             .build();
-        let counter = |name: &'static str, about: &'static str| meter.u64_counter(name).with_description(about).build();
+        let ok = || KeyValue::new("outcome", "ok");
+        let [plain, words, exact] = [vec![ok()], vec![KeyValue::new("kind", "words"), ok()], vec![KeyValue::new("kind", "exact"), ok()]];
+        let counter = |name: &'static str, about: &'static str, kinds: &[&[KeyValue]]| {
+            let counter = meter.u64_counter(name).with_description(about).build();
+            // From 0 on: a counter that is first seen at its first event shows no increase.
+            kinds.iter().for_each(|kind| counter.add(0, kind));
+            counter
+        };
+        let counted = Arc::default();
+        show(&counted);
         Self {
-            logins: counter("peral.logins", "Logins, by outcome"),
-            published: counter("peral.published", "Versions offered for publishing, by outcome"),
-            searches: counter("peral.searches", "Searches, by kind and outcome"),
-            registrations: counter("peral.registrations", "Registrations of peers, by outcome"),
+            heartbeats: counter("peral.heartbeats", "Heartbeats of peers, by what became of them", &[&plain]),
+            counted,
+            logins: counter("peral.logins", "Logins, by outcome", &[&plain]),
+            published: counter("peral.published", "Versions offered for publishing, by outcome", &[&plain]),
+            searches: counter("peral.searches", "Searches, by kind and outcome", &[&words, &exact]),
+            registrations: counter("peral.registrations", "Registrations of peers, by outcome", &[&plain]),
         }
     }
 
@@ -50,6 +76,17 @@ impl Metrics {
             .build();
     }
 
+    /// Heartbeats that were written, and those of peers that may no longer send any.
+    pub(super) fn heartbeats(&self, written: usize, refused: usize) {
+        self.heartbeats.add(written as u64, &[KeyValue::new("outcome", "ok")]);
+        self.heartbeats.add(refused as u64, &[KeyValue::new("outcome", "refused")]);
+    }
+
+    /// Heartbeats that the database did not take.
+    pub(super) fn heartbeats_lost(&self, lost: usize) {
+        self.heartbeats.add(lost as u64, &[KeyValue::new("outcome", "failed")]);
+    }
+
     pub(super) fn login<T>(&self, outcome: &Result<T, Failure>) {
         self.logins.add(1, &[label(outcome)]);
     }
@@ -65,6 +102,51 @@ impl Metrics {
     pub(super) fn published(&self, good: usize, refused: usize) {
         self.published.add(good as u64, &[KeyValue::new("outcome", "ok")]);
         self.published.add(refused as u64, &[KeyValue::new("outcome", "refused")]);
+    }
+}
+
+impl App {
+    /// Counts the catalogue now and then, for the metrics, for as long as it is polled: every so often as is configured, and less often where
+    /// counting takes long. While the database is away the last count is not shown: nobody knows whether it is still so.
+    pub(crate) async fn keep_counting(&self, store: &SharedStore) {
+        loop {
+            let start = Instant::now();
+            let counts = store.counts(self.now()).await.inspect_err(|error| tracing::debug!(%error, "the catalogue is not counted now"));
+            *self.metrics.counted.lock().unwrap_or_else(PoisonError::into_inner) = counts.ok();
+            tokio::time::sleep(self.config.limits.count.max(start.elapsed() * COUNTING)).await;
+        }
+    }
+}
+
+/// Shows the last count.
+fn show(counted: &Arc<Mutex<Option<Counts>>>) {
+    let meter = global::meter("peral");
+    let seen = Arc::downgrade(counted);
+    let last = move || *seen.upgrade()?.lock().unwrap_or_else(PoisonError::into_inner);
+    let peers = last.clone();
+    meter
+        .u64_observable_gauge("peral.peers")
+        .with_description("Registered peers, by state; as counted at most once a minute")
+        .with_callback(move |gauge| {
+            let Some(counts) = peers() else { return };
+            for (state, count) in [("ready", counts.ready), ("full", counts.full), ("leaving", counts.leaving), ("away", counts.away)] {
+                gauge.observe(count, &[KeyValue::new("state", state)]);
+            }
+        })
+        .build();
+    let shown: [(_, _, Of); 3] = [
+        ("peral.catalogue.files", "Names in the catalogue; an estimate where there are many", |counts| counts.files),
+        ("peral.catalogue.versions", "File versions that are kept; an estimate where there are many", |counts| counts.versions),
+        ("peral.catalogue.holdings", "Versions that peers hold, each peer by itself; an estimate where there are many", |counts| counts.holdings),
+    ];
+    for (name, about, of) in shown {
+        let last = last.clone();
+        let observe = move |gauge: &dyn AsyncInstrument<u64>| {
+            if let Some(count) = last().as_ref().and_then(of) {
+                gauge.observe(count, &[]);
+            }
+        };
+        meter.u64_observable_gauge(name).with_description(about).with_callback(observe).build();
     }
 }
 

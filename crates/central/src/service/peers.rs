@@ -46,6 +46,7 @@ impl App {
         self.use_up(checked).await?;
         let now_ms = self.now();
         let ends = self.certificate_ends(i64::MAX);
+        let (node, zone) = (request.node.clone(), request.zone.clone());
         let registering = Registering {
             public_key: signing.public_key.clone(),
             join_token: request.join_token.as_deref().map(tokens::hash),
@@ -64,7 +65,8 @@ impl App {
         self.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
         tracing::info!(peer = %done.peer, epoch = done.epoch, new = done.new, address, "registered a peer");
         let network = self.keys.network;
-        Ok(Registration { peer: done.peer, epoch: done.epoch, account: done.account, network, credentials, last_delta: done.last_delta })
+        let last_delta = done.last_delta;
+        Ok(Registration { peer: done.peer, epoch: done.epoch, account: done.account, network, credentials, last_delta, node, zone })
     }
 
     /// Takes a heartbeat; its answer tells the peer what to obey.

@@ -21,6 +21,20 @@ macro_rules! lock_first {
         concat!(" FOR NO KEY UPDATE OF ", $table)
     };
 }
+/// Counts the rows of a table that are in an index: itself up to 32 MiB of that, beyond it by what autovacuum estimated last.
+macro_rules! counted {
+    ($rows:literal, $index:literal) => {
+        concat!(
+            "CASE WHEN pg_relation_size('",
+            $index,
+            "') < 33554432 THEN (SELECT count(*) FROM ",
+            $rows,
+            ") ELSE (SELECT CAST(reltuples AS bigint) FROM pg_class WHERE oid = '",
+            $index,
+            "'::regclass AND reltuples > 0) END"
+        )
+    };
+}
 /// Joins texts of several rows into one.
 macro_rules! joined {
     ($text:literal) => {
@@ -36,6 +50,8 @@ mod terms;
 mod accounts;
 #[path = "shared/begin.rs"]
 mod begin;
+#[path = "shared/counts.rs"]
+mod counts;
 #[path = "shared/files.rs"]
 mod files;
 #[path = "shared/groups.rs"]

@@ -22,6 +22,12 @@ macro_rules! lock_first {
         ""
     };
 }
+/// Counts the rows of a table, by reading an index of it.
+macro_rules! counted {
+    ($rows:literal, $index:literal) => {
+        concat!("(SELECT count(*) FROM ", $rows, ")")
+    };
+}
 /// Joins texts of several rows into one.
 macro_rules! joined {
     ($text:literal) => {
@@ -37,6 +43,8 @@ mod terms;
 mod accounts;
 #[path = "shared/begin.rs"]
 mod begin;
+#[path = "shared/counts.rs"]
+mod counts;
 #[path = "shared/files.rs"]
 mod files;
 #[path = "shared/groups.rs"]

@@ -55,5 +55,5 @@ on_both_databases! {
     search: it_finds_what_a_query_matches pages_are_stable_while_names_are_added filters_narrow_it hidden_files_are_not_found
         common_terms_are_found_wherever_they_are;
     upkeep: a_database_keeps_its_network an_older_central_is_refused what_has_ended_is_dropped cancelled_calls_leave_no_transaction_open
-        broken_connections_are_replaced;
+        broken_connections_are_replaced what_there_is_is_counted;
 }

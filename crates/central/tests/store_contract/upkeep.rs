@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use peral_central::store::{GENERATION, Options, StoreError, open, peers::Beat};
+use peral_central::store::{GENERATION, Options, StoreError, Viewer, counts::Counts, open, peers::Beat};
 use peral_wire::rest::peers::PeerState;
 use rand::RngExt;
 use sqlx::{Connection, PgConnection};
@@ -87,6 +87,25 @@ pub async fn broken_connections_are_replaced(world: &World) {
         assert!(tokio::time::Instant::now() < deadline, "still not back");
     }
     world.store.ping().await.unwrap();
+}
+
+pub async fn what_there_is_is_counted(world: &World) {
+    let alice = world.account("alice").await;
+    assert_eq!(world.store.counts(NOW).await.unwrap(), Counts { files: Some(0), versions: Some(0), holdings: Some(0), ..Counts::default() });
+    let peers = [world.peer(alice).await, world.peer(alice).await, world.peer(alice).await, world.peer(alice).await, world.peer(alice).await];
+    let beat = |writer, state| Beat { writer, state, room: 1, seen_ms: NOW, lease_ends_ms: LEASE };
+    world.store.beat(vec![beat(peers[1], PeerState::Full), beat(peers[2], PeerState::Leaving)]).await.unwrap();
+    world.store.log_out_peer(peers[3].peer, None, NOW).await.unwrap();
+    world.store.revoke_peer(peers[4].peer, NOW).await.unwrap();
+    world.publish(peers[0], fresh("a", "one")).await.unwrap();
+    world.publish(peers[0], fresh("b", "two")).await.unwrap();
+    let viewer = Viewer { account: alice, admin: false };
+    assert!(world.store.remove_file(&name("b"), viewer, NOW).await.unwrap());
+    let counts = world.store.counts(NOW).await.unwrap();
+    assert_eq!((counts.ready, counts.full, counts.leaving, counts.away), (1, 1, 1, 1), "the revoked one is counted nowhere");
+    assert_eq!((counts.files, counts.holdings), (Some(1), Some(0)));
+    let later = world.store.counts(LEASE).await.unwrap();
+    assert_eq!((later.ready, later.full, later.leaving, later.away), (0, 0, 0, 4), "their leases are over");
 }
 
 #[test]

@@ -48,6 +48,12 @@ pub struct Registration {
     pub credentials: Credentials,
     /// Number of the last delta that central has of it.
     pub last_delta: u64,
+    /// Its node as central knows it, for telling near sources from far ones; empty if unknown.
+    #[serde(default)]
+    pub node: String,
+    /// Its zone.
+    #[serde(default)]
+    pub zone: String,
 }
 
 /// What a peer can do now.
