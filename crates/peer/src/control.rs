@@ -1,6 +1,7 @@
 //! `ControlService`: what a user's command asks of the peer that it stands beside, over the socket in the data folder. The socket lets in
 //! processes of the same user alone.
 
+mod gauges;
 mod status;
 mod upload;
 
@@ -18,7 +19,7 @@ use peral_wire::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use self::status::Counted;
+use self::{gauges::Gauges, status::Counted};
 use crate::{dial::Dialer, jobs::Jobs, library::Library, membership::Membership};
 
 /// What there is only once the network is known.
@@ -35,6 +36,7 @@ struct Inner {
     membership: Membership,
     engine: OnceLock<Engine>,
     counted: Counted,
+    gauges: Gauges,
 }
 
 /// The service. Cheap to clone.
@@ -44,7 +46,7 @@ pub struct Control(Arc<Inner>);
 impl Control {
     /// Serves a peer that may still be waiting for its network.
     pub fn new(library: Library, membership: Membership) -> Self {
-        Self(Arc::new(Inner { library, membership, engine: OnceLock::new(), counted: Counted::default() }))
+        Self(Arc::new(Inner { library, membership, engine: OnceLock::new(), counted: Counted::default(), gauges: Gauges::default() }))
     }
 
     /// The network is known: downloads can be accepted.

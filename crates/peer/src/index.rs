@@ -26,7 +26,7 @@ use self::{
     walk::Walk,
     watch::Watcher,
 };
-use crate::{db::shares::ShareRow, library::Library};
+use crate::{db::shares::ShareRow, library::Library, metrics::Indexed};
 
 /// Files that are being written are looked at again after this.
 const AGAIN: Duration = Duration::from_millis(1200);
@@ -45,12 +45,13 @@ pub struct Indexer {
     rescan: Duration,
     /// Paths to look at again: they were being written.
     again: BTreeSet<PathBuf>,
+    counted: Indexed,
 }
 
 impl Indexer {
     /// Walks all shares every `rescan` at the latest.
     pub fn new(library: Library, rescan: Duration) -> Self {
-        Self { library, rescan, again: BTreeSet::new() }
+        Self { library, rescan, again: BTreeSet::new(), counted: Indexed::new() }
     }
 
     /// Runs until told to stop.
@@ -127,8 +128,8 @@ impl Indexer {
         let walk = Walk::new(share.clone(), chunks);
         let walking = tokio::task::spawn_blocking(move || walk.run(&from));
         let found = tokio_stream::wrappers::ReceiverStream::new(found);
-        let library = self.library.clone();
-        let mut examined = found.map(|chunk| examine(library.clone(), share.number, chunk)).buffered(CHUNKS);
+        let (library, counted) = (self.library.clone(), self.counted.clone());
+        let mut examined = found.map(|chunk| examine(library.clone(), counted.clone(), share.number, chunk)).buffered(CHUNKS);
         let mut seen = SeenRows::default();
         while let Some(done) = examined.next().await {
             let Found { rows, again } = done?;

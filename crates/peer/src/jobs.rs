@@ -22,7 +22,7 @@ use self::state::{Ended, State};
 use crate::{
     db::jobs::JobRow,
     dial::Dialer,
-    fetch::{self, DEFAULT_WAIT, FetchRequest, Here, blocking},
+    fetch::{self, DEFAULT_WAIT, FetchRequest, blocking},
     library::Library,
     limits::Limits,
     metrics::Metrics,
@@ -55,8 +55,6 @@ pub struct JobsDeps {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
-    /// Where this peer runs.
-    pub here: Here,
     /// Tells when a download was accepted.
     pub clock: SharedClock,
     /// Ends the tasks, not the downloads.
@@ -243,7 +241,7 @@ fn source(source: &pb::Source) -> Result<Source, Failure> {
     let bad = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "malformed source: {error}");
     let peer = peral_model::PeerId::from_bytes(&source.peer).map_err(|error| bad(&error))?;
     let address: std::net::SocketAddr = source.address.parse().map_err(|error| bad(&error))?;
-    Ok(Source { peer, address: address.to_string(), node: String::new(), zone: String::new(), complete: true })
+    Ok(Source { peer, address: address.to_string(), node: source.node.clone(), zone: source.zone.clone(), complete: true })
 }
 
 /// Does this path name the same file as that one, as far as can be told without looking?

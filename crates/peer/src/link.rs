@@ -5,14 +5,14 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::future::BoxFuture;
 use peral_model::{AccountId, NetworkId, PeerId};
 use peral_runtime::SharedClock;
 use peral_wire::{Catalogue, Failure, fail};
 use tokio::sync::Notify;
 
-use crate::trust::TokenSource;
+use crate::{fetch::Here, trust::TokenSource};
 
 /// A token that ends sooner than this is renewed before it is used.
 const NEARLY: i64 = 10_000;
@@ -54,6 +54,7 @@ struct Inner {
     standing: ArcSwapOption<Standing>,
     token: ArcSwapOption<Token>,
     ended: OnceLock<Ended>,
+    here: ArcSwap<Here>,
     wanted: Notify,
     renewed: Notify,
 }
@@ -72,6 +73,7 @@ impl Link {
             standing: ArcSwapOption::empty(),
             token: ArcSwapOption::empty(),
             ended: OnceLock::new(),
+            here: ArcSwap::default(),
             wanted: Notify::new(),
             renewed: Notify::new(),
         }))
@@ -116,6 +118,16 @@ impl Link {
     /// UNAVAILABLE before its first registration.
     pub fn peer(&self) -> Result<PeerId, Failure> {
         self.standing().map(|standing| standing.peer).ok_or_else(|| self.unknown())
+    }
+
+    /// This peer runs here: as it was told, or as central knows better.
+    pub fn place(&self, here: Here) {
+        self.0.here.store(Arc::new(here));
+    }
+
+    /// Where this peer runs.
+    pub fn here(&self) -> Here {
+        Here::clone(&self.0.here.load())
     }
 
     /// A fresh token.

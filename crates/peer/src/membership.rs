@@ -74,6 +74,8 @@ struct Inner {
     /// As it was registered last.
     address: Mutex<Option<SocketAddr>>,
     leaving: AtomicBool,
+    /// When central took a heartbeat last.
+    beaten: Mutex<Option<Instant>>,
     /// What stands in the way, for people.
     trouble: Mutex<Option<Failure>>,
 }
@@ -83,7 +85,8 @@ impl Membership {
     pub fn new(about: About, key: PeerKey, library: Library, clock: SharedClock, inject: Inject, check: Check) -> Self {
         let (compare, lifetime, network) = (Arc::default(), Mutex::default(), Mutex::default());
         let (address, leaving, trouble) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
-        Self(Arc::new(Inner { about, key, library, clock, inject, check, compare, lifetime, network, address, leaving, trouble }))
+        let beaten = Mutex::default();
+        Self(Arc::new(Inner { about, key, library, clock, inject, check, compare, lifetime, network, address, leaving, beaten, trouble }))
     }
 
     fn link(&self) -> &Link {
@@ -108,6 +111,12 @@ impl Membership {
     /// Where others reach this peer, as it was registered last.
     pub fn address(&self) -> Option<SocketAddr> {
         *self.0.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long ago central took a heartbeat of this process; nothing before the first.
+    pub fn since_heartbeat(&self) -> Option<Duration> {
+        let beaten = *self.0.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        beaten.map(|beaten| beaten.elapsed())
     }
 
     /// Is this process about to end?

@@ -98,6 +98,7 @@ impl Peer {
         let check = checks.register("network");
         tokio::spawn(serve_admin(admin, checks, metrics, shutdown.clone()));
         let link = Link::new(&config.central, clock.clone());
+        link.place(Here { node: config.node.clone(), zone: config.zone.clone() });
         let rights = Rights::open(db.clone(), clock.clone(), link.clone(), Verifier::default()).await?;
         let library = Library::new(data, db.clone(), rights, link, clock.clone())?;
         library.configure(&config.shares).await?;
@@ -140,6 +141,8 @@ impl Parts {
         let draining = self.shutdown.draining().clone();
         let address = listener.local_addr();
         tracing::info!(%address, data = %self.library.data().root().display(), central = config.central, "listening");
+        let (control, until) = (self.control.clone(), draining.clone());
+        self.shutdown.spawn(async move { control.measure(until).await });
         let Some(network) = self.membership.meet(&draining).await? else { return Ok(()) };
         let service = self.start_engine(config, key, &network, clock).await?;
         self.listen(config, key, &network, listener, &service)?;
@@ -157,7 +160,6 @@ impl Parts {
             dialer: dialer.clone(),
             limits: limits.clone(),
             metrics: metrics.clone(),
-            here: Here { node: config.node.clone(), zone: config.zone.clone() },
             clock: clock.clone(),
             shutdown: self.shutdown.clone(),
         });

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::error::ErrorKind;
-use peral_runtime::{SystemClock, telemetry::Telemetry};
+use peral_runtime::{SystemClock, propagate, telemetry::Telemetry};
 use peral_wire::{ErrorCode, Failure, fail};
 use tracing::Instrument;
 
@@ -74,6 +74,11 @@ async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result
             let context = Context::new(&cli.global)?;
             let span =
                 tracing::info_span!("command", otel.name = format!("peral {name}"), otel.kind = "client", otel.status_code = tracing::field::Empty);
+            if let Some(traceparent) = &cli.telemetry.traceparent
+                && !propagate::join_trace(&span, traceparent)
+            {
+                tracing::warn!(traceparent, "TRACEPARENT is no trace to go on with: this command begins one");
+            }
             let outcome = command::run(command, &context).instrument(span.clone()).await;
             if outcome.is_err() {
                 span.record("otel.status_code", "ERROR");

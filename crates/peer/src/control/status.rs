@@ -72,7 +72,8 @@ pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
     })
 }
 
-fn state(peer: &Inner, room: u64) -> &'static str {
+/// The state of a peer, in one word.
+pub(super) fn state(peer: &Inner, room: u64) -> &'static str {
     if let Some(ended) = peer.library.link().ended() {
         match ended {
             Ended::Superseded => "superseded",

@@ -9,9 +9,11 @@ use std::{
 
 use futures::Stream;
 use peral_model::{Content, Identity, Order, Record};
+use peral_runtime::propagate;
 use peral_wire::{Failure, Sealed, convert::required, fail, pb};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tracing::Instrument;
 
 use crate::{
     db::broken,
@@ -33,12 +35,14 @@ pub(super) async fn start(
     }
     let real = tokio::fs::canonicalize(&path).await.map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?;
     let (tell, told) = mpsc::channel(16);
-    tokio::spawn(async move {
+    let span = propagate::follow(tracing::info_span!(parent: None, "upload", name = %order.value.name));
+    let upload = async move {
         let done = run(&library, &order, &real, &tell).await;
         let last = done.map(|record| pb::Progress { record: Some(record.envelope), ..step(pb::Phase::Done, record.value.content.size) });
         // Nobody listens any more: the upload is done all the same.
         drop(tell.send(last).await);
-    });
+    };
+    tokio::spawn(upload.instrument(span));
     Ok(ReceiverStream::new(told))
 }
 

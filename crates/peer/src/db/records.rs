@@ -160,6 +160,16 @@ impl Db {
         sqlx::query_scalar("SELECT COUNT(*) FROM records WHERE held > 0").fetch_one(self.reader()).await.map(unsigned).map_err(broken)
     }
 
+    /// Files that wait to be published, and files that are left out of the catalogue. Each is counted by an index of only those.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub async fn waiting_files(&self) -> Result<(u64, u64), Failure> {
+        let text = "SELECT (SELECT COUNT(*) FROM files WHERE state = 0), (SELECT COUNT(*) FROM files WHERE state = 2)";
+        let counted: (i64, i64) = sqlx::query_as(text).fetch_one(self.reader()).await.map_err(broken)?;
+        Ok((unsigned(counted.0), unsigned(counted.1)))
+    }
+
     /// The version that this peer last had of a name.
     ///
     /// # Errors

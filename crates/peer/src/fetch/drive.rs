@@ -21,9 +21,9 @@ use super::{
     FetchDeps, FetchRequest, Found, Observer, Phase, Progress, Why,
     partial::Partial,
     stream::{self, Event, Job, Shared, Trouble},
-    swarm::{Swarm, is_refusal},
+    swarm::{Remote, Swarm, is_refusal},
 };
-use crate::lists::PieceList;
+use crate::{grpc::DOWNLOAD, lists::PieceList};
 
 /// Sources that are asked at the same time. What each has under way is in memory in the worst case, when the disk is slower than the network.
 const MAX_PARALLEL: usize = 6;
@@ -195,7 +195,7 @@ impl Driver<'_> {
             return self.plan.request_ended(request, End::Lost(Loss::Gone), self.now());
         };
         (self.phase, self.failed) = (Phase::Moving, None);
-        let span = tracing::info_span!("request pieces", peer = %remote.peer, address = %remote.address, suspect);
+        let span = span_of(&remote, suspect);
         let cancel = CancellationToken::new();
         self.running.insert(request, Running { source, suspect, cancel: cancel.clone() });
         let job = Job { request, source, remote, file: self.swarm.file(), ranges, suspect, cancel };
@@ -344,6 +344,22 @@ impl Driver<'_> {
             sources: u32::try_from(asked.len()).unwrap_or(u32::MAX),
         });
     }
+}
+
+/// This end of the call that brings pieces.
+fn span_of(remote: &Remote, suspect: bool) -> tracing::Span {
+    let method = DOWNLOAD.trim_start_matches('/');
+    tracing::info_span!(
+        "request pieces",
+        otel.name = method,
+        otel.kind = "client",
+        rpc.system.name = "grpc",
+        rpc.method = method,
+        server.address = %remote.address.ip(),
+        server.port = remote.address.port(),
+        peer = %remote.peer,
+        suspect
+    )
 }
 
 /// Waits for what is looked for; for ever while nothing is.

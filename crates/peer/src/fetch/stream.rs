@@ -88,7 +88,7 @@ async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), Trouble> {
         };
         // After a wrong piece nothing more is wanted from here: the plan cancels this request, but maybe only after more wrong pieces.
         let Some(piece) = next.map_err(Trouble::Theirs)?.filter(|_| right) else { return Ok(()) };
-        shared.metrics.received.add(piece.len());
+        shared.metrics.received.add(piece.len(), job.remote.nearness);
         shared.limits.download.take(piece.len()).await;
         let shared = Arc::clone(shared);
         keeping = Some(tokio::task::spawn_blocking(move || keep(&shared.partial, &shared.list, &piece)));

@@ -11,6 +11,7 @@ use peral_wire::{ErrorCode, Failure, Sealed, fail, pb, rest::files::Source};
 use tokio::time::timeout;
 
 use super::{FetchDeps, FetchRequest, Found, Here, SourceFinder, Why};
+use crate::metrics::Nearness;
 
 /// Most peers that one download remembers; as many as its plan does.
 const MAX_REMOTES: usize = 64;
@@ -25,6 +26,7 @@ pub(super) struct Remote {
     pub peer: PeerId,
     pub address: SocketAddr,
     pub locality: Locality,
+    pub nearness: Nearness,
     /// Why it was of no use last time.
     pub failure: Option<Failure>,
     /// It refused, and is not asked unless it is named again.
@@ -105,17 +107,24 @@ impl Swarm {
         if self.remotes.len() >= MAX_REMOTES {
             return None;
         }
-        let locality = self.locality(source);
-        self.remotes.push(Remote { peer: source.peer, address, locality, failure: None, gone: false, liar: false, returns: 0 });
+        let nearness = self.nearness(source);
+        let locality = match nearness {
+            Nearness::Node => Locality::Node,
+            Nearness::Zone => Locality::Zone,
+            Nearness::Other | Nearness::Unknown => Locality::Rest,
+        };
+        self.remotes.push(Remote { peer: source.peer, address, locality, nearness, failure: None, gone: false, liar: false, returns: 0 });
         number(self.remotes.len() - 1)
     }
 
-    fn locality(&self, source: &Source) -> Locality {
-        let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
-        match (same(&self.here.node, &source.node), same(&self.here.zone, &source.zone)) {
-            (true, _) => Locality::Node,
-            (_, true) => Locality::Zone,
-            _ => Locality::Rest,
+    fn nearness(&self, source: &Source) -> Nearness {
+        let (here, there) = (&self.here, source);
+        let is_same = |ours: &str, theirs: &str| (!ours.is_empty() && !theirs.is_empty()).then_some(ours == theirs);
+        match (is_same(&here.node, &there.node), is_same(&here.zone, &there.zone)) {
+            (Some(true), _) => Nearness::Node,
+            (_, Some(true)) => Nearness::Zone,
+            (_, Some(false)) => Nearness::Other,
+            (_, None) => Nearness::Unknown,
         }
     }
 

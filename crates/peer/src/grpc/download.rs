@@ -35,6 +35,7 @@ struct Counted(Metrics);
 impl Counted {
     fn new(metrics: &Metrics) -> Self {
         metrics.streams.add(1, &[]);
+        metrics.served.add(1);
         Self(metrics.clone())
     }
 }

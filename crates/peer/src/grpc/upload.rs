@@ -18,7 +18,7 @@ use tonic::Streaming;
 use self::{running::Hold, temp::Temp};
 pub(super) use self::{running::Running, temp::sweep};
 use super::{IDLE, PeerService, REQUEST};
-use crate::{fetch::blocking, library::Reservation};
+use crate::{fetch::blocking, library::Reservation, metrics::Nearness};
 
 /// Where an upload stands.
 pub(super) async fn open(service: &PeerService, caller: &PeerCertificate, request: pb::OpenUploadRequest) -> Result<pb::OpenUploadResponse, Failure> {
@@ -142,7 +142,7 @@ impl<'a> Taker<'a> {
             return Err(fail!(InvalidArgument, "piece {index} of {length} bytes, where piece {at} of {expected} bytes was to come"));
         }
         let inner = &self.incoming.service.0;
-        inner.metrics.received.add(length);
+        inner.metrics.received.add(length, Nearness::Unknown);
         inner.limits.download.take(length).await;
         let mut temp = self.written().await?;
         self.at += 1;

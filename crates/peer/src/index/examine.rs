@@ -16,6 +16,7 @@ use crate::{
     db::{broken, files::Indexed},
     library::Library,
     lists::ListStore,
+    metrics,
 };
 
 /// Bytes after which what was hashed is written down, so that a crash costs no more.
@@ -36,7 +37,7 @@ type Outcome = Result<Indexed, (PathBuf, Failure)>;
 ///
 /// # Errors
 /// INTERNAL, when the database fails.
-pub async fn examine(library: Library, share: i64, chunk: Vec<Seen>) -> Result<Found, Failure> {
+pub async fn examine(library: Library, counted: metrics::Indexed, share: i64, chunk: Vec<Seen>) -> Result<Found, Failure> {
     let known = library.db().stamps(chunk.iter().map(|seen| seen.path.as_str())).await?;
     let mut found = Found { rows: known.values().map(|(row, _)| *row).collect(), again: Vec::new() };
     let is_new = |seen: &Seen| known.get(&seen.path).is_none_or(|(_, stamp)| *stamp != seen.stamp);
@@ -53,6 +54,7 @@ pub async fn examine(library: Library, share: i64, chunk: Vec<Seen>) -> Result<F
         }
         let (lists, now_ms) = (library.lists().clone(), library.0.clock.now_ms());
         let hashed = tokio::task::spawn_blocking(move || hash_group(&lists, share, group, now_ms)).await.map_err(broken)?;
+        hashed.iter().flatten().for_each(|file| counted.file(file.stamp.size));
         found.again.extend(write(&library, hashed).await?);
     }
     Ok(found)

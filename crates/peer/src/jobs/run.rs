@@ -7,8 +7,10 @@ use std::{
 
 use futures::future::BoxFuture;
 use peral_model::Grant;
+use peral_runtime::propagate;
 use peral_wire::{ErrorCode, Failure, Sealed, fail, pb};
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Jobs, Wanted, state::State};
@@ -26,15 +28,19 @@ impl Jobs {
     pub(super) fn start(&self, state: Arc<State>, wanted: Wanted, request: pb::DownloadRequest) {
         let this = self.clone();
         let draining = self.0.deps.shutdown.draining().clone();
-        self.0.deps.shutdown.spawn(async move {
+        // Of the trace of whoever asked for it, and longer than the call.
+        let span = propagate::follow(tracing::info_span!(parent: None, "job", job = %state.id()));
+        let job = async move {
             tokio::select! {
                 () = draining.cancelled() => {}
                 () = this.run(&state, wanted, request) => {}
             }
-        });
+        };
+        self.0.deps.shutdown.spawn(job.instrument(span));
     }
 
     async fn run(&self, state: &Arc<State>, wanted: Wanted, request: pb::DownloadRequest) {
+        let running = self.metrics().downloads.begin();
         let end = tokio::select! {
             end = self.fetched(state, &wanted, &request) => end,
             () = state.cancelled().cancelled() => Err(fail!(Cancelled, "the download was cancelled")),
@@ -43,6 +49,7 @@ impl Jobs {
         if end.as_ref().err().is_none_or(|failure| failure.code != ErrorCode::Cancelled) {
             self.ended(state, &request, &end).await;
         }
+        running.ended(&end);
         state.end(end);
         self.trim();
     }
@@ -61,7 +68,7 @@ impl Jobs {
             lists: library.lists().clone(),
             limits: inner.deps.limits.clone(),
             room: Arc::new(library.space().clone()),
-            here: inner.deps.here.clone(),
+            here: library.link().here(),
             metrics: inner.deps.metrics.clone(),
             seed: rand::random,
         };
@@ -98,7 +105,7 @@ impl SourceFinder for Finder {
             let central = Central::new(link.anonymous()?, Arc::new(link.clone()));
             let rights = library.rights().clone();
             let verifiers = Arc::new(move || rights.verifier());
-            let finder = CatalogueFinder::new(central, verifiers, &self.wanted.fetch.record.value, &self.jobs.0.deps.here);
+            let finder = CatalogueFinder::new(central, verifiers, &self.wanted.fetch.record.value, &link.here());
             let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let found = finder.renewing(newest).sources(why).await?;
             if let Some(grant) = &found.grant {

@@ -8,6 +8,7 @@ use super::{LONGEST_PAUSE, Membership};
 use crate::{
     args::JoinToken,
     backoff::Backoff,
+    fetch::Here,
     holdings,
     link::Standing,
     trust::{DEADLINE, FirstContact, Network},
@@ -98,6 +99,7 @@ async fn register_with(of: &Membership, join_token: Option<String>) -> Result<()
     }
     let standing = Standing { peer: given.peer, epoch: given.epoch, account: given.account, network: given.network };
     of.take(standing, &given.credentials).await?;
+    of.link().place(Here { node: known(&given.node, &about.node), zone: known(&given.zone, &about.zone) });
     *of.0.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     tracing::info!(peer = %given.peer, epoch = given.epoch, address = request.address, "registered");
     if given.last_delta > of.0.library.db().last_delta().await? {
@@ -109,6 +111,11 @@ async fn register_with(of: &Membership, join_token: Option<String>) -> Result<()
     of.0.compare.notify_one();
     of.0.library.kicks().publish.notify_one();
     Ok(())
+}
+
+/// In Kubernetes central knows where a peer runs, and the peer does not.
+fn known(to_central: &str, here: &str) -> String {
+    if to_central.is_empty() { here.to_owned() } else { to_central.to_owned() }
 }
 
 /// Fetches central's keys again.

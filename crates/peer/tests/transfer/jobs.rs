@@ -24,7 +24,6 @@ fn jobs(net: &Net, peer: &Peer, shutdown: &Shutdown) -> Jobs {
         dialer: net.dialer(peral_model::Identity::Peer(peer.id)),
         limits: Limits::default(),
         metrics: Metrics::new(),
-        here: peral_peer::fetch::Here::default(),
         clock: peer.clock.clone(),
         shutdown: shutdown.clone(),
     })
@@ -146,7 +145,10 @@ async fn wishes_that_cannot_be_are_refused() {
         (pb::DownloadRequest { path: "/a/../b".into(), ..good.clone() }, ErrorCode::InvalidArgument),
         (pb::DownloadRequest { path: inside, ..good.clone() }, ErrorCode::InvalidArgument),
         (
-            pb::DownloadRequest { sources: vec![pb::Source { peer: vec![1; 3].into(), address: "x".into() }], ..good.clone() },
+            pb::DownloadRequest {
+                sources: vec![pb::Source { peer: vec![1; 3].into(), address: "x".into(), ..pb::Source::default() }],
+                ..good.clone()
+            },
             ErrorCode::InvalidArgument,
         ),
         (pb::DownloadRequest { wait_seconds: u32::MAX, ..good }, ErrorCode::InvalidArgument),

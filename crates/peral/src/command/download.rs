@@ -160,7 +160,12 @@ fn target(to: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
 /// Lets the peer here do it: what it fetched, and the job.
 async fn through(context: &Context, mut local: Local, wanted: &Wanted) -> Result<(u64, String), Failure> {
     let path = wanted.path.to_str().ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", wanted.path.display()))?;
-    let source = |source: &peral_wire::rest::files::Source| pb::Source { peer: source.peer.to_vec().into(), address: source.address.clone() };
+    let source = |source: &peral_wire::rest::files::Source| pb::Source {
+        peer: source.peer.to_vec().into(),
+        address: source.address.clone(),
+        node: source.node.clone(),
+        zone: source.zone.clone(),
+    };
     let request = pb::DownloadRequest {
         record: Some(wanted.record.envelope.clone()),
         grant: wanted.sources.grant.as_deref().map(envelope_from_text).transpose()?,
