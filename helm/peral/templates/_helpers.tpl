@@ -12,7 +12,7 @@ peral.{{ .Release.Namespace }}.{{ .Release.Name }}
 {{- define "peral.selectorLabels" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: peral
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 {{- with index . 1 }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}

@@ -23,7 +23,7 @@ enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -42,7 +42,7 @@ securityContext:
 {{- define "peral.placement" -}}
 {{- $root := index . 0 -}}{{- $component := index . 1 -}}{{- $values := index . 2 -}}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
@@ -118,7 +118,7 @@ readinessProbe:
 
 {{/* Arguments rather than variables: commands that somebody runs in the pod keep their own, quieter log. */}}
 {{- define "peral.logArgs" -}}
-- --log={{ .Values.telemetry.logLevel }}
+- {{ printf "--log=%s" .Values.telemetry.logLevel | quote }}
 - --log-format={{ .Values.telemetry.logFormat }}
 {{- end -}}
 

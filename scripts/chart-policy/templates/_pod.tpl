@@ -4,6 +4,11 @@
 {{- range list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
 {{- if not (dig "labels" . "" $metadata) -}}{{- include "say" (list $said $who (printf "has pods without the label %s" .)) -}}{{- end -}}
 {{- end -}}
+{{- include "texts" (list $said $who $metadata.labels $metadata.annotations $spec.nodeSelector) -}}
+{{- range concat ($spec.containers | default list) ($spec.initContainers | default list) -}}
+{{- range .env -}}{{- if hasKey . "value" -}}{{- include "texts" (list $said $who (dict .name .value)) -}}{{- end -}}{{- end -}}
+{{- range .args -}}{{- include "texts" (list $said $who (dict "an argument" .)) -}}{{- end -}}
+{{- end -}}
 {{- $of := $spec.securityContext | default dict -}}
 {{- if not $of.runAsNonRoot -}}{{- include "say" (list $said $who "may run as root") -}}{{- end -}}
 {{- if ne (dig "seccompProfile" "type" "" $of) "RuntimeDefault" -}}{{- include "say" (list $said $who "has no seccomp profile") -}}{{- end -}}

@@ -1,6 +1,7 @@
 {{/* A step of the test: a command of an administrator, beside the peer of the test's pod. */}}
 {{- define "peral.testStep" -}}
 {{- include "peral.container" . }}
+workingDir: /tmp
 env:
   {{- include "peral.env" . | nindent 2 }}
   - {name: PERAL_DATA, value: /peral/data}
