@@ -16,14 +16,30 @@ const METADATA: [IpAddr; 3] = [
 /// # Errors
 /// INVALID_ADDRESS, when it is no `IP:port`, or one that must not be registered.
 pub fn check(text: &str, loopback: bool) -> Result<SocketAddr, Failure> {
-    let refused = |why: &str| fail!(InvalidAddress, "the address {:?} {why}", text.chars().take(80).collect::<String>());
-    let given: SocketAddr = text.parse().map_err(|_| refused("is no IP address with a port, such as 10.0.0.7:7071 or [fd00::7]:7071"))?;
+    let refused = |why| refused(text, why);
+    let given = parse(text)?;
     let address = SocketAddr::new(given.ip().to_canonical(), given.port());
     match fault(address.ip(), loopback) {
         _ if address.port() == 0 => Err(refused("has port 0")),
         Some(why) => Err(refused(why)),
         None => Ok(address),
     }
+}
+
+/// Only the port of such an address: of a pod the rest is known.
+///
+/// # Errors
+/// As [`check`].
+pub fn port(text: &str) -> Result<u16, Failure> {
+    parse(text).map(|address| address.port())
+}
+
+fn parse(text: &str) -> Result<SocketAddr, Failure> {
+    text.parse().map_err(|_| refused(text, "is no IP address with a port, such as 10.0.0.7:7071 or [fd00::7]:7071"))
+}
+
+fn refused(text: &str, why: &str) -> Failure {
+    fail!(InvalidAddress, "the address {:?} {why}", text.chars().take(80).collect::<String>())
 }
 
 fn fault(ip: IpAddr, loopback: bool) -> Option<&'static str> {

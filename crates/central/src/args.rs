@@ -7,7 +7,11 @@ use etcetera::BaseStrategy;
 use peral_wire::{Failure, fail};
 use secrecy::SecretString;
 
-use crate::config::{Config, GivenTls, Limits};
+use crate::{
+    config::{Config, GivenTls, Kubernetes, Limits},
+    provision::KeysArgs,
+    service::good_name,
+};
 
 /// Run the central server.
 #[derive(Debug, Args)]
@@ -25,11 +29,13 @@ pub struct CentralArgs {
 #[derive(Debug, Subcommand)]
 pub enum CentralCommand {
     /// Run the central server (the default).
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Make the keys, the database and the first administrator, once.
     Init(InitArgs),
     /// Print the fingerprint of the network's authority.
     Fingerprint(PlaceArgs),
+    /// Make the keys and passwords of a network as Secrets of Kubernetes, each only where it is missing.
+    Keys(KeysArgs),
 }
 
 /// Where central keeps what it has.
@@ -38,6 +44,9 @@ pub struct PlaceArgs {
     /// Folder of central: its keys, and the SQLite file [default: the user's data folder, peral/central]
     #[arg(long, env = "PERAL_CENTRAL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Folder of keys that somebody else made, such as a mounted Secret [default: keys, made by central in its folder]
+    #[arg(long, env = "PERAL_CENTRAL_KEYS", value_name = "DIR")]
+    pub keys: Option<PathBuf>,
     /// Database: postgres://… or sqlite://… [default: central.db in the folder of central]
     #[arg(long, env = "PERAL_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
@@ -76,12 +85,29 @@ pub struct RunArgs {
     /// Days that a login lasts
     #[arg(long, env = "PERAL_CENTRAL_SESSION_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=366))]
     pub session_days: u16,
-    /// File with NAME:PASSWORD of the first administrator, used once when there is no account
+    /// File with NAME:PASSWORD of the first administrator, used once when there is none
     #[arg(long, env = "PERAL_CENTRAL_BOOTSTRAP_FILE", value_name = "FILE")]
     pub bootstrap_file: Option<PathBuf>,
+    /// Peers that are pods.
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
     /// How much it takes on.
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// Peers that are pods of central's own namespace.
+#[derive(Debug, Args)]
+pub struct KubernetesArgs {
+    /// Let pods of central's namespace join as peers, by their service account tokens for this audience
+    #[arg(long, env = "PERAL_CENTRAL_KUBERNETES_AUDIENCE", value_name = "AUDIENCE", requires = "kubernetes_service_account")]
+    pub kubernetes_audience: Option<String>,
+    /// Service account that those pods run under
+    #[arg(long, env = "PERAL_CENTRAL_KUBERNETES_SERVICE_ACCOUNT", value_name = "NAME", requires = "kubernetes_audience")]
+    pub kubernetes_service_account: Option<String>,
+    /// Account that those peers work for; made, without a password, where it is missing
+    #[arg(long, env = "PERAL_CENTRAL_KUBERNETES_ACCOUNT", value_name = "NAME", default_value = "peers")]
+    pub kubernetes_account: String,
 }
 
 /// How much central takes on.
@@ -144,7 +170,7 @@ impl PlaceArgs {
             None => default_data()?,
         };
         let from_file = self.database_url_file.as_deref().map(secret_line).transpose()?;
-        Ok(Config { database_url: self.database_url.or(from_file), ..Config::new(data) })
+        Ok(Config { database_url: self.database_url.or(from_file), given_keys: self.keys, ..Config::new(data) })
     }
 }
 
@@ -163,9 +189,28 @@ impl RunArgs {
             allow_loopback_peers: self.allow_loopback_peers,
             session: Duration::from_hours(24 * u64::from(self.session_days)),
             bootstrap_file: self.bootstrap_file,
+            kubernetes: self.kubernetes.config()?,
             limits: self.limits.limits(),
             ..place
         })
+    }
+}
+
+impl KubernetesArgs {
+    /// # Errors
+    /// INVALID_ARGUMENT, when central is in no pod, or its pod has no service account's token.
+    fn config(self) -> Result<Option<Kubernetes>, Failure> {
+        let Some((audience, service_account)) = self.kubernetes_audience.zip(self.kubernetes_service_account) else { return Ok(None) };
+        let account = good_name(&self.kubernetes_account).map(|()| self.kubernetes_account)?;
+        let outside = |error| {
+            fail!(
+                InvalidArgument,
+                "--kubernetes-audience needs central to be a pod with its service account's token (automountServiceAccountToken): {error}; \
+                 leave the flag out where peers join by join tokens"
+            )
+        };
+        let cluster = kube::Config::incluster().map_err(|error: kube::config::InClusterError| outside(error))?;
+        Ok(Some(Kubernetes { cluster: Box::new(cluster), audience, service_account, account }))
     }
 }
 
@@ -244,7 +289,7 @@ mod tests {
         for text in ["central --data /d --listen 127.0.0.1:0 --name a,b --name c", "central run --data /d --listen 127.0.0.1:0 --name a,b,c"] {
             let args = parse(text).unwrap();
             let run = match args.command {
-                Some(CentralCommand::Run(run)) => run,
+                Some(CentralCommand::Run(run)) => *run,
                 None => args.run,
                 other => panic!("{other:?}"),
             };
@@ -264,6 +309,19 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn pods_join_only_where_central_is_a_pod_itself() {
+        for text in ["central --kubernetes-audience a", "central --kubernetes-service-account a"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(parse("central --data /d").unwrap().run.config().unwrap().kubernetes.is_none());
+        let asked = "central --data /d --kubernetes-audience peral.default.peral --kubernetes-service-account peral-peer";
+        let failure = parse(asked).unwrap().run.config().unwrap_err();
+        assert!(failure.detail.contains("--kubernetes-audience") && failure.detail.contains("service account"), "{failure}");
+        let odd = parse(&format!("{asked} --kubernetes-account Ä")).unwrap().run.config().unwrap_err();
+        assert!(odd.detail.contains("is no name"), "{odd}");
     }
 
     #[test]

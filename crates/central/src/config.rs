@@ -13,6 +13,8 @@ use secrecy::SecretString;
 pub struct Config {
     /// Central's folder: keys, and the SQLite file.
     pub data: PathBuf,
+    /// A folder of keys that somebody else made, such as a mounted Secret, in place of those that central makes in its own.
+    pub given_keys: Option<PathBuf>,
     /// Where the REST interface listens; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Where probes and metrics are served; port 0 takes a free one.
@@ -27,10 +29,25 @@ pub struct Config {
     pub allow_loopback_peers: bool,
     /// For how long a login lasts.
     pub session: Duration,
-    /// A file with `name:password` of the first administrator; read once, when there is no account.
+    /// A file with `name:password` of the first administrator; read once, when there is none.
     pub bootstrap_file: Option<PathBuf>,
+    /// Pods may join as peers, by their own tokens.
+    pub kubernetes: Option<Kubernetes>,
     /// How much of everything.
     pub limits: Limits,
+}
+
+/// The pods that may join as peers.
+#[derive(Debug, Clone)]
+pub struct Kubernetes {
+    /// The API server, who central is there, and its namespace: that of the pods too.
+    pub cluster: Box<kube::Config>,
+    /// The audience that a pod's token must be for.
+    pub audience: String,
+    /// The service account that they run under.
+    pub service_account: String,
+    /// The account of the catalogue that they work for; made where it is missing.
+    pub account: String,
 }
 
 /// A certificate that somebody else made.
@@ -96,6 +113,7 @@ impl Config {
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
             data: data.into(),
+            given_keys: None,
             listen: SocketAddr::new(any, 7070),
             admin_listen: SocketAddr::new(any, 7079),
             database_url: None,
@@ -104,6 +122,7 @@ impl Config {
             allow_loopback_peers: false,
             session: Duration::from_hours(30 * 24),
             bootstrap_file: None,
+            kubernetes: None,
             limits: Limits::default(),
         }
     }
@@ -117,7 +136,7 @@ impl Config {
 
     /// The folder of the keys.
     pub fn keys(&self) -> PathBuf {
-        self.data.join("keys")
+        self.given_keys.clone().unwrap_or_else(|| self.data.join("keys"))
     }
 
     /// The SQLite file that is the database where no other is given.

@@ -48,8 +48,9 @@ impl fmt::Display for Initialized {
 pub async fn init(config: Config, administrator: &str, password: &SecretString, clock: SharedClock) -> Result<Initialized, Failure> {
     crate::password::good_enough(password, administrator)?;
     make_data_folder(&config)?;
-    let store = open_store(&config).await.map_err(|error| fail!(Unavailable, "{error}"))?;
-    let keys = Keys::open_or_make(&config.keys(), store.network(), clock.now_ms())?;
+    let known = Keys::known(&config)?;
+    let store = open_store(&config, known.as_ref().map(|keys| keys.network)).await.map_err(|error| fail!(Unavailable, "{error}"))?;
+    let keys = known.map_or_else(|| Keys::open_or_make(&config.keys(), store.network(), clock.now_ms()), Ok)?;
     if keys.network != store.network() {
         return Err(fail!(
             AlreadyExists,
@@ -73,8 +74,12 @@ pub async fn init(config: Config, administrator: &str, password: &SecretString, 
     }
 }
 
-/// Makes central's folder, and in it the SQLite file where that is the database, for this user alone: it holds password hashes.
+/// Makes central's folder, if anything is to be in it, and in it the SQLite file where that is the database, for this user alone: it holds
+/// password hashes.
 pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
+    if config.given_keys.is_some() && config.database_url.is_some() {
+        return Ok(());
+    }
     let failed = |path: &Path, error: std::io::Error| fail!(Internal, "{} cannot be made: {error}", path.display());
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(|error| failed(&config.data, error))?;
     if config.database_url.is_none() {
@@ -90,7 +95,7 @@ pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
 /// # Errors
 /// INVALID_ARGUMENT: neither is there. A network made now would have nobody who could log in.
 pub fn has_network(config: &Config) -> Result<(), Failure> {
-    if config.keys().exists() || config.bootstrap_file.is_some() {
+    if config.given_keys.is_some() || config.keys().exists() || config.bootstrap_file.is_some() {
         return Ok(());
     }
     let data = config.data.display();
@@ -102,9 +107,6 @@ pub fn has_network(config: &Config) -> Result<(), Failure> {
 /// # Errors
 /// The keys are not there or cannot be used.
 pub fn fingerprint(config: &Config) -> Result<String, Failure> {
-    let keys = config.keys();
-    if !keys.exists() {
-        return Err(fail!(NotFound, "{} is not there: run `peral central init` first", keys.display()));
-    }
-    Ok(Keys::open(&keys)?.authority.fingerprint())
+    let missing = || fail!(NotFound, "{} is not there: run `peral central init` first", config.keys().display());
+    Ok(Keys::known(config)?.ok_or_else(missing)?.authority.fingerprint())
 }

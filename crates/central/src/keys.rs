@@ -1,4 +1,9 @@
 //! Central's keys: the authority, the key of tokens and the key of records, in a folder that nobody else may read.
+//!
+//! Central makes that folder itself, or is given one that somebody else filled, such as a mounted Secret: there root owns folders and files, a
+//! group may read them, and the names are links.
+
+mod given;
 
 use std::{
     fs,
@@ -17,15 +22,17 @@ use peral_wire::{
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use zeroize::Zeroizing;
 
-use crate::{nonce::Nonces, token::Tokens};
+use crate::{config::Config, nonce::Nonces, token::Tokens};
 
 const NETWORK: &str = "network";
-const CA: &str = "ca.pem";
+pub(crate) const CA: &str = "ca.pem";
 const CA_KEY: &str = "ca.key";
 const TOKEN_KEY: &str = "token.key";
 const RECORD_KEY: &str = "record.key";
 /// Public halves of keys that no longer sign: a `jwks.json` of its own, kept by whoever changes keys.
 const RETIRED: &str = "retired.json";
+/// All files that must be there.
+pub(crate) const FILES: [&str; 5] = [NETWORK, CA, CA_KEY, TOKEN_KEY, RECORD_KEY];
 
 /// Central's keys, ready for use.
 pub struct Keys {
@@ -57,15 +64,41 @@ impl Keys {
         Self::open(folder)
     }
 
-    /// Reads the keys.
+    /// The keys that are there already: those of a given folder, which must be, or central's own, if they are.
+    ///
+    /// # Errors
+    /// As [`Keys::open`] and [`Keys::open_given`].
+    pub fn known(config: &Config) -> Result<Option<Self>, Failure> {
+        let own = config.keys();
+        match &config.given_keys {
+            Some(folder) => Self::open_given(folder).map(Some),
+            None if own.exists() => Self::open(&own).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the keys from central's own folder.
     ///
     /// # Errors
     /// As [`Keys::open_or_make`].
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         private(folder)?;
+        Self::read(folder, |path, _| private(path))
+    }
+
+    /// Reads the keys from a folder that somebody else filled.
+    ///
+    /// # Errors
+    /// INTERNAL, naming the path: somebody but root and this user could read a key or change one, or one is missing or cannot be read.
+    pub fn open_given(folder: &Path) -> Result<Self, Failure> {
+        given::folder(folder)?;
+        Self::read(folder, given::file)
+    }
+
+    fn read(folder: &Path, safe: impl Fn(&Path, bool) -> Result<(), Failure>) -> Result<Self, Failure> {
         let text = |name: &str| {
             let path = folder.join(name);
-            private(&path)?;
+            safe(&path, [CA_KEY, TOKEN_KEY, RECORD_KEY].contains(&name))?;
             fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| at(&path, "cannot be read", &error))
         };
         let bad = |name: &str, error: &dyn std::fmt::Display| at(&folder.join(name), "cannot be used", error);
@@ -97,18 +130,21 @@ fn at(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Failure {
     fail!(Internal, "{} {what}: {error}", path.display())
 }
 
-/// Only this user may read or write it, and it is this user's (or root's, who can read everything anyway).
+/// It is this user's, or root's, who can read everything anyway.
+fn trusted_owner(path: &Path, meta: &fs::Metadata) -> Result<(), Failure> {
+    let (me, owner) = (rustix::process::geteuid().as_raw(), meta.uid());
+    if owner == me || owner == 0 {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(fail!(Internal, "{shown} belongs to user {owner}, not to user {me} who runs central: whoever owns it could change central's keys"))
+}
+
+/// Only this user may read or write it.
 fn private(path: &Path) -> Result<(), Failure> {
     let meta = fs::metadata(path).map_err(|error| at(path, "cannot be read", &error))?;
+    trusted_owner(path, &meta)?;
     let shown = path.display();
-    let me = rustix::process::geteuid().as_raw();
-    if meta.uid() != me && meta.uid() != 0 {
-        return Err(fail!(
-            Internal,
-            "{shown} belongs to user {}, not to user {me} who runs central: whoever owns it could change central's keys",
-            meta.uid()
-        ));
-    }
     if meta.mode() & 0o077 != 0 {
         let mode = meta.mode() & 0o777;
         let right = if meta.is_dir() { "700" } else { "600" };
@@ -117,23 +153,28 @@ fn private(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes all keys in a folder beside, which then takes its name in one step: nobody ever sees half of them.
-fn make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<(), Failure> {
+/// New keys of a network: the text of each file.
+pub(crate) fn generate(network: NetworkId, now_ms: i64) -> Result<[(&'static str, Zeroizing<String>); FILES.len()], Failure> {
     let authority = Authority::generate(network, now_ms).map_err(|error| fail!(Internal, "{error}"))?;
     let (ca, ca_key) = authority.to_pem().map_err(|error| fail!(Internal, "{error}"))?;
+    Ok([
+        (NETWORK, Zeroizing::new(network.to_string())),
+        (CA, Zeroizing::new(ca)),
+        (CA_KEY, Zeroizing::new(ca_key)),
+        (TOKEN_KEY, new_ed25519()?),
+        (RECORD_KEY, new_ed25519()?),
+    ])
+}
+
+/// Makes all keys in a folder beside, which then takes its name in one step: nobody ever sees half of them.
+fn make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<(), Failure> {
+    let files = generate(network, now_ms)?;
     let beside = beside(folder);
     let failed = |error: &dyn std::fmt::Display| at(folder, "cannot be made", error);
     if let Some(parent) = folder.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| failed(&error))?;
     }
     fs::DirBuilder::new().mode(0o700).create(&beside).map_err(|error| failed(&error))?;
-    let files = [
-        (NETWORK, Zeroizing::new(network.to_string())),
-        (CA, Zeroizing::new(ca)),
-        (CA_KEY, Zeroizing::new(ca_key)),
-        (TOKEN_KEY, new_ed25519()?),
-        (RECORD_KEY, new_ed25519()?),
-    ];
     let written = files.iter().try_for_each(|(name, text)| write_secret(&beside.join(name), text));
     let placed = written.and_then(|()| fs::rename(&beside, folder)).and_then(|()| sync_folder(folder.parent()));
     if let Err(error) = placed {
@@ -177,7 +218,7 @@ fn sync_folder(folder: Option<&Path>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -210,6 +251,66 @@ mod tests {
             fs::set_permissions(&path, right).unwrap();
         }
         Keys::open(&folder).unwrap();
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// As the kubelet mounts a Secret for a pod with a group of its own: links into a folder, all of it root's, readable by the group.
+    fn mounted(at: &Path) -> (PathBuf, PathBuf) {
+        let (folder, real) = (at.join("keys"), at.join("keys/..2027_01_15_08_00_00.1"));
+        fs::create_dir_all(&real).unwrap();
+        for (name, text) in generate(NETWORK_ID, NOW).unwrap() {
+            fs::write(real.join(name), text.as_bytes()).unwrap();
+            mode(&real.join(name), 0o440);
+            symlink(Path::new("..data").join(name), folder.join(name)).unwrap();
+        }
+        symlink(real.file_name().unwrap(), folder.join("..data")).unwrap();
+        mode(&real, 0o2755);
+        mode(&folder, 0o3777);
+        (folder, real)
+    }
+
+    #[test]
+    fn a_mounted_secret_is_taken_and_central_adds_nothing_to_it() {
+        let data = tempfile::tempdir().unwrap();
+        let (folder, real) = mounted(data.path());
+        let config = Config { given_keys: Some(folder.clone()), ..Config::new(data.path().join("data")) };
+        assert_eq!((config.keys(), Keys::known(&config).unwrap().unwrap().network), (folder.clone(), NETWORK_ID));
+        mode(&real.join(CA), 0o444);
+        mode(&real.join(NETWORK), 0o644);
+        mode(&folder, 0o755);
+        Keys::open_given(&folder).unwrap();
+        assert!(Keys::open(&folder).is_err(), "central's own folder is nobody else's to read");
+        fs::remove_file(folder.join(RECORD_KEY)).unwrap();
+        let missing = Keys::known(&config).err().unwrap();
+        assert!(missing.detail.contains("record.key") && missing.detail.contains("peral central keys"), "{missing}");
+        let nowhere = Config { given_keys: Some(data.path().join("no")), ..config };
+        let missing = Keys::known(&nowhere).err().unwrap();
+        assert!(missing.detail.contains("peral central keys") && !data.path().join("no").exists(), "{missing}");
+    }
+
+    #[test]
+    fn a_given_key_that_others_can_read_or_change_is_refused_by_its_path() {
+        let data = tempfile::tempdir().unwrap();
+        let (folder, real) = mounted(data.path());
+        for (path, shown, wrong) in [
+            (real.join(CA_KEY), folder.join(CA_KEY), 0o444),
+            (real.join(TOKEN_KEY), folder.join(TOKEN_KEY), 0o644),
+            (real.join(RECORD_KEY), folder.join(RECORD_KEY), 0o460),
+            (real.join(CA), folder.join(CA), 0o664),
+            (real.join(NETWORK), folder.join(NETWORK), 0o646),
+            (folder.clone(), folder.clone(), 0o777),
+            (real.clone(), real.canonicalize().unwrap(), 0o757),
+        ] {
+            let right = fs::metadata(&path).unwrap().permissions();
+            mode(&path, wrong);
+            let failure = Keys::open_given(&folder).err().unwrap();
+            assert!(failure.detail.starts_with(&format!("{} ", shown.display())), "{wrong:o}: {failure}");
+            fs::set_permissions(&path, right).unwrap();
+        }
+        Keys::open_given(&folder).unwrap();
     }
 
     #[test]

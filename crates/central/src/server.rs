@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use peral_model::Identity;
+use peral_model::{Identity, NetworkId};
 use peral_runtime::{
     SharedClock, Shutdown,
     admin::{Check, Checks, serve_admin},
@@ -20,7 +20,7 @@ use crate::{
     init::make_data_folder,
     keys::Keys,
     service::App,
-    store::{self, Paging, SharedStore},
+    store::{self, SharedStore},
 };
 
 /// Longest pause between two tries to reach the database.
@@ -95,16 +95,17 @@ struct Serving {
 impl Serving {
     async fn run(self, listener: Listener) -> Result<(), Failure> {
         make_data_folder(&self.config)?;
-        let folder = self.config.keys();
-        // Without keys the database comes first: it gives the network its id. With keys, callers hear at once that it is away.
+        // Without keys the database comes first: it gives the network its id. With keys, which give it to a new database, callers hear at once that
+        // it is away.
         let mut store = None;
-        let keys = if folder.exists() {
-            Keys::open(&folder)?
-        } else {
-            let Some(opened) = self.database().await? else { return Ok(()) };
-            let keys = Keys::open_or_make(&folder, opened.network(), self.clock.now_ms())?;
-            store = Some(opened);
-            keys
+        let keys = match Keys::known(&self.config)? {
+            Some(keys) => keys,
+            None => {
+                let Some(opened) = self.database(None).await? else { return Ok(()) };
+                let keys = Keys::open_or_make(&self.config.keys(), opened.network(), self.clock.now_ms())?;
+                store = Some(opened);
+                keys
+            }
         };
         let app = App::new(self.config.clone(), keys, self.clock.clone())?;
         let certificate = Certificate::new(&app)?;
@@ -113,7 +114,7 @@ impl Serving {
         tracing::info!(%address, network = %app.keys.network, "listening");
         let store = match store {
             Some(store) => store,
-            None => match self.database().await? {
+            None => match self.database(Some(app.keys.network)).await? {
                 Some(store) => store,
                 None => return Ok(()),
             },
@@ -140,12 +141,12 @@ impl Serving {
     ///
     /// # Errors
     /// A URL that no database can have.
-    async fn database(&self) -> Result<Option<SharedStore>, Failure> {
+    async fn database(&self, network: Option<NetworkId>) -> Result<Option<SharedStore>, Failure> {
         let mut pause = Duration::from_millis(250);
         let mut said = String::new();
         loop {
             let opened = tokio::select! {
-                opened = open_store(&self.config) => opened,
+                opened = open_store(&self.config, network) => opened,
                 () = self.shutdown.draining().clone().cancelled_owned() => return Ok(None),
             };
             let failure = match opened {
@@ -166,12 +167,11 @@ impl Serving {
         }
     }
 
-    /// The first administrator from a file, where there is no account at all.
+    /// The first administrator from a file, where there is none.
     async fn bootstrap(&self, app: &App) -> Result<(), Failure> {
         use secrecy::SecretString;
         let Some(path) = &self.config.bootstrap_file else { return Ok(()) };
-        let accounts = app.store()?.accounts(Paging { after: None, limit: 1 }).await?;
-        if !accounts.items.is_empty() {
+        if app.store()?.has_administrator().await? {
             return Ok(());
         }
         let line = secret_line(path)?;
@@ -244,8 +244,8 @@ fn same_network(app: &App, store: &SharedStore) -> Result<(), Failure> {
 }
 
 /// Opens the database once.
-pub(crate) async fn open_store(config: &Config) -> Result<SharedStore, store::StoreError> {
-    let options = store::Options { url: config.database().expose_secret().to_owned(), connections: CONNECTIONS };
+pub(crate) async fn open_store(config: &Config, network: Option<NetworkId>) -> Result<SharedStore, store::StoreError> {
+    let options = store::Options { url: config.database().expose_secret().to_owned(), connections: CONNECTIONS, network };
     store::open(&options).await
 }
 

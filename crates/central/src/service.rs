@@ -9,6 +9,7 @@ mod holdings;
 mod listing;
 mod metrics;
 mod peers;
+mod pods;
 mod proofs;
 mod publish;
 mod sessions;
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use accounts::good_name;
 pub use authenticate::{Caller, PeerCaller};
 pub use listing::PageQuery;
 use peral_runtime::SharedClock;
@@ -31,6 +33,7 @@ use crate::{
     keys::Keys,
     limit::PerMinute,
     password::Passwords,
+    pods::Pods,
     store::{SharedStore, StoreError, publish::Seal},
 };
 
@@ -51,6 +54,7 @@ pub struct App {
     pub(crate) metrics: metrics::Metrics,
     live: authenticate::LiveCache,
     limits: Attempts,
+    pods: Option<Pods>,
     store: OnceLock<SharedStore>,
 }
 
@@ -67,7 +71,7 @@ impl App {
     /// Central without its database, which comes by [`App::open`].
     ///
     /// # Errors
-    /// INTERNAL, when the system gives no randomness.
+    /// INTERNAL, when the system gives no randomness. INVALID_ARGUMENT, when Kubernetes cannot be asked as it is configured.
     pub fn new(config: Config, keys: Keys, clock: SharedClock) -> Result<Arc<Self>, Failure> {
         let limits = &config.limits;
         let attempts = Attempts {
@@ -84,6 +88,7 @@ impl App {
             beats,
             live: authenticate::live_cache(),
             limits: attempts,
+            pods: config.kubernetes.as_ref().map(Pods::new).transpose()?,
             store: OnceLock::new(),
             keys: Arc::new(keys),
             clock,

@@ -74,6 +74,8 @@ pub struct Options {
     pub url: String,
     /// Most connections of this process; SQLite has one more that writes.
     pub connections: u32,
+    /// The network that a new database becomes one of; without it, of a new network. One that is there keeps its own.
+    pub network: Option<NetworkId>,
 }
 
 /// The whole interface: one trait for each concern.

@@ -33,6 +33,9 @@ pub struct PeerArgs {
     /// File with a join token; needed once, for a new key
     #[arg(long, env = "PERAL_JOIN_TOKEN_FILE", value_name = "FILE")]
     pub join_token_file: Option<PathBuf>,
+    /// File with this pod's own token for central's audience: the peer joins as the pod that it is
+    #[arg(long, env = "PERAL_POD_TOKEN_FILE", value_name = "FILE", conflicts_with = "join_token_file")]
+    pub pod_token_file: Option<PathBuf>,
     /// Address to listen on
     #[arg(long, env = "PERAL_PEER_LISTEN_ADDRESS", value_name = "IP", default_value = "0.0.0.0")]
     pub listen_address: IpAddr,
@@ -149,6 +152,8 @@ pub struct Config {
     pub first_contact: Option<FirstContact>,
     /// Lets a new key join.
     pub join_token: Option<JoinToken>,
+    /// Says which pod this is.
+    pub pod_token: Option<PodToken>,
     /// Where it listens.
     pub listen: (IpAddr, Ports),
     /// What it registers, where the operator says so.
@@ -210,6 +215,21 @@ impl std::fmt::Debug for JoinToken {
     }
 }
 
+/// The file with the token of the pod that this peer is. It ends within the hour and another takes its place, so it is read each time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodToken(pub PathBuf);
+
+impl PodToken {
+    /// The token as it is now.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT, naming the file, when it cannot be read or is empty.
+    pub fn read(&self) -> Result<String, Failure> {
+        let token = secret_line(&self.0)?;
+        if token.is_empty() { Err(fail!(InvalidArgument, "{} is empty; it should hold this pod's token", self.0.display())) } else { Ok(token) }
+    }
+}
+
 impl PeerArgs {
     /// The configuration that these arguments mean.
     ///
@@ -217,7 +237,7 @@ impl PeerArgs {
     /// INVALID_ARGUMENT, when something is missing or a file cannot be read.
     pub fn config(self) -> Result<Config, Failure> {
         let Self { data, central, ca_file, ca_fingerprint, join_token_file, listen_address, port, advertise, admin_listen, shares, .. } = self;
-        let Self { private_shares, rescan, label, node, zone, allow_loopback, reflection, limits, .. } = self;
+        let Self { pod_token_file, private_shares, rescan, label, node, zone, allow_loopback, reflection, limits, .. } = self;
         let central =
             central.ok_or_else(|| fail!(InvalidArgument, "a peer needs to know where central is: give --central URL, or set PERAL_CENTRAL"))?;
         let public = shares.into_iter().map(|share| configured(share, Visibility::Public));
@@ -227,6 +247,7 @@ impl PeerArgs {
             central: address(&central)?,
             first_contact: first_contact(ca_file.as_deref(), ca_fingerprint.as_deref())?,
             join_token: join_token_file.map(JoinToken::File),
+            pod_token: pod_token_file.map(PodToken),
             listen: (listen_address, port),
             advertise: (advertise.map(|given| given.ip), advertise.and_then(|given| given.port)),
             admin_listen,
@@ -335,6 +356,23 @@ mod tests {
         let shares: Vec<_> = config.shares.iter().map(|share| (share.path.to_str().unwrap(), share.prefix.as_str(), share.visibility)).collect();
         assert_eq!(shares, [("/a", "models/x", Visibility::Public), ("/b", "", Visibility::Public), ("/p", "", Visibility::Private)]);
         assert_eq!((config.advertise, config.rates.upload), ((Some([10, 0, 0, 7].into()), None), 50 << 20));
+    }
+
+    #[test]
+    fn a_peer_joins_by_a_token_or_as_a_pod() {
+        let good = "peer --data /d --central https://c:7070";
+        assert_eq!(config(&format!("{good} --pod-token-file /t")).unwrap().pod_token, Some(PodToken("/t".into())));
+        assert!(config(&format!("{good} --pod-token-file /t --join-token-file /j")).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let token = PodToken(folder.path().join("token"));
+        let named = |read: Result<String, Failure>| read.is_err_and(|failure| failure.detail.contains(&token.0.display().to_string()));
+        assert!(named(token.read()));
+        std::fs::write(&token.0, "\n").unwrap();
+        assert!(named(token.read()));
+        for text in ["first", "second\n"] {
+            std::fs::write(&token.0, text).unwrap();
+            assert_eq!(token.read().as_deref(), Ok(text.trim()));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::address::Advertise;
 use crate::{
-    args::JoinToken,
+    args::{JoinToken, PodToken},
     backoff::Backoff,
     identity::{Lifetime, PeerKey},
     library::Library,
@@ -50,6 +50,8 @@ pub struct About {
     pub zone: String,
     /// Lets its key join, once.
     pub join_token: Option<JoinToken>,
+    /// Says which pod it is.
+    pub pod_token: Option<PodToken>,
     /// How central is believed the first time.
     pub first_contact: Option<FirstContact>,
     /// Between two heartbeats, a tenth more or less.

@@ -127,6 +127,7 @@ fn about(config: &Config, listener: &Listener) -> About {
         join_token: config.join_token.clone(),
         first_contact: config.first_contact.clone(),
         heartbeat: config.heartbeat,
+        pod_token: config.pod_token.clone(),
     }
 }
 

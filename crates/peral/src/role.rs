@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use peral_central::{Central, CentralArgs, CentralCommand, args::RunArgs, has_network, init};
+use peral_central::{Central, CentralArgs, CentralCommand, args::RunArgs, has_network, init, make_keys};
 use peral_peer::{args::PeerArgs, server::Peer};
 use peral_runtime::{SharedClock, Shutdown, limits::raise_open_files};
 use peral_wire::{Failure, fail};
@@ -43,11 +43,15 @@ struct Fingerprint {
 pub async fn central(args: CentralArgs, around: Surroundings) -> Result<(), Failure> {
     match args.command {
         None => run_central(args.run, around).await,
-        Some(CentralCommand::Run(run)) => run_central(run, around).await,
+        Some(CentralCommand::Run(run)) => run_central(*run, around).await,
         Some(CentralCommand::Init(args)) => {
             let password = args.password()?;
             let made = init(args.place.config()?, &args.admin, &password, around.clock).await?;
             around.out.result("peral.central-init/1", &made, |made| format!("{made}\n"))
+        }
+        Some(CentralCommand::Keys(args)) => {
+            let made = make_keys(&args, &around.clock).await?;
+            around.out.result("peral.central-keys/1", &made, |made| format!("{made}\n"))
         }
         Some(CentralCommand::Fingerprint(place)) => {
             let fingerprint = peral_central::fingerprint(&place.config()?)?;

@@ -114,7 +114,7 @@ impl Context {
     /// A new certificate and token, by proof of the session's key.
     async fn renew(&self, catalogue: &Catalogue, mut login: Login) -> Result<Login, Failure> {
         let key = login.private_key()?;
-        let request = RenewRequest { identity: login.identity(), csr: csr(&key)?, epoch: None };
+        let request = RenewRequest { identity: login.identity(), csr: csr(&key)?, epoch: None, pod_token: None };
         let nonce = catalogue.nonce().await?;
         login.credentials = catalogue.renew(&Proven::sign(&request, login.network.id, nonce.nonce, &key.0)?).await?;
         self.logins.save(&login)?;

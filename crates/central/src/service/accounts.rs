@@ -119,7 +119,7 @@ impl App {
 }
 
 /// 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
-fn good_name(name: &str) -> Result<(), Failure> {
+pub(crate) fn good_name(name: &str) -> Result<(), Failure> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let good = name.len() <= 64 && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte)) && name.bytes().next().is_some_and(plain);
     if good {

@@ -12,18 +12,17 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, PageQuery, PeerCaller, Told, beats::LEASE_MS, listing, proofs::SigningRequest, short, tokens};
+use super::{App, Caller, PageQuery, PeerCaller, Told, beats::LEASE_MS, listing, pods::Registrant, proofs::SigningRequest, short, tokens};
 use crate::{
-    address,
     store::peers::{Beat, Registering},
     token::Subject,
 };
 
 impl App {
-    /// Registers a peer: by a join token if its key is new.
+    /// Registers a peer: as a pod, or by a join token if its key is new.
     ///
     /// # Errors
-    /// UNAUTHENTICATED, INVALID_ADDRESS, INVALID_ARGUMENT, RATE_LIMITED.
+    /// UNAUTHENTICATED, INVALID_ADDRESS, INVALID_ARGUMENT, RATE_LIMITED, and UNAVAILABLE or BUSY where Kubernetes must be asked.
     pub async fn register(&self, remote: IpAddr, proof: &Proven) -> Result<Registration, Failure> {
         let outcome = self.try_register(remote, proof).await;
         self.metrics.registration(&outcome);
@@ -37,23 +36,20 @@ impl App {
         let request: RegisterRequest = self.read_proof(remote, proof)?;
         let signing = SigningRequest::read(&request.csr)?;
         let checked = self.check_proof(proof, &signing.public_key)?;
-        let address = address::check(&request.address, self.config.allow_loopback_peers)?.to_string();
-        for (what, text, most) in
-            [("label", &request.label, 100), ("node", &request.node, 253), ("zone", &request.zone, 253), ("version", &request.version, 64)]
-        {
-            short(what, text, most)?;
-        }
+        short("version", &request.version, 64)?;
+        let Registrant { pod, place, label } = self.registrant(remote, &request).await?;
         self.use_up(checked).await?;
         let now_ms = self.now();
         let ends = self.certificate_ends(i64::MAX);
-        let (node, zone) = (request.node.clone(), request.zone.clone());
+        let (node, zone) = (place.node.clone(), place.zone.clone());
         let registering = Registering {
             public_key: signing.public_key.clone(),
             join_token: request.join_token.as_deref().map(tokens::hash),
-            address: address.clone(),
-            label: request.label,
-            node: request.node,
-            zone: request.zone,
+            pod,
+            address: place.address.clone(),
+            label,
+            node: place.node,
+            zone: place.zone,
             version: request.version,
             lease_ends_ms: now_ms + LEASE_MS,
             certificate_ends_ms: ends,
@@ -63,7 +59,11 @@ impl App {
         let credentials = self.credentials(&signing, done.account, Subject::Peer { pid: done.peer, epoch: done.epoch }, ends)?;
         // The process that had this id before is superseded at once.
         self.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
-        tracing::info!(peer = %done.peer, epoch = done.epoch, new = done.new, address, "registered a peer");
+        if let Some(ended) = done.ended {
+            self.forget_all();
+            tracing::warn!(peer = %done.peer, %ended, "a pod came with a new key, as after its volume was lost: the peer that it was before is revoked");
+        }
+        tracing::info!(peer = %done.peer, epoch = done.epoch, new = done.new, address = place.address, "registered a peer");
         let network = self.keys.network;
         let last_delta = done.last_delta;
         Ok(Registration { peer: done.peer, epoch: done.epoch, account: done.account, network, credentials, last_delta, node, zone })

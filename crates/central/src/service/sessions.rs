@@ -20,11 +20,18 @@ use crate::{
     password,
     store::{
         Refusal, accounts,
-        peers::Writer,
+        peers::{KnownPeer, Writer},
         sessions::{Basis, NewSession},
     },
     token::Subject,
 };
+
+/// A peer that renews.
+struct Renewing {
+    writer: Writer,
+    pod_token: Option<String>,
+    remote: IpAddr,
+}
 
 impl App {
     /// Begins a session.
@@ -103,13 +110,17 @@ impl App {
     /// Renews certificate and token of a session or a peer, ended or not.
     ///
     /// # Errors
-    /// UNAUTHENTICATED: another key, or nobody that goes on. STALE_EPOCH: a superseded peer. REVOKED: a revoked one.
+    /// UNAUTHENTICATED: another key, another pod, or nobody that goes on. STALE_EPOCH: a superseded peer. REVOKED: a revoked one. UNAVAILABLE or
+    /// BUSY where Kubernetes must be asked.
     pub async fn renew(&self, remote: IpAddr, proof: &Proven) -> Result<Credentials, Failure> {
         let request: RenewRequest = self.read_proof(remote, proof)?;
         let signing = SigningRequest::read(&request.csr)?;
         match (request.identity, request.epoch) {
             (Identity::User(session), _) => self.renew_session(session, &signing, proof).await,
-            (Identity::Peer(peer), Some(epoch)) => self.renew_peer(Writer { peer, epoch }, &signing, proof).await,
+            (Identity::Peer(peer), Some(epoch)) => {
+                let renewing = Renewing { writer: Writer { peer, epoch }, pod_token: request.pod_token, remote };
+                self.renew_peer(renewing, &signing, proof).await
+            }
             (Identity::Peer(_), None) => Err(fail!(InvalidArgument, "a peer renews with its epoch")),
             (Identity::Central, _) => Err(nobody()),
         }
@@ -127,26 +138,24 @@ impl App {
         self.credentials(signing, session.account.id, Subject::User { sid: id }, ends)
     }
 
-    async fn renew_peer(&self, writer: Writer, signing: &SigningRequest, proof: &Proven) -> Result<Credentials, Failure> {
+    async fn renew_peer(&self, renewing: Renewing, signing: &SigningRequest, proof: &Proven) -> Result<Credentials, Failure> {
+        let Renewing { writer, pod_token, remote } = renewing;
         let peer = self.known_peer(writer.peer).await?;
         same_key(&peer.public_key, signing)?;
         let checked = self.check_proof(proof, &peer.public_key)?;
+        // Who holds the key of a peer that ended hears so, even where its pod is gone.
+        let stands = stands(&peer, writer.epoch);
+        if stands.is_ok() {
+            self.still_pod(remote, peer.pod.as_ref(), pod_token.as_deref()).await?;
+        }
         self.use_up(checked).await?;
-        if peer.revoked {
-            return Err(Refusal::PeerRevoked.into());
-        }
-        if peer.epoch != writer.epoch {
-            return Err(fail!(StaleEpoch, "another process registered as this peer, or it logged out; register again"));
-        }
-        if !peer.active {
-            return Err(nobody());
-        }
+        stands?;
         let ends = self.certificate_ends(i64::MAX);
         self.store()?.renew_peer(writer, ends).await.told()?;
         self.credentials(signing, peer.account, Subject::Peer { pid: writer.peer, epoch: writer.epoch }, ends)
     }
 
-    async fn known_peer(&self, id: PeerId) -> Result<crate::store::peers::KnownPeer, Failure> {
+    async fn known_peer(&self, id: PeerId) -> Result<KnownPeer, Failure> {
         self.store()?.peer(id).await.told()?.ok_or_else(nobody)
     }
 
@@ -216,6 +225,16 @@ impl App {
 
 fn nobody() -> Failure {
     fail!(Unauthenticated, "this identity is unknown, or has ended; log in, or register, again")
+}
+
+/// Does this peer go on, at this epoch?
+fn stands(peer: &KnownPeer, epoch: u64) -> Result<(), Failure> {
+    match peer {
+        peer if peer.revoked => Err(Refusal::PeerRevoked.into()),
+        peer if peer.epoch != epoch => Err(fail!(StaleEpoch, "another process registered as this peer, or it logged out; register again")),
+        peer if !peer.active => Err(nobody()),
+        _ => Ok(()),
+    }
 }
 
 fn same_key(known: &[u8], signing: &SigningRequest) -> Result<(), Failure> {

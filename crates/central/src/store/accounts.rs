@@ -94,6 +94,8 @@ pub trait Accounts: Send + Sync {
     async fn add_account(&self, account: NewAccount) -> Result<Account>;
     /// Makes an account only if there is no administrator; nothing otherwise.
     async fn add_first_administrator(&self, account: NewAccount) -> Result<Option<Account>>;
+    /// Is there an administrator?
+    async fn has_administrator(&self) -> Result<bool>;
     /// Accounts in the order of their names.
     async fn accounts(&self, paging: Paging) -> Result<Page<Account>>;
     /// An account.

@@ -87,6 +87,15 @@ pub enum Refusal {
     /// The key of this peer is revoked.
     #[error("the key of this peer is revoked for good; with a new data folder and a join token it can come back as another peer")]
     PeerRevoked,
+    /// The key is that of the peer that another pod is.
+    #[error("this key is that of another pod's peer: a data folder serves one pod; give this pod a volume of its own")]
+    OtherPod,
+    /// The peer is a pod, and no pod's token was shown.
+    #[error("this peer is a pod: it registers and renews with the pod's token (--pod-token-file)")]
+    NeedsPod,
+    /// A pod's token was shown for a peer that is none.
+    #[error("this key joined by a join token and cannot become a pod's: start the peer without --pod-token-file, or with an empty data folder")]
+    NotAPod,
     /// A token that is unknown, used up or has ended, or none where one is needed.
     #[error("the token is unknown, used up or has ended; ask an administrator for a new one")]
     BadToken,
@@ -132,7 +141,7 @@ impl Refusal {
             Self::StaleEpoch => ErrorCode::StaleEpoch,
             Self::IndexGap { .. } => ErrorCode::IndexGap,
             Self::PeerRevoked => ErrorCode::Revoked,
-            Self::Revoked | Self::BadToken => ErrorCode::Unauthenticated,
+            Self::Revoked | Self::BadToken | Self::OtherPod | Self::NeedsPod | Self::NotAPod => ErrorCode::Unauthenticated,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::LastAdministrator | Self::KeyReused => ErrorCode::AlreadyExists,
             Self::UnknownPrincipal(_) | Self::BadUpload => ErrorCode::InvalidArgument,

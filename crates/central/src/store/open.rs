@@ -17,10 +17,10 @@ pub async fn open(options: &Options) -> Result<SharedStore> {
     let url = options.url.trim();
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return Ok(Arc::new(sqlite::Database::open(path, options.connections).await?));
+        return Ok(Arc::new(sqlite::Database::open(path, options).await?));
     }
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return Ok(Arc::new(postgres::Database::open(url, options.connections).await?));
+        return Ok(Arc::new(postgres::Database::open(url, options).await?));
     }
     // The URL may hold a password: it is not repeated.
     let reason = "the database URL must begin with sqlite: or postgres:";

@@ -14,8 +14,10 @@ use super::{Paging, Result};
 pub struct Registering {
     /// The peer's key (uncompressed P-256 point): its identity.
     pub public_key: Vec<u8>,
-    /// Hash of the join token; needed, and one use of it taken, for a new key only.
+    /// Hash of the join token; needed, and one use of it taken, for a new key only. Not looked at for a pod.
     pub join_token: Option<Vec<u8>>,
+    /// The pod that the peer is, as Kubernetes says.
+    pub pod: Option<RegisteringPod>,
     /// IP and port by which others reach it.
     pub address: String,
     /// What it calls itself.
@@ -34,6 +36,24 @@ pub struct Registering {
     pub now_ms: i64,
 }
 
+/// A pod that registers.
+#[derive(Debug, Clone)]
+pub struct RegisteringPod {
+    /// Which one.
+    pub pod: Pod,
+    /// Name of the account of peers that are pods; made, as a member without a password, where it is missing.
+    pub account: String,
+}
+
+/// A pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name, which outlives it where a StatefulSet makes it again.
+    pub name: String,
+    /// Its uid, which does not.
+    pub uid: String,
+}
+
 /// A registration that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registered {
@@ -47,6 +67,8 @@ pub struct Registered {
     pub last_delta: u64,
     /// The key was not known before.
     pub new: bool,
+    /// The peer that its pod was before, with another key: its key is revoked now.
+    pub ended: Option<PeerId>,
 }
 
 /// A peer as central knows it.
@@ -60,6 +82,8 @@ pub struct KnownPeer {
     pub public_key: Vec<u8>,
     /// Its epoch.
     pub epoch: u64,
+    /// The pod that it is, as registered last; none for a peer that joined by a join token.
+    pub pod: Option<Pod>,
     /// Address, node and zone.
     pub place: Place,
     /// Number of the last delta that is here.
@@ -117,10 +141,12 @@ pub struct Beaten {
 /// Peers.
 #[async_trait]
 pub trait Peers: Send + Sync {
-    /// Registers a peer: a known key gets its id again with the next epoch, a new one takes a use of its join token.
+    /// Registers a peer: a known key gets its id again with the next epoch, a new one takes a use of its join token, or is that of a pod. A new
+    /// key of a known pod, whose volume was lost, is a new peer, and ends the one that the pod was before as [`Peers::revoke_peer`] does.
     ///
     /// # Errors
-    /// Refused: the key is revoked, the account disabled, or the join token missing, unknown, used up or ended.
+    /// Refused: the key is revoked, the account disabled, or the join token missing, unknown, used up or ended. The key is another pod's, or a
+    /// pod's and none is named, or that of a peer that is no pod and one is named.
     async fn register(&self, peer: Registering) -> Result<Registered>;
     /// A peer.
     async fn peer(&self, id: PeerId) -> Result<Option<KnownPeer>>;

@@ -64,6 +64,8 @@ mod manage;
 mod notices;
 #[path = "shared/peers.rs"]
 mod peers;
+#[path = "shared/prepare.rs"]
+mod prepare;
 #[path = "shared/publish.rs"]
 mod publish;
 #[path = "shared/search.rs"]

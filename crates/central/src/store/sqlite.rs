@@ -57,6 +57,8 @@ mod manage;
 mod notices;
 #[path = "shared/peers.rs"]
 mod peers;
+#[path = "shared/prepare.rs"]
+mod prepare;
 #[path = "shared/publish.rs"]
 mod publish;
 #[path = "shared/search.rs"]
@@ -148,7 +150,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Sessions, Store};
+    use crate::store::{Options, Sessions, Store};
 
     /// The writer may not make its file larger, as on a full disk; a connection that is opened later may.
     async fn fill(store: &Database) {
@@ -160,7 +162,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_breaks_nothing_for_good() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Database::open(folder.path().join("central.db").to_str().unwrap(), 2).await.unwrap();
+        let options = Options { url: String::new(), connections: 2, network: None };
+        let store = Database::open(folder.path().join("central.db").to_str().unwrap(), &options).await.unwrap();
         for round in 0..3_u8 {
             fill(&store).await;
             let large = vec![round; 1 << 20];

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod accounts;
+mod cluster;
 mod connections;
 mod documents;
 mod files;
@@ -10,6 +11,8 @@ mod logins;
 mod matrix;
 mod names;
 mod peers;
+mod pods;
 mod proofs;
+mod provision;
 mod setup;
 mod support;

@@ -55,7 +55,7 @@ async fn a_superseded_process_writes_nothing() {
     assert_eq!(code(old.api.index(&Deltas { first: 1, deltas: vec![] }).await), ErrorCode::StaleEpoch);
     assert_eq!(code(old.publish("a", "a", Visibility::Public, None).await), ErrorCode::StaleEpoch);
     assert_eq!(code(old.api.log_out_peer(old.id).await), ErrorCode::StaleEpoch);
-    let renewal = RenewRequest { identity: old.identity(), csr: csr(&old.key), epoch: Some(old.done.epoch) };
+    let renewal = RenewRequest { identity: old.identity(), csr: csr(&old.key), epoch: Some(old.done.epoch), pod_token: None };
     assert_eq!(code(net.client().renew(&net.prove(&renewal, &old.key).await).await), ErrorCode::StaleEpoch);
     new.beat(PeerState::Ready, 0).await.unwrap();
     let renewal = RenewRequest { epoch: Some(new.done.epoch), ..renewal };
@@ -110,7 +110,7 @@ async fn a_revoked_peer_is_out_and_the_others_hear_of_it() {
     assert_eq!(code(peer.api.whoami().await), ErrorCode::Unauthenticated);
     assert_eq!(code(peer.beat(PeerState::Ready, 0).await), ErrorCode::Revoked);
     assert_eq!(code(net.register(peer.key.clone(), None).await), ErrorCode::Revoked, "its key is revoked for good");
-    let renewal = RenewRequest { identity: peer.identity(), csr: csr(&peer.key), epoch: Some(peer.done.epoch) };
+    let renewal = RenewRequest { identity: peer.identity(), csr: csr(&peer.key), epoch: Some(peer.done.epoch), pod_token: None };
     assert_eq!(code(net.client().renew(&net.prove(&renewal, &peer.key).await).await), ErrorCode::Revoked);
     let answer = other.beat(PeerState::Ready, obeyed).await.unwrap();
     assert!(answer.notices.iter().any(|notice| matches!(notice, Notice::Revoked { identity, .. } if *identity == peer.identity())));

@@ -38,7 +38,7 @@ async fn a_copied_signing_request_or_key_registers_nobody() {
     let copied = registration(&victim.key, None, "127.0.0.1:9");
     assert_eq!(code(net.client().register(&net.prove(&copied, &thief).await).await), ErrorCode::Unauthenticated);
     assert_eq!(code(net.client().login(&net.prove(&login(csr(&victim.key)), &thief).await).await), ErrorCode::Unauthenticated);
-    let renewal = RenewRequest { identity: Identity::Peer(victim.id), csr: csr(&victim.key), epoch: Some(victim.done.epoch) };
+    let renewal = RenewRequest { identity: Identity::Peer(victim.id), csr: csr(&victim.key), epoch: Some(victim.done.epoch), pod_token: None };
     assert_eq!(code(net.client().renew(&net.prove(&renewal, &thief).await).await), ErrorCode::Unauthenticated);
     let own = RenewRequest { csr: csr(&thief), ..renewal };
     assert_eq!(code(net.client().renew(&net.prove(&own, &thief).await).await), ErrorCode::Unauthenticated, "another key for a known identity");

@@ -196,7 +196,7 @@ impl Drop for Net {
 
 pub fn registration(key: &KeyPkcs8Der, join_token: Option<String>, address: &str) -> RegisterRequest {
     let (node, zone) = (String::new(), String::new());
-    RegisterRequest { csr: csr(key), join_token, address: address.into(), label: "test".into(), node, zone, version: "0".into() }
+    RegisterRequest { csr: csr(key), join_token, pod_token: None, address: address.into(), label: "test".into(), node, zone, version: "0".into() }
 }
 
 pub fn csr(key: &KeyPkcs8Der) -> String {
@@ -222,7 +222,7 @@ impl User {
     }
 
     pub fn renewal(&self) -> RenewRequest {
-        RenewRequest { identity: self.identity(), csr: csr(&self.key), epoch: None }
+        RenewRequest { identity: self.identity(), csr: csr(&self.key), epoch: None, pod_token: None }
     }
 }
 

@@ -2,10 +2,12 @@ use std::collections::BTreeSet;
 
 use peral_central::store::{
     Paging, Refusal,
-    peers::{Beat, Registering, Writer},
+    accounts::AccountChange,
+    peers::{Beat, Pod, Registered, Registering, Writer},
 };
 use peral_model::Identity;
 use peral_wire::rest::{
+    accounts::Role,
     holdings::Held,
     peers::{ListedState, Notice, PeerState},
 };
@@ -127,4 +129,73 @@ pub async fn revoking_is_for_good(world: &World) {
     let listed = world.store.peers(Paging::default(), NOW).await.unwrap().items;
     assert!(listed.iter().any(|peer| peer.id == made.peer && peer.state == ListedState::Revoked));
     assert!(!world.store.revoke_peer(peral_model::PeerId(uuid::Uuid::nil()), NOW).await.unwrap());
+}
+
+async fn register_pod(world: &World, key: &[u8], name: &str, uid: &str) -> Registered {
+    world.store.register(world.registering_pod(key, name, uid)).await.unwrap()
+}
+
+pub async fn a_pod_is_a_peer_by_its_name_and_key(world: &World) {
+    let first = register_pod(world, b"k", "p-0", "u1").await;
+    assert_eq!((first.epoch, first.new, first.ended), (1, true, None));
+    let account = world.store.account(first.account).await.unwrap().unwrap();
+    assert_eq!((account.name.as_str(), account.role, account.disabled), ("peers", Role::Member, false));
+    assert_eq!(world.store.secret("peers").await.unwrap().unwrap().password, None);
+    let again = register_pod(world, b"k", "p-0", "u2").await;
+    assert_eq!((again.peer, again.epoch, again.new, again.ended, again.account), (first.peer, 2, false, None, first.account));
+    let pod = |name: &str, uid: &str| Some(Pod { name: name.into(), uid: uid.into() });
+    assert_eq!(world.store.peer(first.peer).await.unwrap().unwrap().pod, pod("p-0", "u2"));
+    assert_ne!(register_pod(world, b"l", "p-1", "u3").await.peer, first.peer);
+    assert_eq!(refused(world.store.register(world.registering_pod(b"k", "p-1", "u3")).await), Refusal::OtherPod);
+    let token = world.join_token(first.account, 1).await;
+    assert_eq!(refused(world.store.register(world.registering(b"k", Some(token.clone()))).await), Refusal::NeedsPod);
+    let plain = world.store.register(world.registering(b"m", Some(token))).await.unwrap();
+    assert_eq!(refused(world.store.register(world.registering_pod(b"m", "p-2", "u4")).await), Refusal::NotAPod);
+    let plain = world.store.peer(plain.peer).await.unwrap().unwrap();
+    assert_eq!((plain.pod, plain.epoch), (None, 1));
+    assert_eq!(world.store.peer(first.peer).await.unwrap().unwrap().epoch, 2, "what was refused changed nothing");
+}
+
+pub async fn a_new_key_of_a_pod_ends_its_peer(world: &World) {
+    let alice = world.account("alice").await;
+    let watcher = world.peer(alice).await;
+    let lost = register_pod(world, b"k", "p-0", "u1").await;
+    let file = world.published(Writer { peer: lost.peer, epoch: 1 }, fresh("a", "1")).await;
+    let new = register_pod(world, b"l", "p-0", "u2").await;
+    assert_eq!((new.new, new.epoch, new.ended), (true, 1, Some(lost.peer)));
+    let old = world.store.peer(lost.peer).await.unwrap().unwrap();
+    assert!(old.revoked && !old.active);
+    let writer = Writer { peer: lost.peer, epoch: 1 };
+    assert_eq!(refused(world.publish_all(writer, vec![after(file, "a", "2")]).await), Refusal::StaleEpoch);
+    assert_eq!(world.store.beat(vec![beat(writer, LEASE)]).await.unwrap().last_deltas, [None]);
+    assert_eq!(refused(world.store.register(world.registering_pod(b"k", "p-0", "u2")).await), Refusal::PeerRevoked);
+    let notices = world.store.notices(watcher.peer, 0, NOW).await.unwrap().notices;
+    assert_eq!(notices, [Notice::Revoked { identity: Identity::Peer(lost.peer), until_ms: CERTIFICATE }]);
+    let third = register_pod(world, b"m", "p-0", "u2").await;
+    assert_eq!(third.ended, Some(new.peer), "the one before, and not the first again");
+    assert!(world.store.revoke_peer(third.peer, NOW).await.unwrap());
+    assert_eq!(register_pod(world, b"n", "p-0", "u2").await.ended, None, "that one had ended already");
+}
+
+pub async fn a_pod_that_registers_at_once_is_one_peer(world: &World) {
+    let tries = (0..6_u8).map(|key| world.store.register(world.registering_pod(&[key % 2], "p-0", "u1")));
+    let results = futures::future::join_all(tries).await;
+    let won = results.iter().filter(|result| result.is_ok()).count();
+    assert!(won >= 2, "{results:?}");
+    for error in results.into_iter().filter_map(Result::err) {
+        assert_eq!(refused(Err::<(), _>(error)), Refusal::PeerRevoked);
+    }
+    let listed = world.store.peers(Paging::default(), NOW).await.unwrap().items;
+    assert_eq!((listed.len(), listed.iter().filter(|peer| peer.state == ListedState::Ready).count()), (2, 1));
+    assert_eq!(world.store.accounts(Paging::default()).await.unwrap().items.len(), 1);
+}
+
+pub async fn a_disabled_account_takes_no_pods(world: &World) {
+    let first = register_pod(world, b"k", "p-0", "u1").await;
+    let disable = AccountChange { disabled: Some(true), ..AccountChange::default() };
+    world.store.change_account(first.account, disable, NOW).await.unwrap();
+    for (key, name) in [(b"k", "p-0"), (b"l", "p-0"), (b"m", "p-1")] {
+        assert_eq!(refused(world.store.register(world.registering_pod(key, name, "u2")).await), Refusal::Revoked, "{name}");
+    }
+    assert!(!world.store.peer(first.peer).await.unwrap().unwrap().revoked, "what was refused ended nobody");
 }

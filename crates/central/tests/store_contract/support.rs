@@ -9,11 +9,11 @@ use peral_central::store::{
     Options, Refusal, SharedStore, StoreError, Viewer,
     accounts::{NewAccount, NewToken},
     open,
-    peers::{Registering, Writer},
+    peers::{Pod, Registering, RegisteringPod, Writer},
     publish::{NewVersion, Publishing, Seal},
     search::Search,
 };
-use peral_model::{AccountId, Content, ContentId, FileName, SessionId, Visibility, search::Query};
+use peral_model::{AccountId, Content, ContentId, FileName, NetworkId, SessionId, Visibility, search::Query};
 use peral_wire::rest::{
     accounts::Role,
     files::{Access, FileChange, Right},
@@ -23,6 +23,8 @@ use sqlx::{Connection, PgConnection, SqliteConnection};
 
 /// Now, in all tests that do not say otherwise.
 pub const NOW: i64 = 1_800_000_000_000;
+/// The network that every new database is given.
+pub const NETWORK: NetworkId = NetworkId(uuid::Uuid::from_u128(7));
 /// A lease that has not ended.
 pub const LEASE: i64 = NOW + 30_000;
 /// A certificate that has not ended.
@@ -59,7 +61,7 @@ pub async fn on_postgres<F: Future<Output = ()> + Send>(test: impl FnOnce(Arc<Wo
 }
 
 async fn world(url: String) -> Arc<World> {
-    let options = Options { url, connections: 6 };
+    let options = Options { url, connections: 6, network: Some(NETWORK) };
     let store = open(&options).await.unwrap();
     Arc::new(World { store, options, counter: AtomicU64::new(0) })
 }
@@ -137,6 +139,7 @@ impl World {
         Registering {
             public_key: key.to_vec(),
             join_token,
+            pod: None,
             address: "10.0.0.1:7071".into(),
             label: "test".into(),
             node: String::new(),
@@ -146,6 +149,12 @@ impl World {
             certificate_ends_ms: CERTIFICATE,
             now_ms: NOW,
         }
+    }
+
+    /// A registration of a pod with this key.
+    pub fn registering_pod(&self, key: &[u8], name: &str, uid: &str) -> Registering {
+        let pod = Pod { name: name.into(), uid: uid.into() };
+        Registering { pod: Some(RegisteringPod { pod, account: "peers".into() }), ..self.registering(key, None) }
     }
 
     /// A new peer of an account.

@@ -8,8 +8,10 @@ use sqlx::{Connection, PgConnection};
 use crate::support::*;
 
 pub async fn a_database_keeps_its_network(world: &World) {
-    let again = open(&world.options).await.unwrap();
-    assert_eq!(again.network(), world.store.network());
+    assert_eq!(world.store.network(), NETWORK, "a new one becomes part of the network that is given");
+    let other = peral_central::store::Options { network: Some(peral_model::NetworkId(uuid::Uuid::from_u128(8))), ..world.options.clone() };
+    let again = open(&other).await.unwrap();
+    assert_eq!(again.network(), NETWORK, "and stays there");
     again.ping().await.unwrap();
     again.close().await;
     assert!(again.ping().await.is_err(), "it is closed");
@@ -126,8 +128,8 @@ async fn a_database_that_is_away_is_unavailable() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://nobody:secret@{}/none", nowhere.local_addr().unwrap());
     drop(nowhere);
-    let away = open(&Options { url, connections: 2 }).await.err().unwrap();
+    let away = open(&Options { url, connections: 2, network: None }).await.err().unwrap();
     assert!(matches!(away, StoreError::Unavailable(_)), "{away:?}");
-    let unknown = open(&Options { url: "mysql://user:secret@host/db".into(), connections: 2 }).await.err().unwrap();
+    let unknown = open(&Options { url: "mysql://user:secret@host/db".into(), connections: 2, network: None }).await.err().unwrap();
     assert!(!unknown.to_string().contains("secret"), "{unknown}");
 }

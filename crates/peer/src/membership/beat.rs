@@ -12,6 +12,7 @@ use peral_wire::{
 };
 
 use super::Membership;
+use crate::args::PodToken;
 
 /// With less room than this a peer takes no uploads: bytes.
 const FULL: u64 = 256 << 20;
@@ -94,7 +95,8 @@ async fn obey(of: &Membership, answer: &HeartbeatAnswer, before: u64) -> Result<
 async fn renew(of: &Membership) -> Result<(), Failure> {
     let standing = of.link().standing().ok_or_else(|| fail!(Unavailable, "not registered yet"))?;
     let catalogue = of.anonymous()?;
-    let request = RenewRequest { identity: Identity::Peer(standing.peer), csr: of.0.key.csr()?, epoch: Some(standing.epoch) };
+    let pod_token = of.0.about.pod_token.as_ref().map(PodToken::read).transpose()?;
+    let request = RenewRequest { identity: Identity::Peer(standing.peer), csr: of.0.key.csr()?, epoch: Some(standing.epoch), pod_token };
     let proof = of.0.key.prove(&catalogue, standing.network, &request).await?;
     let credentials = catalogue.renew(&proof).await?;
     of.take(standing, &credentials).await?;

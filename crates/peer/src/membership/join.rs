@@ -6,7 +6,7 @@ use peral_wire::{ErrorCode, Failure, fail, rest::peers::RegisterRequest};
 
 use super::{LONGEST_PAUSE, Membership};
 use crate::{
-    args::JoinToken,
+    args::{JoinToken, PodToken},
     backoff::Backoff,
     fetch::Here,
     holdings,
@@ -41,6 +41,8 @@ pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
     } else if let Some(token) = &of.0.about.join_token {
         // Needed for sure, and no waiting brings it.
         token.read()?;
+    } else if let Some(token) = &of.0.about.pod_token {
+        token.read()?;
     }
     *of.0.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(network.clone());
     Ok(network)
@@ -62,8 +64,11 @@ async fn contact(of: &Membership, base: &str) -> Result<Network, Failure> {
     }
 }
 
-/// Registers once. A key that is known needs no token; one that central does not know, or no longer, does.
+/// Registers once. A pod shows its token each time. Else a key that is known needs no token; one that central does not know, or no longer, does.
 pub(super) async fn register(of: &Membership) -> Result<(), Failure> {
+    if of.0.about.pod_token.is_some() {
+        return register_with(of, None).await;
+    }
     let token = of.0.about.join_token.as_ref();
     if of.link().standing().is_some() {
         match (register_with(of, None).await, token) {
@@ -86,6 +91,7 @@ async fn register_with(of: &Membership, join_token: Option<String>) -> Result<()
     let request = RegisterRequest {
         csr: of.0.key.csr()?,
         join_token,
+        pod_token: about.pod_token.as_ref().map(PodToken::read).transpose()?,
         address: address.to_string(),
         label: about.label.clone(),
         node: about.node.clone(),

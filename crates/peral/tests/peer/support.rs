@@ -155,6 +155,7 @@ impl Net {
             central: self.base(),
             first_contact: Some(FirstContact::Fingerprint(Pin::new(&fingerprint).unwrap())),
             join_token: Some(JoinToken::Secret(token)),
+            pod_token: None,
             listen: (LOCAL, Ports::one(0)),
             advertise: (None, None),
             admin_listen: SocketAddr::new(LOCAL, 0),

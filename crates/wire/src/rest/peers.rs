@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use super::sessions::Credentials;
 
-/// Inside a proof: `POST /v1/register`. A key that is known needs no join token and gets its peer id back with the next epoch.
+/// Inside a proof: `POST /v1/register`. A key that is known needs no join token and gets its peer id back with the next epoch; a peer that is a
+/// pod needs its pod's token each time.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
@@ -15,6 +16,9 @@ pub struct RegisterRequest {
     /// What lets a new key join.
     #[serde(default)]
     pub join_token: Option<String>,
+    /// Token of the pod that the peer is, for central's audience. Address (but for the port), label, node and zone then come from Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_token: Option<String>,
     /// IP and port by which others reach it.
     pub address: String,
     /// What to call it in listings, such as the host name; at most 100 characters.

@@ -92,7 +92,7 @@ pub struct Credentials {
 }
 
 /// Inside a proof: `POST /v1/certificates`. Renews certificate and token of a session or a peer, expired or not.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewRequest {
     /// Whose.
@@ -103,6 +103,9 @@ pub struct RenewRequest {
     /// A peer's epoch: a superseded process renews nothing.
     #[serde(default)]
     pub epoch: Option<u64>,
+    /// Token of the pod that the peer is, as at its registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_token: Option<String>,
 }
 
 /// Who the caller is.

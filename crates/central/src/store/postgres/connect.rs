@@ -7,15 +7,11 @@ use sqlx::{
     Connection,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
-use uuid::Uuid;
 
-use super::Database;
-use crate::store::{
-    GENERATION, Result, StoreError,
-    common::Common,
-    open::{check_generation, migration},
-};
+use super::{Database, prepare::prepare};
+use crate::store::{Options, Result, StoreError, common::Common};
 
+const HAS_META: &str = "SELECT to_regclass('meta') IS NOT NULL";
 /// How long a statement may take, and how long it may wait for a lock.
 const TIMEOUTS: [(&str, &str); 3] = [("statement_timeout", "20s"), ("lock_timeout", "8s"), ("idle_in_transaction_session_timeout", "30s")];
 /// Each statement reads little by an index: what the planner could save by reading whole tables, it loses when it guesses wrong, and compiling
@@ -28,11 +24,11 @@ const QUIET: Duration = Duration::from_secs(1);
 
 impl Database {
     /// Connects, migrates, and reads the network's id.
-    pub(in crate::store) async fn open(url: &str, connections: u32) -> Result<Self> {
+    pub(in crate::store) async fn open(url: &str, how: &Options) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)?.application_name("peral central");
-        let network = migrate(&options).await?;
+        let network = migrate(&options, how.network).await?;
         let options = options.options(TIMEOUTS).options(PLANNER);
-        let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(ACQUIRE);
+        let pool = PgPoolOptions::new().max_connections(how.connections.max(2)).acquire_timeout(ACQUIRE);
         // A connection in constant use need not be asked each time whether it is still there: that would be a round trip for each call.
         let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
             Box::pin(async move {
@@ -48,29 +44,11 @@ impl Database {
 }
 
 /// Brings the schema up to date, under sqlx's advisory lock, on a connection of its own that no timeout cuts.
-async fn migrate(options: &PgConnectOptions) -> Result<NetworkId> {
+async fn migrate(options: &PgConnectOptions, network: Option<NetworkId>) -> Result<NetworkId> {
     let mut connection = tokio::time::timeout(ACQUIRE, PgConnection::connect_with(options))
         .await
         .map_err(|_| StoreError::Unavailable("no answer to a connection".into()))??;
-    let network = prepare(&mut connection).await;
+    let network = prepare(&mut connection, HAS_META, sqlx::migrate!("migrations/postgres"), network).await;
     connection.close().await.ok();
     network
-}
-
-async fn prepare(connection: &mut PgConnection) -> Result<NetworkId> {
-    let known: bool = sqlx::query_scalar("SELECT to_regclass('meta') IS NOT NULL").fetch_one(&mut *connection).await?;
-    if known {
-        let oldest = sqlx::query_scalar("SELECT oldest_central FROM meta").fetch_optional(&mut *connection).await?;
-        check_generation(oldest.unwrap_or(0))?;
-    }
-    let mut migrations = sqlx::migrate!("migrations/postgres");
-    // A newer central may have added to the schema; whether this one may go on is for the check above.
-    migrations.set_ignore_missing(true);
-    // Not `run`: its future cannot be seen to be Send, so that nobody could spawn it.
-    migrations.run_direct(None, &mut *connection, false).await.map_err(migration)?;
-    let made = "INSERT INTO meta (one, network, generation, oldest_central) VALUES (TRUE, $1, $2, $2) ON CONFLICT DO NOTHING";
-    sqlx::query(made).bind(Uuid::new_v4()).bind(GENERATION).execute(&mut *connection).await?;
-    let (network, oldest): (Uuid, i64) = sqlx::query_as("SELECT network, oldest_central FROM meta").fetch_one(connection).await?;
-    check_generation(oldest)?;
-    Ok(NetworkId(network))
 }

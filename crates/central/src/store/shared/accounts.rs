@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Conn, Database, groups, sessions, tokens};
 use crate::store::{
-    Paging, Refusal, Result,
+    Paging, Refusal, Result, StoreError,
     accounts::{AccountChange, Accounts, ApiToken, NewAccount, NewToken, PasswordChange, Secret},
     rows::{AccountRow, new_id},
 };
@@ -25,6 +25,9 @@ impl Accounts for Database {
     }
     async fn add_first_administrator(&self, account: NewAccount) -> Result<Option<Account>> {
         self.write(account, |c, account| add_first(c, account).boxed()).await
+    }
+    async fn has_administrator(&self) -> Result<bool> {
+        has_administrator(&mut *self.reader().await?).await
     }
     async fn accounts(&self, paging: Paging) -> Result<Page<Account>> {
         list(&mut *self.reader().await?, &paging).await
@@ -98,6 +101,18 @@ async fn add(c: &mut Conn, account: &NewAccount) -> Result<Account> {
     Ok(AccountRow { id, name: account.name.clone(), admin, disabled: false, created_ms: account.now_ms }.into())
 }
 
+/// The account of this name; made, as a member without a password, where it is missing.
+pub(super) async fn member(c: &mut Conn, name: &str, now_ms: i64) -> Result<Uuid> {
+    let known = async |c: &mut Conn| sqlx::query_scalar("SELECT id FROM accounts WHERE name = $1").bind(name).fetch_optional(c).await;
+    if let Some(id) = known(c).await? {
+        return Ok(id);
+    }
+    let sql = "INSERT INTO accounts (id, name, admin, created_ms) VALUES ($1, $2, FALSE, $3) ON CONFLICT DO NOTHING";
+    sqlx::query(sql).bind(new_id(now_ms)).bind(name).bind(now_ms).execute(&mut *c).await?;
+    // Where another made it at the same time, it is committed now.
+    known(c).await?.ok_or(StoreError::Raced)
+}
+
 /// Makes what changes who is an administrator wait for each other.
 async fn one_at_a_time(c: &mut Conn) -> Result<()> {
     sqlx::query("UPDATE counters SET value = value + 1 WHERE name = 'accounts'").execute(c).await?;
@@ -106,11 +121,14 @@ async fn one_at_a_time(c: &mut Conn) -> Result<()> {
 
 async fn add_first(c: &mut Conn, account: &NewAccount) -> Result<Option<Account>> {
     one_at_a_time(c).await?;
-    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE admin)").fetch_one(&mut *c).await?;
-    if known {
+    if has_administrator(c).await? {
         return Ok(None);
     }
     add(c, account).await.map(Some)
+}
+
+async fn has_administrator(c: &mut Conn) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE admin)").fetch_one(c).await?)
 }
 
 async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Account>> {

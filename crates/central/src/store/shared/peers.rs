@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Conn, Database, accounts, bulk, notices, tokens::after_id, upkeep::event};
 use crate::store::{
     Paging, Refusal, Result, StoreError,
-    peers::{Beat, Beaten, KnownPeer, Peers, Place, Registered, Registering, Writer},
+    peers::{Beat, Beaten, KnownPeer, Peers, Place, Pod, Registered, Registering, RegisteringPod, Writer},
     rows::{BeatenRow, int, nat, new_id},
 };
 
@@ -52,11 +52,15 @@ pub(super) async fn fence(c: &mut Conn, writer: Writer) -> Result<AccountId> {
 }
 
 async fn register(c: &mut Conn, peer: &Registering) -> Result<Registered> {
-    let sql = "SELECT id, account FROM peers WHERE public_key = $1";
-    let known: Option<(Uuid, Uuid)> = sqlx::query_as(sql).bind(&peer.public_key).fetch_optional(&mut *c).await?;
-    let registered = match known {
-        Some((id, account)) => again(c, peer, id, account).await?,
-        None => join(c, peer).await?,
+    let sql = "SELECT id, account, pod FROM peers WHERE public_key = $1";
+    let known: Option<(Uuid, Uuid, Option<String>)> = sqlx::query_as(sql).bind(&peer.public_key).fetch_optional(&mut *c).await?;
+    let registered = match (known, &peer.pod) {
+        (Some((id, account, pod)), _) => {
+            same_pod(pod.as_deref(), peer.pod.as_ref())?;
+            again(c, peer, id, account).await?
+        }
+        (None, Some(pod)) => join_as_pod(c, peer, pod).await?,
+        (None, None) => join(c, peer).await?,
     };
     let lease = "INSERT INTO leases (peer, epoch, state, room, seen_ms, ends_ms) VALUES ($1, $2, 0, 0, $3, $4)
          ON CONFLICT (peer) DO UPDATE SET epoch = excluded.epoch, state = 0, seen_ms = excluded.seen_ms, ends_ms = excluded.ends_ms";
@@ -67,17 +71,29 @@ async fn register(c: &mut Conn, peer: &Registering) -> Result<Registered> {
     Ok(registered)
 }
 
+/// A peer that is a pod stays that pod, and one that is none becomes none.
+fn same_pod(known: Option<&str>, given: Option<&RegisteringPod>) -> Result<()> {
+    match (known, given.map(|given| given.pod.name.as_str())) {
+        (None, None) => Ok(()),
+        (Some(known), Some(given)) if known == given => Ok(()),
+        (Some(_), Some(_)) => Err(Refusal::OtherPod.into()),
+        (Some(_), None) => Err(Refusal::NeedsPod.into()),
+        (None, Some(_)) => Err(Refusal::NotAPod.into()),
+    }
+}
+
 /// A known key: the same peer with the next epoch.
 async fn again(c: &mut Conn, peer: &Registering, id: Uuid, account: Uuid) -> Result<Registered> {
     accounts::enabled(c, account).await?.ok_or(Refusal::Revoked)?;
     let sql = "UPDATE peers SET epoch = epoch + 1, logged_out = FALSE, address = $2, label = $3, node = $4, zone = $5, version = $6,
-         certificate_ends_ms = CASE WHEN certificate_ends_ms > $7 THEN certificate_ends_ms ELSE $7 END
+         certificate_ends_ms = CASE WHEN certificate_ends_ms > $7 THEN certificate_ends_ms ELSE $7 END, pod_uid = $8
          WHERE id = $1 AND NOT revoked RETURNING epoch, last_delta";
     let query = sqlx::query_as(sql).bind(id).bind(&peer.address).bind(&peer.label).bind(&peer.node).bind(&peer.zone);
-    let row: Option<(i64, i64)> = query.bind(&peer.version).bind(peer.certificate_ends_ms).fetch_optional(c).await?;
+    let query = query.bind(&peer.version).bind(peer.certificate_ends_ms).bind(peer.pod.as_ref().map(|pod| &pod.pod.uid));
+    let row: Option<(i64, i64)> = query.fetch_optional(c).await?;
     let (epoch, last_delta) = row.ok_or(Refusal::PeerRevoked)?;
     let (epoch, last_delta) = (nat(epoch, "peers", "epoch", id)?, nat(last_delta, "peers", "last_delta", id)?);
-    Ok(Registered { peer: PeerId(id), epoch, account: AccountId(account), last_delta, new: false })
+    Ok(Registered { peer: PeerId(id), epoch, account: AccountId(account), last_delta, new: false, ended: None })
 }
 
 /// A new key: takes one use of its join token.
@@ -85,12 +101,29 @@ async fn join(c: &mut Conn, peer: &Registering) -> Result<Registered> {
     let token = peer.join_token.as_ref().ok_or(Refusal::BadToken)?;
     let sql = "UPDATE join_tokens SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND ends_ms > $2 RETURNING account";
     let account: Option<Uuid> = sqlx::query_scalar(sql).bind(token).bind(peer.now_ms).fetch_optional(&mut *c).await?;
-    let account = account.ok_or(Refusal::BadToken)?;
+    add(c, peer, account.ok_or(Refusal::BadToken)?).await
+}
+
+/// A new key of a pod: ends the peer that the pod was before.
+async fn join_as_pod(c: &mut Conn, peer: &Registering, pod: &RegisteringPod) -> Result<Registered> {
+    let account = accounts::member(c, &pod.account, peer.now_ms).await?;
+    let sql = concat!("SELECT id FROM peers WHERE pod = $1 AND NOT revoked", update!());
+    let before: Option<Uuid> = sqlx::query_scalar(sql).bind(&pod.pod.name).fetch_optional(&mut *c).await?;
+    let ended = before.map(PeerId);
+    if let Some(before) = ended {
+        revoke(c, before, peer.now_ms).await?;
+    }
+    Ok(Registered { ended, ..add(c, peer, account).await? })
+}
+
+/// A new peer of an account.
+async fn add(c: &mut Conn, peer: &Registering, account: Uuid) -> Result<Registered> {
     accounts::enabled(c, account).await?.ok_or(Refusal::Revoked)?;
     let id = new_id(peer.now_ms);
+    let pod = peer.pod.as_ref().map(|pod| &pod.pod);
     let made = sqlx::query(
-        "INSERT INTO peers (id, public_key, account, epoch, label, address, node, zone, version, certificate_ends_ms, created_ms)
-         VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (public_key) DO NOTHING",
+        "INSERT INTO peers (id, public_key, account, epoch, label, address, node, zone, version, certificate_ends_ms, created_ms, pod, pod_uid)
+         VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
     )
     .bind(id)
     .bind(&peer.public_key)
@@ -102,13 +135,15 @@ async fn join(c: &mut Conn, peer: &Registering) -> Result<Registered> {
     .bind(&peer.version)
     .bind(peer.certificate_ends_ms)
     .bind(peer.now_ms)
+    .bind(pod.map(|pod| &pod.name))
+    .bind(pod.map(|pod| &pod.uid))
     .execute(c)
     .await?;
     if made.rows_affected() == 0 {
-        // The same key registered at the same time: undone here, and known at the next try.
+        // The same key, or another of the same pod, registered at the same time: undone here, and known at the next try.
         return Err(StoreError::Raced);
     }
-    Ok(Registered { peer: PeerId(id), epoch: 1, account: AccountId(account), last_delta: 0, new: true })
+    Ok(Registered { peer: PeerId(id), epoch: 1, account: AccountId(account), last_delta: 0, new: true, ended: None })
 }
 
 #[derive(FromRow)]
@@ -117,6 +152,8 @@ struct PeerRow {
     account: Uuid,
     public_key: Vec<u8>,
     epoch: i64,
+    pod: Option<String>,
+    pod_uid: Option<String>,
     address: String,
     node: String,
     zone: String,
@@ -126,7 +163,8 @@ struct PeerRow {
 }
 
 async fn get(c: &mut Conn, id: PeerId) -> Result<Option<KnownPeer>> {
-    let sql = "SELECT id, account, public_key, epoch, address, node, zone, last_delta, revoked, (NOT revoked AND NOT logged_out) AS active
+    let sql = "SELECT id, account, public_key, epoch, pod, pod_uid, address, node, zone, last_delta, revoked,
+         (NOT revoked AND NOT logged_out) AS active
          FROM peers WHERE id = $1";
     let row: Option<PeerRow> = sqlx::query_as(sql).bind(id.0).fetch_optional(c).await?;
     let known = |row: PeerRow| {
@@ -135,6 +173,7 @@ async fn get(c: &mut Conn, id: PeerId) -> Result<Option<KnownPeer>> {
             account: AccountId(row.account),
             public_key: row.public_key,
             epoch: nat(row.epoch, "peers", "epoch", row.id)?,
+            pod: row.pod.map(|name| Pod { name, uid: row.pod_uid.unwrap_or_default() }),
             place: Place { address: row.address, node: row.node, zone: row.zone },
             last_delta: nat(row.last_delta, "peers", "last_delta", row.id)?,
             active: row.active,

@@ -69,6 +69,7 @@ async fn register(stand: &Stand) -> Vec<String> {
                 let request = RegisterRequest {
                     csr,
                     join_token: Some(join_token.to_string()),
+                    pod_token: None,
                     address,
                     label: format!("peer-{n}"),
                     node: String::new(),
