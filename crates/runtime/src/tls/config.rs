@@ -11,7 +11,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use super::{CertStore, TlsError, provider, verify::IdentityVerifier};
+use super::{CertStore, TlsError, provider, verify::identity_verifier};
 
 /// Whose signatures are believed. Never empty.
 #[derive(Debug, Clone)]
@@ -128,7 +128,7 @@ pub fn server_config(certs: Arc<CertStore>, clients: ClientAuth, alpn: Alpn) -> 
 #[expect(clippy::needless_pass_by_value, reason = "symmetrical with server_config, and callers build the roots in place")]
 pub fn client_config(roots: TrustRoots, expect: Expect, certs: Option<Arc<CertStore>>) -> ClientConfig {
     match expect {
-        Expect::Identity(identity) => with_verifier(Arc::new(IdentityVerifier::new(roots.store(), identity)), certs),
+        Expect::Identity(identity) => with_verifier(Arc::new(identity_verifier(roots.store(), identity)), certs),
         Expect::PublicName => finish(tls13_client().with_root_certificates(roots.store()), certs),
     }
 }

@@ -7,16 +7,15 @@ use std::{
 
 use peral_model::Identity;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature},
+    CertificateError, ClientConfig, Error, RootCertStore,
+    client::danger::{ServerCertVerified, ServerCertVerifier},
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 
 use super::{
-    TlsError, config, fingerprint, provider,
-    verify::{no_tls12, other, verify_identity},
+    TlsError, config, fingerprint,
+    verify::{Judge, Shown, Verifier, other, verify_identity},
 };
 
 /// A certificate authority known by its SHA-256 fingerprint.
@@ -61,7 +60,7 @@ pub async fn presented_authority(stream: TcpStream, deadline: Duration) -> Resul
     let address = stream.peer_addr().map_err(|error| TlsError::Certificate(error.to_string()))?;
     let handshake = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(ServerName::from(address.ip()), stream);
     let outcome = tokio::time::timeout(deadline, handshake).await.map_err(|_| failed("no answer in time"))?;
-    match (verifier.seen(), outcome) {
+    match (verifier.judge.seen(), outcome) {
         (Some(authority), _) => Ok(authority),
         (None, Err(error)) => Err(TlsError::Certificate(error.to_string())),
         (None, Ok(_)) => Err(failed("it showed none")),
@@ -81,69 +80,35 @@ enum Trust {
     Nobody(Mutex<Option<CertificateDer<'static>>>),
 }
 
-#[derive(Debug)]
-struct Verifier {
-    trust: Trust,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl Verifier {
-    fn new(trust: Trust) -> Self {
-        Self { trust, algorithms: provider().signature_verification_algorithms }
-    }
-
+impl Trust {
     fn seen(&self) -> Option<CertificateDer<'static>> {
-        match &self.trust {
-            Trust::Pinned(_) => None,
-            Trust::Nobody(seen) => seen.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        match self {
+            Self::Pinned(_) => None,
+            Self::Nobody(seen) => seen.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
-
-    fn is_central_under(&self, authority: &CertificateDer<'_>, leaf: &CertificateDer<'_>, now: UnixTime) -> Result<ServerCertVerified, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        verify_identity(&roots, Identity::Central, leaf, &[], now, self.algorithms)
-    }
 }
 
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match &self.trust {
-            Trust::Pinned(pin) => {
-                let authority = intermediates.iter().find(|certificate| pin.matches(certificate));
+impl Judge for Trust {
+    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+        match self {
+            Self::Pinned(pin) => {
+                let authority = shown.intermediates.iter().find(|certificate| pin.matches(certificate));
                 let authority = authority.ok_or_else(|| other(TlsError::Roots("the server is not under the one with that fingerprint".into())))?;
-                self.is_central_under(authority, end_entity, now)
+                is_central_under(authority, shown)
             }
-            Trust::Nobody(seen) => {
-                let authority = intermediates.last().ok_or(CertificateError::UnknownIssuer)?;
-                self.is_central_under(authority, end_entity, now)?;
+            Self::Nobody(seen) => {
+                let authority = shown.intermediates.last().ok_or(CertificateError::UnknownIssuer)?;
+                is_central_under(authority, shown)?;
                 *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(authority.clone().into_owned());
                 Err(CertificateError::ApplicationVerificationFailure.into())
             }
         }
     }
+}
 
-    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
-        Err(no_tls12())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+fn is_central_under(authority: &CertificateDer<'_>, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone().into_owned())?;
+    verify_identity(&roots, Identity::Central, Shown { intermediates: &[], ..shown })
 }

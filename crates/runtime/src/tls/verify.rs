@@ -26,45 +26,34 @@ pub struct WrongIdentity {
     pub found: Identity,
 }
 
-/// The certificate chains to the roots, may be used by a server, is valid now, and names the expected identity.
-pub(super) fn verify_identity(
-    roots: &RootCertStore,
-    expected: Identity,
-    end_entity: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    now: UnixTime,
-    algorithms: WebPkiSupportedAlgorithms,
-) -> Result<ServerCertVerified, Error> {
-    let parsed = ParsedCertificate::try_from(end_entity)?;
-    verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms.all)?;
-    let found = peer_of(end_entity).map_err(other)?.identity;
-    if found == expected { Ok(ServerCertVerified::assertion()) } else { Err(other(WrongIdentity { expected, found })) }
+/// What a server shows.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub end_entity: &'a CertificateDer<'a>,
+    pub intermediates: &'a [CertificateDer<'a>],
+    pub now: UnixTime,
+    pub algorithms: WebPkiSupportedAlgorithms,
 }
 
-pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    CertificateError::Other(OtherError(Arc::new(error))).into()
+/// Says whether a server is the one that is wanted.
+pub(super) trait Judge: std::fmt::Debug + Send + Sync {
+    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error>;
 }
 
-/// TLS 1.3 is the only version spoken.
-pub(super) fn no_tls12() -> Error {
-    Error::General("only TLS 1.3 is spoken here".into())
-}
-
-/// Dials by address, verifies by identity.
+/// A verifier whose judgement is one's own, and whose signatures are checked as rustls does. TLS 1.3 is the only version spoken.
 #[derive(Debug)]
-pub(super) struct IdentityVerifier {
-    roots: Arc<RootCertStore>,
-    expected: Identity,
+pub(super) struct Verifier<J> {
+    pub judge: J,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl IdentityVerifier {
-    pub(super) fn new(roots: Arc<RootCertStore>, expected: Identity) -> Self {
-        Self { roots, expected, algorithms: provider().signature_verification_algorithms }
+impl<J> Verifier<J> {
+    pub fn new(judge: J) -> Self {
+        Self { judge, algorithms: provider().signature_verification_algorithms }
     }
 }
 
-impl ServerCertVerifier for IdentityVerifier {
+impl<J: Judge> ServerCertVerifier for Verifier<J> {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -73,11 +62,11 @@ impl ServerCertVerifier for IdentityVerifier {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        verify_identity(&self.roots, self.expected, end_entity, intermediates, now, self.algorithms)
+        self.judge.judge(Shown { end_entity, intermediates, now, algorithms: self.algorithms })
     }
 
     fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
-        Err(no_tls12())
+        Err(Error::General("only TLS 1.3 is spoken here".into()))
     }
 
     fn verify_tls13_signature(
@@ -91,5 +80,34 @@ impl ServerCertVerifier for IdentityVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// The certificate chains to the roots, may be used by a server, is valid now, and names the expected identity.
+pub(super) fn verify_identity(roots: &RootCertStore, expected: Identity, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+    let parsed = ParsedCertificate::try_from(shown.end_entity)?;
+    verify_server_cert_signed_by_trust_anchor(&parsed, roots, shown.intermediates, shown.now, shown.algorithms.all)?;
+    let found = peer_of(shown.end_entity).map_err(other)?.identity;
+    if found == expected { Ok(ServerCertVerified::assertion()) } else { Err(other(WrongIdentity { expected, found })) }
+}
+
+pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    CertificateError::Other(OtherError(Arc::new(error))).into()
+}
+
+/// Dials by address, verifies by identity.
+pub(super) fn identity_verifier(roots: Arc<RootCertStore>, expected: Identity) -> Verifier<impl Judge> {
+    Verifier::new(ByIdentity { roots, expected })
+}
+
+#[derive(Debug)]
+struct ByIdentity {
+    roots: Arc<RootCertStore>,
+    expected: Identity,
+}
+
+impl Judge for ByIdentity {
+    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+        verify_identity(&self.roots, self.expected, shown)
     }
 }
