@@ -1,10 +1,10 @@
 //! A whole network on this machine: central, peers and users, in one temporary folder.
 
 use std::{
-    cell::Cell,
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ pub struct Network {
     pub admin: User,
     database: Option<String>,
     flags: Vec<String>,
-    commands: Cell<u32>,
+    commands: AtomicU32,
 }
 
 /// Somebody with a configuration folder of their own: a laptop, or a shell beside a peer.
@@ -64,7 +64,7 @@ impl Network {
         assert!(made["fingerprint"].as_str().is_some(), "{made}");
         let (central, url) = run_central(root.path(), database, "127.0.0.1:0", &flags);
         let admin = User { name: "admin".into(), home };
-        let network = Self { root, url, central, admin, database: database.map(str::to_owned), flags, commands: Cell::new(0) };
+        let network = Self { root, url, central, admin, database: database.map(str::to_owned), flags, commands: AtomicU32::new(0) };
         network.log_in(&network.admin);
         network
     }
@@ -126,8 +126,7 @@ impl Network {
             command.env("PERAL_DATA", &node.data);
         }
         command.args(args).args(["--output", "json"]);
-        let number = self.commands.get();
-        self.commands.set(number + 1);
+        let number = self.commands.fetch_add(1, Ordering::Relaxed);
         Process::start(command, &self.path(&format!("command-{number}-{}.log", args[0])))
     }
 
@@ -206,7 +205,8 @@ fn run_central(root: &Path, database: Option<&str>, listen: &str, flags: &[Strin
     let mut command = peral(root);
     command
         .env_remove("PERAL_DATA")
-        .args(["central", "--listen", listen, "--admin-listen", "127.0.0.1:0", "--allow-loopback-peers", "--address-file"])
+        .env("PERAL_CENTRAL_ADMIN_LISTEN", "127.0.0.1:0")
+        .args(["central", "--listen", listen, "--allow-loopback-peers", "--address-file"])
         .arg(&address);
     // Tests log in more often than people do.
     command.args(["--logins-per-address", "10000", "--logins-per-account", "1000"]);

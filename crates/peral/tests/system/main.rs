@@ -7,6 +7,7 @@ mod faults;
 mod names;
 #[path = "../common/network.rs"]
 mod network;
+mod postgres;
 #[path = "../common/process.rs"]
 mod process;
 mod raw;
