@@ -10,12 +10,13 @@ use std::{net::SocketAddr, sync::Arc};
 use peral_peer::dial::{Dialer, OutboundPolicy};
 use peral_runtime::tls::CertStore;
 use peral_wire::{Failure, fail};
+use tokio_util::sync::CancellationToken;
 
 pub use download::download;
 pub use peer::{echo, list};
 pub use upload::upload;
 
-use crate::logins::Login;
+use crate::{control::interrupted, logins::Login};
 
 /// A way to peers, with the certificate of a login.
 struct Way {
@@ -42,4 +43,16 @@ fn show(certs: &CertStore, login: &Login) -> Result<(), Failure> {
 /// An address as the catalogue gives it.
 fn socket(address: &str) -> Result<SocketAddr, Failure> {
     address.parse().map_err(|_| fail!(InvalidAddress, "{address:?} is no address of a peer"))
+}
+
+/// Runs a transfer to its end. Interrupted, it is told so, and says how it ended.
+async fn unless_interrupted<T>(running: impl Future<Output = T>, cancel: CancellationToken) -> T {
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => ended,
+        () = interrupted() => {
+            cancel.cancel();
+            running.await
+        }
+    }
 }

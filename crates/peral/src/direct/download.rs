@@ -21,11 +21,10 @@ use peral_wire::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Way, show};
+use super::{Way, show, unless_interrupted};
 use crate::{
     command::download::Wanted,
     context::Context,
-    control::interrupted,
     output::{self, Meter, Step},
     session::UserSession,
 };
@@ -59,14 +58,7 @@ pub async fn download(context: &Context, user: UserSession, wanted: &Wanted) -> 
     let watch = Arc::new(Watch::new(context));
     let cancel = CancellationToken::new();
     let running = fetch(request, &deps, Arc::clone(&watch) as Arc<dyn Observer>, cancel.clone());
-    tokio::pin!(running);
-    let ended = tokio::select! {
-        ended = &mut running => ended,
-        () = interrupted() => {
-            cancel.cancel();
-            running.await
-        }
-    };
+    let ended = unless_interrupted(running, cancel).await;
     watch.finish();
     match ended {
         Ok(fetched) => Ok(fetched.bytes_fetched),

@@ -15,8 +15,8 @@ use peral_wire::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Way, download::Watch, kept::Kept, socket};
-use crate::{command::upload::Meant, context::Context, control::interrupted, session::UserSession};
+use super::{Way, download::Watch, kept::Kept, socket, unless_interrupted};
+use crate::{command::upload::Meant, context::Context, session::UserSession};
 
 /// Uploads a file: its record, and the peer that has it.
 ///
@@ -58,14 +58,7 @@ async fn attempt(
     let watch = Arc::new(Watch::new(context));
     let cancel = CancellationToken::new();
     let running = send(request, deps, Arc::clone(&watch) as Arc<dyn Observer>, cancel.clone());
-    tokio::pin!(running);
-    let ended = tokio::select! {
-        ended = &mut running => ended,
-        () = interrupted() => {
-            cancel.cancel();
-            running.await
-        }
-    };
+    let ended = unless_interrupted(running, cancel).await;
     watch.finish();
     let may_go_on = ended.as_ref().is_err_and(|failure| {
         matches!(failure.code, ErrorCode::Cancelled | ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Busy | ErrorCode::RateLimited)

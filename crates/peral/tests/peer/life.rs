@@ -1,6 +1,6 @@
 //! Joining, coming back, being taken over, and leaving.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use peral_model::FileName;
 use peral_peer::{args::JoinToken, trust::FirstContact};
@@ -11,7 +11,10 @@ use peral_wire::{
     rest::{accounts::AccountChange, peers::ListedState},
 };
 
-use super::support::{Net, Node, listed, until};
+use super::{
+    folder::copy_folder,
+    support::{Net, Node, listed, until},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_keeps_its_id_raises_its_epoch_and_logs_out() {
@@ -161,18 +164,4 @@ async fn an_old_copy_of_the_data_folder_is_made_good() {
 
 fn named(name: &str) -> pb::StatFileRequest {
     pb::StatFileRequest { which: Some(pb::stat_file_request::Which::Name(name.into())) }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
-    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
-        if kind.is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else if !kind.is_socket() {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

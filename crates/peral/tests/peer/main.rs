@@ -1,6 +1,8 @@
 //! A peer's life with a real central, both in this process: joining, indexing, publishing, holding, and the end.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../common/folder.rs"]
+mod folder;
 mod life;
 mod names;
 mod support;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    folder::copy_folder,
     network::{Network, Node, User, hash_of, moved, noise_file},
     process::{PATIENCE, eventually},
 };
@@ -122,20 +123,6 @@ fn a_download_does_not_need_central_to_the_end() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(hash_of(&target), hash);
     network.restart_central();
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
-        if kind.is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else if kind.is_file() {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// I6: one live owner of a peer id.

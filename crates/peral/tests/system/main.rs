@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod faults;
+#[path = "../common/folder.rs"]
+mod folder;
 mod names;
 #[path = "../common/network.rs"]
 mod network;
