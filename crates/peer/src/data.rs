@@ -1,17 +1,23 @@
 //! The data folder: what a peer keeps for itself, readable by nobody else, used by one process at a time.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use peral_wire::{Failure, fail};
+use rustix::fs::Access;
 
 /// Name of the control socket in the data folder.
 pub const SOCKET: &str = "peral.sock";
+/// Name of the file with the peer's key.
+pub const KEY: &str = "key.pem";
+
+/// Name of the folder with uploads that are not done.
+pub(crate) const UPLOADS: &str = "uploads";
 
 /// A data folder that this process owns. Cheap to clone; the lock goes with the last clone.
 #[derive(Debug, Clone)]
@@ -30,6 +36,8 @@ impl DataDir {
         private_folder(path).map_err(wrong)?;
         let root = path.canonicalize().map_err(wrong)?;
         check(&root)?;
+        // One that takes nothing new would be noticed only by the socket, when no waiting is meant any more.
+        rustix::fs::access(&root, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| wrong(error.into()))?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(root.join("lock")).map_err(wrong)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -62,7 +70,7 @@ impl DataDir {
 
     /// Uploads that are not done.
     pub fn uploads(&self) -> PathBuf {
-        self.root.join("uploads")
+        self.root.join(UPLOADS)
     }
 
     /// Room for what downloads keep beside the target.
@@ -97,6 +105,11 @@ fn check(root: &Path) -> Result<(), Failure> {
     }
     if found.mode() & 0o077 != 0 {
         let path = root.display();
+        // It was private when this peer made it: Kubernetes opens all of a volume to its fsGroup.
+        if root.join(KEY).exists() && fs::set_permissions(root, Permissions::from_mode(0o700)).is_ok() {
+            tracing::warn!(%path, mode = format!("{:o}", found.mode() & 0o777), "the data folder was opened to others: it is private again");
+            return Ok(());
+        }
         return Err(fail!(Forbidden, "the data folder {path} is open to others (mode {:o}); run: chmod 700 {path}", found.mode() & 0o777));
     }
     Ok(())
@@ -125,8 +138,6 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use peral_wire::ErrorCode;
 
     use super::*;
@@ -153,6 +164,10 @@ mod tests {
         let refused = DataDir::open(&path).unwrap_err();
         assert_eq!(refused.code, ErrorCode::Forbidden);
         assert!(refused.detail.contains("open") && refused.detail.contains("chmod 700"), "{refused}");
+        // One that this peer has lived in before was private then, and is again.
+        fs::write(path.join(KEY), b"").unwrap();
+        DataDir::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
     }
 
     #[test]

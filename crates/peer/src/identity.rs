@@ -10,7 +10,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{DataDir, write_private},
+    data::{DataDir, KEY, write_private},
     link::Standing,
 };
 
@@ -40,7 +40,7 @@ impl PeerKey {
     /// # Errors
     /// INTERNAL, naming the file.
     pub fn open(data: &DataDir) -> Result<Self, Failure> {
-        let path = data.file("key.pem");
+        let path = data.file(KEY);
         let failed = |error: &dyn std::fmt::Display| fail!(Internal, "the key of this peer, {}, cannot be used: {error}", path.display());
         let key = match std::fs::read_to_string(&path) {
             Ok(pem) => KeyPkcs8Der::from_pem(&pem).map_err(|error| failed(&error))?,

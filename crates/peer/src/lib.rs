@@ -26,6 +26,7 @@ pub mod rights;
 pub mod send;
 pub mod server;
 pub mod trust;
+mod volume;
 pub mod wirebody;
 
 pub use args::{Config, PeerArgs};

@@ -8,6 +8,7 @@ mod land;
 mod remove;
 mod share;
 mod space;
+mod spool;
 
 use std::{
     collections::HashMap,
@@ -25,6 +26,11 @@ pub use self::{
     adopt::Adopt,
     held::{Held, HeldFile, Stamp, open_plain},
     space::{Reservation, Space},
+    spool::Spool,
+};
+pub(crate) use self::{
+    share::apart,
+    spool::{is_abandoned, is_spooled},
 };
 use crate::{
     data::DataDir,
@@ -141,6 +147,18 @@ impl Library {
     /// NO_SPACE.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation, Failure> {
         self.0.space.reserve(bytes)
+    }
+
+    /// Is there room for uploads? To be asked before the first byte of one is written.
+    ///
+    /// # Errors
+    /// NO_SPACE.
+    pub fn has_room(&self) -> Result<(), Failure> {
+        if self.0.space.is_full() {
+            Err(fail!(NoSpace, "the volume of this peer is full: it takes no uploads until there is more room"))
+        } else {
+            Ok(())
+        }
     }
 
     /// A file version that is held whole.

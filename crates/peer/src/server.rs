@@ -12,7 +12,6 @@ use peral_runtime::{
 };
 use peral_wire::{
     Failure, fail,
-    keys::Verifier,
     pb::{self, control_service_server::ControlServiceServer, peer_service_server::PeerServiceServer},
 };
 use tonic::service::Routes;
@@ -20,23 +19,19 @@ use tonic::service::Routes;
 use crate::{
     args::Config,
     control::{Control, Engine},
-    data::DataDir,
-    db::Db,
     dial::{Dialer, OutboundPolicy},
-    fetch::Here,
     grpc::PeerService,
     holdings,
     identity::PeerKey,
     index::Indexer,
     jobs::{Jobs, JobsDeps},
-    library::Library,
+    library::{Library, apart},
     limits::Limits,
-    link::Link,
     membership::{About, Advertise, Membership},
     metrics::Metrics,
     publish,
-    rights::Rights,
     trust::Network,
+    volume::{self, Opened},
 };
 
 /// What nobody took up again is tidied so often.
@@ -47,9 +42,8 @@ pub struct Peer {
     config: Config,
     clock: SharedClock,
     metrics: prometheus::Registry,
-    data: DataDir,
-    db: Db,
-    key: PeerKey,
+    /// Its volume, or why that cannot be used yet.
+    volume: Result<Opened, Failure>,
     listener: Listener,
     admin: Listener,
 }
@@ -63,19 +57,23 @@ struct Parts {
 }
 
 impl Peer {
-    /// Takes the data folder, opens its database, makes the key, and binds the ports. `metrics` is what the admin listener shows.
+    /// Opens what is in the data folder and shares what the configuration names, if that can be yet, and binds the ports. `metrics` is what
+    /// the admin listener shows.
     ///
     /// # Errors
-    /// FORBIDDEN or ALREADY_EXISTS for the data folder; UNAVAILABLE when a port is taken; INTERNAL.
+    /// ALREADY_EXISTS when another process uses the data folder; INVALID_ARGUMENT or INVALID_NAME for shares that overlap or cannot be meant;
+    /// UNAVAILABLE when a port is taken.
     pub async fn bind(config: Config, clock: SharedClock, metrics: prometheus::Registry) -> Result<Self, Failure> {
-        let data = DataDir::open(&config.data)?;
-        let db = Db::open(&data.file("peer.db")).await?;
-        let key = PeerKey::open(&data)?;
+        config.shares.iter().try_for_each(|share| apart(&share.path, &config.data))?;
+        let volume = match volume::open(&config, &clock).await {
+            Err(failure) if volume::is_mistake(&failure) => return Err(failure),
+            volume => volume,
+        };
         let listener = Listener::bind(config.listen.0, config.listen.1)
             .map_err(|error| fail!(Unavailable, "the listener for other peers {error}; choose another with --listen-address IP and --port PORTS"))?;
         let admin = Listener::bind(config.admin_listen.ip(), config.admin_listen.port())
             .map_err(|error| fail!(Unavailable, "the admin listener (probes and metrics) {error}; choose another with --admin-listen IP:PORT"))?;
-        Ok(Self { config, clock, metrics, data, db, key, listener, admin })
+        Ok(Self { config, clock, metrics, volume, listener, admin })
     }
 
     /// Where other peers reach it.
@@ -88,29 +86,33 @@ impl Peer {
         self.admin.local_addr()
     }
 
-    /// Runs until the drain is over: the lease given up, transfers ended, logged out.
+    /// Runs until the drain is over: the lease given up, transfers ended, logged out. A volume that cannot be used yet is waited for.
     ///
     /// # Errors
     /// What no waiting mends: shares that overlap, a socket that cannot be, a data folder of another network.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
-        let Self { config, clock, metrics, data, db, key, listener, admin } = self;
+        let Self { config, clock, metrics, volume, listener, admin } = self;
         let checks = Checks::new();
-        let check = checks.register("network");
+        let (network, usable) = (checks.register("network"), checks.register("volume"));
         tokio::spawn(serve_admin(admin, checks, metrics, shutdown.clone()));
-        let link = Link::new(&config.central, clock.clone());
-        link.place(Here { node: config.node.clone(), zone: config.zone.clone() });
-        let rights = Rights::open(db.clone(), clock.clone(), link.clone(), Verifier::default()).await?;
-        let library = Library::new(data, db.clone(), rights, link, clock.clone())?;
-        library.configure(&config.shares).await?;
-        let membership = Membership::new(about(&config, &listener), key.clone(), library.clone(), clock.clone(), propagate::inject, check);
+        let opened = match volume {
+            Ok(opened) => Some(opened),
+            Err(failure) => volume::wait(&config, &clock, failure, &usable, shutdown.draining()).await?,
+        };
+        let Some(Opened { library, key }) = opened else {
+            tracing::info!("stopped");
+            return Ok(());
+        };
+        shutdown.spawn(volume::watch(library.clone(), usable, shutdown.draining().clone()));
+        let membership = Membership::new(about(&config, &listener), key.clone(), library.clone(), clock.clone(), propagate::inject, network);
         let control = Control::new(library.clone(), membership.clone());
         let parts = Parts { library, membership, control, shutdown: shutdown.clone() };
         let served = parts.serve(&config, &key, listener, &clock).await;
-        let membership = parts.membership;
+        let Parts { library, membership, .. } = parts;
         membership.leave().await;
         shutdown.finish(config.drain).await;
         membership.log_out().await;
-        db.close().await;
+        library.db().close().await;
         tracing::info!("stopped");
         served
     }
@@ -125,9 +127,9 @@ fn about(config: &Config, listener: &Listener) -> About {
         node: config.node.clone(),
         zone: config.zone.clone(),
         join_token: config.join_token.clone(),
+        pod_token: config.pod_token.clone(),
         first_contact: config.first_contact.clone(),
         heartbeat: config.heartbeat,
-        pod_token: config.pod_token.clone(),
     }
 }
 

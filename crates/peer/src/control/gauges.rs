@@ -73,7 +73,7 @@ fn show_state(meter: &Meter, peer: &Weak<Inner>) {
     let seen = Weak::clone(peer);
     gauge(meter, "peral.peer.state", "State of this peer: 1 for the one that it is in", move |gauge| {
         let Some(peer) = seen.upgrade() else { return };
-        let now = status::state(&peer, peer.library.space().room());
+        let now = status::state(&peer);
         for state in STATES {
             gauge.observe((state == now).into(), &[KeyValue::new("state", state)]);
         }

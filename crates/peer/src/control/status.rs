@@ -22,8 +22,6 @@ use crate::{
 const MAX_TROUBLES: u32 = 1000;
 /// Counting may take one part in so many of the time: with a million files, who asks often is told a count of a few seconds ago.
 const COUNTING: u32 = 20;
-/// With less room than this a peer takes no uploads: bytes.
-const FULL: u64 = 256 << 20;
 
 /// What was counted last, and when, and how long it took.
 #[derive(Default)]
@@ -60,7 +58,7 @@ pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
         epoch: standing.map_or(0, |standing| standing.epoch),
         address: peer.membership.address().map(|address| address.to_string()).unwrap_or_default(),
         central: link.base().into(),
-        state: state(peer, room).into(),
+        state: state(peer).into(),
         shares: shares(peer, &counts.shares).await?,
         troubles: troubles(peer).await?,
         jobs: peer.engine.get().map(|engine| engine.jobs.list()).unwrap_or_default(),
@@ -73,7 +71,7 @@ pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
 }
 
 /// The state of a peer, in one word.
-pub(super) fn state(peer: &Inner, room: u64) -> &'static str {
+pub(super) fn state(peer: &Inner) -> &'static str {
     if let Some(ended) = peer.library.link().ended() {
         match ended {
             Ended::Superseded => "superseded",
@@ -83,7 +81,7 @@ pub(super) fn state(peer: &Inner, room: u64) -> &'static str {
         "leaving"
     } else if peer.library.link().standing().is_none() || peer.membership.trouble().is_some() {
         "waiting-for-central"
-    } else if room < FULL {
+    } else if peer.library.space().is_full() {
         "full"
     } else {
         "ready"

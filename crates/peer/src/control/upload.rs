@@ -1,4 +1,4 @@
-//! Uploads from this machine: in place inside a share, copied into the first share otherwise.
+//! Uploads from this machine: in place inside a share, taken over where a command wrote them for it, copied into the first share otherwise.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use crate::{
     db::broken,
-    library::{Library, Stamp, open_plain},
+    library::{Library, Stamp, is_spooled, open_plain},
 };
 
 type Tell = mpsc::Sender<Result<pb::Progress, Failure>>;
@@ -52,13 +52,24 @@ async fn run(library: &Library, order: &Sealed<Order>, path: &Path, tell: &Tell)
         return Err(fail!(TooLarge, "{} has {size} bytes, and the order is for {}; it grew meanwhile", path.display(), order.value.max_size));
     }
     let say = async |phase| drop(tell.send(Ok(step(phase, size))).await);
+    let temp = library.upload_temp(order.value.upload);
+    if is_spooled(library.data(), path) {
+        say(pb::Phase::Hashing).await;
+        tokio::fs::rename(path, &temp).await.map_err(|error| fail!(Internal, "{} cannot be taken over: {error}", path.display()))?;
+        let landed = spooled(library, order, &temp, || say(pb::Phase::Publishing)).await;
+        if landed.is_err() {
+            // Its command has read what it can read once only: nobody takes this up again.
+            drop(tokio::fs::remove_file(&temp).await);
+        }
+        return landed;
+    }
     if library.share_of(path).await?.is_some() {
         say(pb::Phase::Hashing).await;
         return library.land_in_place(order, path).await;
     }
     library.may_land().await?;
+    library.has_room()?;
     say(pb::Phase::Moving).await;
-    let temp = library.upload_temp(order.value.upload);
     let _room = library.reserve(size)?;
     let (from, to, lists) = (path.to_path_buf(), temp.clone(), library.lists().clone());
     let copied = tokio::task::spawn_blocking(move || -> Result<Content, Failure> {
@@ -69,6 +80,19 @@ async fn run(library: &Library, order: &Sealed<Order>, path: &Path, tell: &Tell)
     let content = copied.await.map_err(broken)??;
     say(pb::Phase::Publishing).await;
     library.land(order, &temp, content).await
+}
+
+/// Bytes that a command wrote into the data folder for this upload.
+async fn spooled(library: &Library, order: &Sealed<Order>, temp: &Path, publishing: impl AsyncFnOnce()) -> Result<Sealed<Record>, Failure> {
+    library.may_land().await?;
+    let (from, lists) = (temp.to_path_buf(), library.lists().clone());
+    let hashed = tokio::task::spawn_blocking(move || {
+        let file = open_plain(&from)?;
+        lists.hash(&file, file.metadata()?.len())
+    });
+    let content = hashed.await.map_err(broken)?.map_err(|error: io::Error| fail!(Internal, "what was read cannot be read again: {error}"))?;
+    publishing().await;
+    library.land(order, temp, content).await
 }
 
 /// Copies a file, by the file system where it can, if nobody writes it meanwhile.

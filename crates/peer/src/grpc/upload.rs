@@ -30,6 +30,9 @@ pub(super) async fn open(service: &PeerService, caller: &PeerCertificate, reques
     library.may_land().await?;
     let (path, size) = (library.upload_temp(order.value.upload), request.size);
     let offset = blocking(move || Ok(temp::kept(&path, size))).await?;
+    if offset == 0 {
+        library.has_room()?;
+    }
     // Asked for now, so that a full disk is known before anything moves; promised when the stream begins.
     drop(library.reserve(size - offset)?);
     Ok(pb::OpenUploadResponse { offset })
@@ -77,6 +80,9 @@ async fn taken(incoming: Incoming<'_>, order: &Sealed<Order>, size: u64, offset:
         return if same { Ok(record.envelope) } else { Err(fail!(AlreadyExists, "this upload has ended with another content; begin a new one")) };
     }
     library.may_land().await?;
+    if offset == 0 {
+        library.has_room()?;
+    }
     let room = library.reserve(size.saturating_sub(offset))?;
     let (path, lists) = (library.upload_temp(order.value.upload), library.lists().clone());
     let temp = blocking(move || Temp::open(&path, &lists, size, offset, turn)).await?;

@@ -21,7 +21,7 @@ impl Library {
     /// Shares what the command line names, and no longer what it named before and does not now. Shares added otherwise stay.
     ///
     /// # Errors
-    /// As [`Library::share`].
+    /// As [`Library::share`]; UNAVAILABLE when a folder cannot be used now.
     pub async fn configure(&self, shares: &[ConfiguredShare]) -> Result<(), Failure> {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
         for before in self.shares().await?.into_iter().filter(|share| share.configured) {
@@ -30,6 +30,12 @@ impl Library {
             }
         }
         for share in shares {
+            // What is wrong with the folder may be mended while the peer waits; what is wrong with the arguments is not.
+            if let Err(error) = std::fs::create_dir_all(&share.path).and_then(|()| std::fs::read_dir(&share.path).map(drop))
+                && !share.path.metadata().is_ok_and(|found| !found.is_dir())
+            {
+                return Err(fail!(Unavailable, "the share {} cannot be used: {error}", share.path.display()));
+            }
             self.add(&share.path, &share.prefix, share.visibility, true).await?;
         }
         Ok(())
@@ -41,11 +47,7 @@ impl Library {
             FileName::new(prefix).map_err(|error| fail!(InvalidName, "the prefix: {error}"))?;
         }
         let path = folder(path)?;
-        let data = self.0.data.root();
-        if path.starts_with(data) || data.starts_with(&path) {
-            let (share, data) = (path.display(), data.display());
-            return Err(fail!(InvalidArgument, "the share {share} and the data folder {data} may not contain each other; choose another folder"));
-        }
+        apart(&path, self.0.data.root())?;
         let text = path.to_str().ok_or_else(|| fail!(InvalidArgument, "the share {} has a name that is no UTF-8", path.display()))?;
         let shares = self.shares().await?;
         if let Some(other) =
@@ -84,6 +86,18 @@ impl Library {
         self.0.kicks.rescan.notify_one();
         Ok(())
     }
+}
+
+/// A share and the data folder may not contain each other: what is in the one would be published, or taken for the peer's own.
+///
+/// # Errors
+/// INVALID_ARGUMENT.
+pub(crate) fn apart(share: &Path, data: &Path) -> Result<(), Failure> {
+    if share.starts_with(data) || data.starts_with(share) {
+        let (share, data) = (share.display(), data.display());
+        return Err(fail!(InvalidArgument, "the share {share} and the data folder {data} may not contain each other; choose another folder"));
+    }
+    Ok(())
 }
 
 fn folder(path: &Path) -> Result<PathBuf, Failure> {

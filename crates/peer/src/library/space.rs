@@ -11,9 +11,12 @@ use std::{
 };
 
 use peral_wire::{Failure, fail};
+use rustix::fs::StatVfsMountFlags;
 
 /// Kept free for the database and the journals.
 const RESERVE: u64 = 64 << 20;
+/// With less room than this a peer takes no uploads: bytes.
+const FULL: u64 = 256 << 20;
 
 /// Counts what was promised and not yet written. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,6 +34,21 @@ impl Space {
     /// Bytes that can still be promised.
     pub fn room(&self) -> u64 {
         free(&self.folder).unwrap_or(0).saturating_sub(RESERVE).saturating_sub(self.promised.load(Ordering::SeqCst))
+    }
+
+    /// Is there too little room to take uploads?
+    pub fn is_full(&self) -> bool {
+        self.room() < FULL
+    }
+
+    /// What keeps the volume from being written at all, in words.
+    pub fn trouble(&self) -> Option<String> {
+        let folder = self.folder.display();
+        match rustix::fs::statvfs(&*self.folder) {
+            Ok(found) if found.f_flag.contains(StatVfsMountFlags::RDONLY) => Some(format!("the volume of the data folder {folder} is read-only")),
+            Ok(_) => None,
+            Err(error) => Some(format!("the data folder {folder} cannot be looked at: {error}")),
+        }
     }
 
     /// Promises bytes on the volume of the data folder.
@@ -123,6 +141,17 @@ mod tests {
         drop(space.reserve(half).unwrap());
         drop(first);
         assert_eq!(space.promised.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_volume_with_little_room_is_full_until_there_is_more() {
+        let temp = tempfile::tempdir().unwrap();
+        let space = Space::new(temp.path());
+        let most = space.reserve(space.room() - FULL / 2).unwrap();
+        assert!(space.is_full() && space.trouble().is_none());
+        drop(most);
+        assert!(!space.is_full());
+        assert!(Space::new(&temp.path().join("gone")).trouble().is_some_and(|trouble| trouble.contains("gone")));
     }
 
     #[test]

@@ -14,8 +14,6 @@ use peral_wire::{
 use super::Membership;
 use crate::args::PodToken;
 
-/// With less room than this a peer takes no uploads: bytes.
-const FULL: u64 = 256 << 20;
 const OBEYED: &str = "obeyed";
 /// More notices than these come with the next heartbeat, at once.
 const ROUNDS: usize = 100;
@@ -54,7 +52,7 @@ async fn send(of: &Membership, obeyed: u64) -> Result<HeartbeatAnswer, Failure> 
     let room = library.space().room();
     let state = match of.is_leaving() {
         true => PeerState::Leaving,
-        false if room < FULL => PeerState::Full,
+        false if library.space().is_full() => PeerState::Full,
         false => PeerState::Ready,
     };
     let (token, _) = of.link().token_now().ok_or_else(|| fail!(Unavailable, "no token yet"))?;

@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 use super::running::Hold;
 use crate::{
     hashing,
-    library::Library,
+    library::{Library, is_abandoned},
     lists::{ListStore, ListWriter},
     rights::UPLOAD_LIFE_MS,
 };
@@ -123,7 +123,7 @@ impl Temp {
     }
 }
 
-/// Removes what nobody has taken up again for a day.
+/// Removes what nobody has taken up again for a day, and at once what a killed command has left.
 pub(in crate::grpc) async fn sweep(library: &Library, now_ms: i64) -> Result<(), Failure> {
     let before_ms = now_ms - UPLOAD_LIFE_MS;
     let folder = library.data().uploads();
@@ -132,7 +132,7 @@ pub(in crate::grpc) async fn sweep(library: &Library, now_ms: i64) -> Result<(),
             let entry = entry.map_err(wrong)?;
             let changed = entry.metadata().and_then(|found| found.modified()).map_err(wrong)?;
             let changed_ms = changed.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-            if changed_ms < before_ms {
+            if changed_ms < before_ms || is_abandoned(&entry.path()) {
                 tracing::info!(upload = %entry.file_name().to_string_lossy(), "an upload that nobody took up again is removed");
                 fs::remove_file(entry.path()).map_err(wrong)?;
             }
