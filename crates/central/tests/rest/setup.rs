@@ -4,10 +4,20 @@ use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use peral_central::{Central, Config, fingerprint, init};
 use peral_runtime::{MockClock, SharedClock, Shutdown, tls::install_provider};
-use peral_wire::{Catalogue, ErrorCode, Failure};
+use peral_wire::{
+    Catalogue, ErrorCode, Failure,
+    rest::peers::{Heartbeat, PeerState},
+};
 use secrecy::SecretString;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::support::{NOW, Net, PASSWORD, code, config, eventually};
+
+/// What a server says that wants the body of a request.
+const GO_ON: &[u8; 25] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 fn clock() -> SharedClock {
     Arc::new(MockClock::new(NOW))
@@ -106,13 +116,25 @@ async fn without_its_database_central_waits_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_lets_running_requests_end() {
-    let net = Net::start().await;
+    let mut net = Net::start().await;
     let peer = net.peer("root").await;
-    let mut net = net;
-    let (answer, ()) = tokio::join!(peer.beat(peral_wire::rest::peers::PeerState::Ready, 0), async {
-        // The heartbeat waits for the next write, up to a second.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        net.stop().await;
+    let beat = serde_json::to_string(&Heartbeat { state: PeerState::Ready, room: 1 << 40, last_delta: 0, obeyed: 0 }).unwrap();
+    let head = format!(
+        "POST /v1/heartbeat HTTP/1.1\r\nhost: central\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+        peer.done.credentials.token,
+        beat.len()
+    );
+    let mut stream = TcpStream::connect(net.base.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut asked = [0; GO_ON.len()];
+    stream.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, GO_ON, "central asks for the body: the request runs");
+    let ((), answer) = tokio::join!(net.stop(), async {
+        stream.write_all(beat.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     });
-    answer.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
