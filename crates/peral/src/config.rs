@@ -14,7 +14,10 @@ use etcetera::BaseStrategy;
 use serde::Deserialize;
 
 /// Flags that make no sense in a file.
-const NOT_HERE: [&str; 4] = ["config", "help", "version", "data-default"];
+const NOT_HERE: [&str; 7] = ["config", "help", "version", "data-default", "token-file-default", "ca-file-default", "ca-fingerprint-default"];
+/// See `Global`: what the file says of these is for commands in general, not for a flag of the same name that one of them has.
+const APART: [(&str, &str); 4] =
+    [("data", "data_default"), ("token-file", "token_file_default"), ("ca-file", "ca_file_default"), ("ca-fingerprint", "ca_fingerprint_default")];
 /// Keys at the top that the peer's own flags of the same name take as well.
 const FOR_THE_PEER_TOO: [&str; 2] = ["central", "data"];
 
@@ -97,10 +100,9 @@ fn read(path: &Path) -> Result<Settings, String> {
 
 fn merge(mut command: Command, settings: &Settings) -> Result<Command, String> {
     for (key, setting) in &settings.flags {
-        command = match key.as_str() {
-            // See `Global`: the folder of the peer, not of central.
-            "data" => command.mut_arg("data_default", |arg| arg.default_values(setting.values())),
-            _ => with_default(command, key, setting, "at the top")?,
+        command = match APART.iter().find(|(name, _)| name == key) {
+            Some((_, id)) => command.mut_arg(*id, |arg| arg.default_values(setting.values())),
+            None => with_default(command, key, setting, "at the top")?,
         };
     }
     for (role, flags) in &settings.role {

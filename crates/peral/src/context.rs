@@ -1,12 +1,19 @@
 //! What a command has to work with.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use peral_peer::args::default_data;
 use peral_runtime::{SharedClock, SystemClock};
-use peral_wire::{Failure, fail};
+use peral_wire::Failure;
 
-use crate::{central, cli::Global, config, logins::LoginStore, output::Output};
+use crate::{
+    central::{self, FirstContact},
+    cli::Global,
+    config,
+    logins::LoginStore,
+    output::Output,
+    session::TokenSession,
+};
 
 /// The surroundings of one command.
 #[derive(Debug, Clone)]
@@ -17,26 +24,36 @@ pub struct Context {
     pub clock: SharedClock,
     /// Central, where it was named.
     pub central: Option<String>,
+    /// How central is known where no login and no peer knows it.
+    pub first_contact: FirstContact,
+    /// The session of this command alone, where it has an API token.
+    pub token: Option<Arc<TokenSession>>,
     /// Data folder of a peer that may run here.
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// The user's logins.
     pub logins: LoginStore,
-    /// Orders of uploads that were interrupted.
-    pub uploads: PathBuf,
+    /// Orders of uploads that were interrupted; nothing is kept where a command logs in for itself.
+    pub uploads: Option<PathBuf>,
 }
 
 impl Context {
     /// From the flags of all commands.
     ///
     /// # Errors
-    /// There is no home to keep logins in; central's address is none.
+    /// Central's address is none.
     pub fn new(global: &Global) -> Result<Self, Failure> {
         let clock = SystemClock::shared();
-        let homeless = || fail!(InvalidArgument, "there is no home folder: set HOME, or PERAL_CONFIG_DIR");
-        let data = global.peer_data().map_or_else(default_data, Ok)?;
-        let folder = config::folder().ok_or_else(homeless)?;
-        let central = global.central.as_deref().map(central::address).transpose()?;
-        let (logins, uploads) = (LoginStore::new(&folder), folder.join("uploads"));
-        Ok(Self { out: Output::new(global.output, clock.clone()), clock, central, data, logins, uploads })
+        let folder = config::folder();
+        let token = global.token_file().map(|file| Arc::new(TokenSession::new(file)));
+        Ok(Self {
+            out: Output::new(global.output, clock.clone()),
+            clock,
+            central: global.central.as_deref().map(central::address).transpose()?,
+            first_contact: global.first_contact(),
+            data: global.peer_data().or_else(|| default_data().ok()),
+            logins: LoginStore::new(folder.as_deref()),
+            uploads: folder.filter(|_| token.is_none()).map(|folder| folder.join("uploads")),
+            token,
+        })
     }
 }

@@ -22,6 +22,7 @@ use tonic::{
 use crate::{
     context::Context,
     output::{Meter, Phase, Step},
+    probe::{self, Probed},
     session::peer_id,
 };
 
@@ -44,6 +45,7 @@ impl Interceptor for Traced {
 }
 
 /// The peer's control service.
+#[derive(Clone)]
 pub struct Control {
     client: ControlServiceClient<InterceptedService<Channel, Traced>>,
 }
@@ -144,15 +146,40 @@ pub struct Local {
 }
 
 impl Context {
+    /// The peer that runs here, if its socket answers.
+    pub async fn here(&self) -> Option<Control> {
+        Control::find(self.data.as_deref()?).await
+    }
+
     /// The peer that runs here.
     ///
     /// # Errors
-    /// UNAVAILABLE: none does.
+    /// UNAVAILABLE: none does, or it is not ready; with the reason.
     pub async fn control(&self) -> Result<Control, Failure> {
-        let socket = self.data.join(SOCKET);
-        let none =
-            || fail!(Unavailable, "no peer runs here: nothing answers at {}; name its data folder with --data (or PERAL_DATA)", socket.display());
-        Control::find(&self.data).await.ok_or_else(none)
+        match self.here().await {
+            Some(control) => Ok(control),
+            None => Err(self.absent().await),
+        }
+    }
+
+    async fn absent(&self) -> Failure {
+        let Some(data) = &self.data else {
+            return fail!(Unavailable, "no peer is known here: name the data folder of the one that runs with --data (or PERAL_DATA)");
+        };
+        let socket = data.join(SOCKET);
+        let socket = socket.display();
+        match probe::peer_here().await {
+            Some(Probed::Waits(reason)) => fail!(Unavailable, "the peer here is not ready: {reason}"),
+            Some(Probed::Ready) => fail!(
+                Unavailable,
+                "nothing answers at {socket}, though a peer runs on this machine: name its data folder with --data (or PERAL_DATA), as its user"
+            ),
+            None => fail!(
+                Unavailable,
+                "no peer runs here: nothing answers at {socket}; start one with `peral peer --central URL`, or name the data folder of the one \
+                 that runs with --data (or PERAL_DATA)"
+            ),
+        }
     }
 
     /// The peer that runs here, if one does and is of this network.
@@ -160,10 +187,10 @@ impl Context {
     /// # Errors
     /// It is there and cannot work: nothing is done without it behind its back.
     pub async fn local(&self, network: &Network) -> Result<Option<Local>, Failure> {
-        let Some(mut control) = Control::find(&self.data).await else { return Ok(None) };
+        let Some(mut control) = self.here().await else { return Ok(None) };
         let session = control.session().await?;
         if session.authority.trim() != network.authority.trim() {
-            self.out.note(&format!("the peer at {} is of another network: working without it", self.data.display()));
+            self.out.note("the peer here is of another network: working without it");
             return Ok(None);
         }
         Ok(Some(Local { peer: peer_id(&session.peer)?, control }))

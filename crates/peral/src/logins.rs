@@ -41,16 +41,16 @@ pub struct Login {
     pub credentials: Credentials,
 }
 
-/// The folder of logins.
+/// The folder of logins; none where there is no home.
 #[derive(Debug, Clone)]
 pub struct LoginStore {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
 }
 
 impl LoginStore {
     /// In `logins` below the user's configuration folder.
-    pub fn new(config: &Path) -> Self {
-        Self { folder: config.join("logins") }
+    pub fn new(config: Option<&Path>) -> Self {
+        Self { folder: config.map(|config| config.join("logins")) }
     }
 
     /// All logins, in the order of their networks' ids.
@@ -58,11 +58,12 @@ impl LoginStore {
     /// # Errors
     /// A file cannot be read, or others could read it.
     pub fn all(&self) -> Result<Vec<Login>, Failure> {
-        let entries = match fs::read_dir(&self.folder) {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let entries = match fs::read_dir(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|error| self.unusable(&error))?,
+            entries => entries.map_err(|error| unusable(folder, &error))?,
         };
-        let mut paths = entries.collect::<Result<Vec<_>, _>>().map_err(|error| self.unusable(&error))?;
+        let mut paths = entries.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(folder, &error))?;
         paths.sort_by_key(fs::DirEntry::file_name);
         let logins = paths.iter().map(fs::DirEntry::path).filter(|path| path.extension().is_some_and(|end| end == "json"));
         logins.map(|path| read(&path)).collect()
@@ -87,10 +88,12 @@ impl LoginStore {
     /// Keeps a login, in place of the one to the same network or the same address.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written; there is no home.
     pub fn save(&self, login: &Login) -> Result<(), Failure> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|error| self.unusable(&error))?;
-        self.write(login).map_err(|error| self.unusable(&error))?;
+        let homeless = || fail!(InvalidArgument, "there is no home folder to keep a login in: set HOME, or PERAL_CONFIG_DIR");
+        let folder = self.folder.as_deref().ok_or_else(homeless)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| unusable(folder, &error))?;
+        write(folder, login).map_err(|error| unusable(folder, &error))?;
         for other in self.all()? {
             if other.network.id != login.network.id && other.central == login.central {
                 self.remove(other.network.id)?;
@@ -99,34 +102,35 @@ impl LoginStore {
         Ok(())
     }
 
-    fn write(&self, login: &Login) -> std::io::Result<()> {
-        fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
-        // Temporary files are made with 0600.
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&serde_json::to_vec_pretty(login)?)?;
-        file.as_file().sync_all()?;
-        file.persist(self.path(login.network.id))?;
-        fs::File::open(&self.folder)?.sync_all()
-    }
-
     /// Forgets the login to a network.
     ///
     /// # Errors
     /// It cannot be removed.
     pub fn remove(&self, network: NetworkId) -> Result<(), Failure> {
-        match fs::remove_file(self.path(network)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.unusable(&error)),
+        let Some(folder) = &self.folder else { return Ok(()) };
+        match fs::remove_file(place(folder, network)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(unusable(folder, &error)),
             _ => Ok(()),
         }
     }
+}
 
-    fn path(&self, network: NetworkId) -> PathBuf {
-        self.folder.join(format!("{network}.json"))
-    }
+fn place(folder: &Path, network: NetworkId) -> PathBuf {
+    folder.join(format!("{network}.json"))
+}
 
-    fn unusable(&self, error: &std::io::Error) -> Failure {
-        fail!(Internal, "the folder of logins {} cannot be used: {error}", self.folder.display())
-    }
+fn unusable(folder: &Path, error: &std::io::Error) -> Failure {
+    fail!(Internal, "the folder of logins {} cannot be used: {error}", folder.display())
+}
+
+fn write(folder: &Path, login: &Login) -> std::io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    // Temporary files are made with 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&serde_json::to_vec_pretty(login)?)?;
+    file.as_file().sync_all()?;
+    file.persist(place(folder, login.network.id))?;
+    fs::File::open(folder)?.sync_all()
 }
 
 fn read(path: &Path) -> Result<Login, Failure> {
@@ -179,10 +183,10 @@ mod tests {
     #[test]
     fn logins_are_for_their_owner_alone() {
         let home = tempfile::tempdir().unwrap();
-        let store = LoginStore::new(home.path());
+        let store = LoginStore::new(Some(home.path()));
         store.save(&login(1, "https://a")).unwrap();
         assert_eq!(mode(&home.path().join("logins")), 0o700);
-        let file = store.path(id(1));
+        let file = place(&home.path().join("logins"), id(1));
         assert_eq!(mode(&file), 0o600);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         let refused = store.find(None).map(|_| ()).unwrap_err();
@@ -194,9 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn without_a_home_there_is_no_login_and_none_is_kept() {
+        let store = LoginStore::new(None);
+        assert!(store.find(None).unwrap().is_none());
+        let refused = store.save(&login(1, "https://a")).unwrap_err();
+        assert!(refused.code == ErrorCode::InvalidArgument && refused.detail.contains("HOME"), "{refused}");
+        store.remove(id(1)).unwrap();
+    }
+
+    #[test]
     fn the_login_that_was_named_is_found() {
         let home = tempfile::tempdir().unwrap();
-        let store = LoginStore::new(home.path());
+        let store = LoginStore::new(Some(home.path()));
         assert!(store.find(None).unwrap().is_none());
         store.save(&login(1, "https://a")).unwrap();
         assert_eq!(store.find(None).unwrap().unwrap().central, "https://a");
@@ -209,7 +222,7 @@ mod tests {
     #[test]
     fn a_network_made_anew_at_the_same_address_takes_the_place_of_the_old_one() {
         let home = tempfile::tempdir().unwrap();
-        let store = LoginStore::new(home.path());
+        let store = LoginStore::new(Some(home.path()));
         store.save(&login(1, "https://a")).unwrap();
         store.save(&login(2, "https://a")).unwrap();
         assert_eq!(store.all().unwrap().len(), 1);

@@ -9,6 +9,7 @@ mod control;
 mod direct;
 mod logins;
 mod output;
+mod probe;
 mod role;
 mod run;
 mod secret;

@@ -127,6 +127,12 @@ impl Output {
     }
 }
 
+/// What to call this machine in listings.
+pub fn machine() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    name.chars().take(100).collect()
+}
+
 /// Columns of the terminal at stderr or stdout.
 fn terminal_width() -> Option<u16> {
     comfy_table::Table::new().width()

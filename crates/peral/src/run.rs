@@ -1,6 +1,6 @@
 //! One run of the command: telemetry around it, its span, its exit code.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::error::ErrorKind;
 use peral_runtime::{SystemClock, propagate, telemetry::Telemetry};
@@ -11,9 +11,13 @@ use crate::{
     cli::{self, Cli, Command, Parsed},
     command,
     context::Context,
+    control::interrupted,
     output::{Format, Output},
     role::{self, Surroundings},
 };
+
+/// How long an interrupted command may take to end by itself, where its session is to be ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Reads the command line; a mistake, or help that was asked for, is printed and gives the exit code.
 pub fn read(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
@@ -79,11 +83,28 @@ async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result
             {
                 tracing::warn!(traceparent, "TRACEPARENT is no trace to go on with: this command begins one");
             }
-            let outcome = command::run(command, &context).instrument(span.clone()).await;
+            let outcome = to_its_end(command, &context).instrument(span.clone()).await;
             if outcome.is_err() {
                 span.record("otel.status_code", "ERROR");
             }
             outcome
         }
     }
+}
+
+/// Runs a command. One that logged in for itself logs out again, also when it is interrupted.
+async fn to_its_end(command: Command, context: &Context) -> Result<(), Failure> {
+    let Some(token) = &context.token else { return command::run(command, context).await };
+    let running = Box::pin(command::run(command, context));
+    tokio::pin!(running);
+    let outcome = tokio::select! {
+        outcome = &mut running => outcome,
+        () = interrupted() => {
+            // Transfers end by themselves, and say how to go on.
+            let ended = tokio::time::timeout(LAST_WORDS, running).await;
+            ended.unwrap_or_else(|_| Err(fail!(Cancelled, "the command was interrupted")))
+        }
+    };
+    token.end(context).await;
+    outcome
 }

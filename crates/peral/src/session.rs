@@ -1,11 +1,20 @@
-//! For whom a command acts: the user who logged in, or else the account of the peer that runs here.
+//! For whom a command acts: the account of an API token, or the user who logged in, or else the account of the peer that runs here.
+
+mod begin;
+mod token;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_model::{Identity, PeerId};
+use peral_model::{AccountId, Identity, PeerId};
 use peral_runtime::tls::{self, KeyPkcs8Der};
-use peral_wire::{Catalogue, Failure, convert, fail, pb, proof::Proven, rest::sessions::RenewRequest};
+use peral_wire::{Catalogue, Failure, convert, fail, proof::Proven, rest::sessions::RenewRequest};
 
-use crate::{central, context::Context, control::Control, logins::Login};
+pub use self::{begin::log_in, token::TokenSession};
+use crate::{
+    central,
+    context::Context,
+    control::{Control, Local},
+    logins::Login,
+};
 
 /// A token that ends sooner is renewed first.
 const TOKEN_MARGIN_MS: i64 = 2 * 60 * 1000;
@@ -25,13 +34,15 @@ pub enum Session {
     /// The user.
     User(Box<UserSession>),
     /// The account of the peer here.
-    Peer(PeerSession),
+    Peer(Box<PeerSession>),
 }
 
 /// A peer's token, from its socket.
 pub struct PeerSession {
     /// The peer.
     pub peer: PeerId,
+    /// Its socket.
+    pub control: Control,
     /// Central, with the peer's token.
     pub catalogue: Catalogue,
 }
@@ -42,6 +53,17 @@ impl Session {
         match self {
             Self::User(user) => &user.catalogue,
             Self::Peer(peer) => &peer.catalogue,
+        }
+    }
+
+    /// The account that asks.
+    ///
+    /// # Errors
+    /// What central answers.
+    pub async fn account(&self) -> Result<AccountId, Failure> {
+        match self {
+            Self::User(user) => Ok(user.login.account),
+            Self::Peer(peer) => Ok(peer.catalogue.whoami().await?.account),
         }
     }
 
@@ -61,9 +83,9 @@ impl Context {
     /// # Errors
     /// UNAUTHENTICATED: nobody is logged in, or no longer. UNAVAILABLE: central is away.
     pub async fn user(&self) -> Result<UserSession, Failure> {
-        match self.login()? {
-            Some(login) => self.renewed(login).await,
-            None if Control::find(&self.data).await.is_some() => Err(self.only_a_peer()),
+        match self.someone().await? {
+            Some(user) => Ok(user),
+            None if self.here().await.is_some() => Err(self.only_a_peer()),
             None => Err(self.nobody()),
         }
     }
@@ -73,12 +95,34 @@ impl Context {
     /// # Errors
     /// As [`Context::user`].
     pub async fn anyone(&self) -> Result<Session, Failure> {
-        if let Some(login) = self.login()? {
-            return Ok(Session::User(Box::new(self.renewed(login).await?)));
+        if let Some(user) = self.someone().await? {
+            return Ok(Session::User(Box::new(user)));
         }
-        match Control::find(&self.data).await {
-            Some(mut control) => Ok(Session::Peer(peer_session(control.session().await?).await?)),
+        match self.here().await {
+            Some(control) => Ok(Session::Peer(Box::new(peer_session(control).await?))),
             None => Err(self.nobody()),
+        }
+    }
+
+    /// By the API token that this command was given, or the login that is kept.
+    async fn someone(&self) -> Result<Option<UserSession>, Failure> {
+        if let Some(token) = &self.token {
+            return token.user(self).await.map(Some);
+        }
+        match self.login()? {
+            Some(login) => self.renewed(login).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The peer here that can work for this session, if there is one.
+    ///
+    /// # Errors
+    /// It is there and cannot work: nothing is done without it behind its back.
+    pub async fn beside(&self, session: &Session) -> Result<Option<Local>, Failure> {
+        match session {
+            Session::User(user) => self.local(&user.login.network).await,
+            Session::Peer(own) => Ok(Some(Local { control: own.control.clone(), peer: own.peer })),
         }
     }
 
@@ -92,7 +136,7 @@ impl Context {
     }
 
     fn only_a_peer(&self) -> Failure {
-        let data = self.data.display();
+        let data = self.data.as_deref().unwrap_or(std::path::Path::new("")).display();
         fail!(Unauthenticated, "you are not logged in, and the account of the peer here ({data}) may not do this: it is for users")
     }
 
@@ -103,23 +147,37 @@ impl Context {
         }
     }
 
-    async fn renewed(&self, login: Login) -> Result<UserSession, Failure> {
+    /// The session of a login that is kept, renewed where it is time; and kept so.
+    ///
+    /// # Errors
+    /// As [`Context::user`].
+    pub async fn renewed(&self, login: Login) -> Result<UserSession, Failure> {
+        let (user, is_new) = self.fresh(login).await?;
+        if is_new {
+            self.logins.save(&user.login)?;
+        }
+        Ok(user)
+    }
+
+    /// The session of a login; and whether its certificate and token are new.
+    async fn fresh(&self, mut login: Login) -> Result<(UserSession, bool), Failure> {
         let catalogue = central::catalogue(&login.central, &login.network)?;
         let (now, has) = (self.clock.now_ms(), &login.credentials);
         let fresh = has.token_ends_ms - now > TOKEN_MARGIN_MS && has.certificate_ends_ms - now > CERTIFICATE_MARGIN_MS;
-        let login = if fresh { login } else { self.renew(&catalogue, login).await? };
-        Ok(UserSession { catalogue: catalogue.with_token(&login.credentials.token), login })
+        if !fresh {
+            renew(&catalogue, &mut login).await?;
+        }
+        Ok((UserSession { catalogue: catalogue.with_token(&login.credentials.token), login }, !fresh))
     }
+}
 
-    /// A new certificate and token, by proof of the session's key.
-    async fn renew(&self, catalogue: &Catalogue, mut login: Login) -> Result<Login, Failure> {
-        let key = login.private_key()?;
-        let request = RenewRequest { identity: login.identity(), csr: csr(&key)?, epoch: None, pod_token: None };
-        let nonce = catalogue.nonce().await?;
-        login.credentials = catalogue.renew(&Proven::sign(&request, login.network.id, nonce.nonce, &key.0)?).await?;
-        self.logins.save(&login)?;
-        Ok(login)
-    }
+/// A new certificate and token, by proof of the session's key.
+async fn renew(catalogue: &Catalogue, login: &mut Login) -> Result<(), Failure> {
+    let key = login.private_key()?;
+    let request = RenewRequest { identity: login.identity(), csr: csr(&key)?, epoch: None, pod_token: None };
+    let nonce = catalogue.nonce().await?;
+    login.credentials = catalogue.renew(&Proven::sign(&request, login.network.id, nonce.nonce, &key.0)?).await?;
+    Ok(())
 }
 
 impl Login {
@@ -147,9 +205,10 @@ pub fn csr(key: &KeyPkcs8Der) -> Result<String, Failure> {
 }
 
 /// The peer here vouches for central by the authority that it was started with.
-async fn peer_session(session: pb::SessionResponse) -> Result<PeerSession, Failure> {
+async fn peer_session(mut control: Control) -> Result<PeerSession, Failure> {
+    let session = control.session().await?;
     let contact = central::known(&session.central, session.authority).await?;
-    Ok(PeerSession { peer: peer_id(&session.peer)?, catalogue: contact.catalogue.with_token(&session.token) })
+    Ok(PeerSession { peer: peer_id(&session.peer)?, control, catalogue: contact.catalogue.with_token(&session.token) })
 }
 
 /// The id of a peer, from the 16 bytes of a message.

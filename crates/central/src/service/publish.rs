@@ -61,6 +61,7 @@ impl App {
             tags: new.tags,
             replaces: number(new.replaces)?,
             peer: new.peer,
+            placed: new.placed && new.peer.is_some(),
             now_ms,
         };
         let begun = self.store()?.begin_upload(begin).await.told()?;

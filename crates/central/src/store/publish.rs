@@ -70,6 +70,8 @@ pub struct NewUpload {
     pub replaces: u64,
     /// The peer that should take it; without it, the live one with the most room.
     pub peer: Option<PeerId>,
+    /// The peer that is asked for has the bytes already: it needs no room for them.
+    pub placed: bool,
     /// Now.
     pub now_ms: i64,
 }

@@ -15,7 +15,7 @@ use crate::support::*;
 fn upload(account: AccountId, text: &str, size: u64) -> NewUpload {
     let (access, tags) = (Vec::new(), Vec::new());
     let viewer = member(account);
-    NewUpload { viewer, name: name(text), size, visibility: Visibility::Private, access, tags, replaces: 0, peer: None, now_ms: NOW }
+    NewUpload { viewer, name: name(text), size, visibility: Visibility::Private, access, tags, replaces: 0, peer: None, placed: false, now_ms: NOW }
 }
 
 async fn room(world: &World, writer: Writer, state: PeerState, room: u64) {
@@ -92,6 +92,11 @@ pub async fn the_peer_with_most_room_is_chosen(world: &World) {
     let at = |peer, size| NewUpload { peer: Some(peer), ..upload(alice, "d", size) };
     assert_eq!(refused(world.store.begin_upload(at(full.peer, 1)).await), Refusal::PeerFull);
     assert_eq!(refused(world.store.begin_upload(at(large.peer, 41)).await), Refusal::NoRoom);
+    // Bytes that are on its disk already need no room.
+    for peer in [full.peer, large.peer] {
+        let placed = NewUpload { placed: true, ..at(peer, 5000) };
+        assert_eq!(world.store.begin_upload(placed).await.unwrap().peer, peer);
+    }
     let later = NewUpload { now_ms: LEASE, ..at(large.peer, 1) };
     assert_eq!(refused(world.store.begin_upload(later).await), Refusal::PeerUnavailable, "its lease has ended");
 }

@@ -1,5 +1,7 @@
 //! `peral download`
 
+mod patience;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -7,8 +9,9 @@ use std::{
 
 use clap::Args;
 use peral_model::{ContentId, Identity, Record};
+use peral_peer::fetch::DEFAULT_WAIT;
 use peral_wire::{
-    ErrorCode, Failure, Sealed,
+    Catalogue, ErrorCode, Failure, Sealed,
     envelope::envelope_from_text,
     fail,
     keys::{KeyUse, Verifier},
@@ -17,19 +20,23 @@ use peral_wire::{
 };
 use serde::Serialize;
 
+use self::patience::Patience;
 use super::{share::absolute, status::job_id};
 use crate::{
     context::Context,
     control::{Local, follow, interrupted},
     direct,
     output::{quoted, shown, summary},
-    session::{UserSession, file_name},
+    session::{Session, file_name},
 };
 
 /// Fetch a file, every byte verified, and put it in place at once.
 ///
 /// Where a peer runs here, it does the work: the download goes on when this command ends, and the peer serves the file from where it lies.
 /// Else the command does it itself; what came before an interruption is kept beside the target, and the same command goes on from there.
+///
+/// A holder that is away is waited for. With --wait, so are central, a name that is not there yet, and a first holder: as in an init
+/// container, `peral download NAME -o /data/x --overwrite --wait 600`, where --overwrite leaves a target alone that is right already.
 #[derive(Debug, Args)]
 pub struct DownloadArgs {
     /// Name of the file, or its content: 64 hexadecimal digits.
@@ -43,9 +50,9 @@ pub struct DownloadArgs {
     /// Replace a file that is there.
     #[arg(long)]
     overwrite: bool,
-    /// How long to wait for a holder that is away.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    wait: u32,
+    /// How long to wait, without anything new, for a holder that is away [default: 120]; given, also for central, the name and a holder.
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u32>,
 }
 
 /// What is to be fetched, to where.
@@ -83,35 +90,56 @@ impl DownloadArgs {
     /// Fetches it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let start = context.clock.monotonic();
-        let user = context.user().await?;
-        let local = context.local(&user.login.network).await?;
-        let wanted = self.look_up(&user, local.as_ref()).await?;
-        let (by, fetched, job) = match local {
-            Some(local) => {
+        let (session, local, wanted) = self.begin(context).await?;
+        let (by, fetched, job) = match (local, session) {
+            (Some(local), _) => {
                 let by = format!("peer {}", local.peer);
                 let (fetched, job) = through(context, local, &wanted).await?;
                 (by, fetched, Some(job))
             }
-            None => ("this command".to_owned(), direct::download(context, user, &wanted).await?, None),
+            (None, Session::User(user)) => ("this command".to_owned(), direct::download(context, *user, &wanted).await?, None),
+            (None, Session::Peer(_)) => return Err(fail!(Internal, "there is nobody to fetch the file")),
         };
         let took = context.clock.monotonic().saturating_sub(start);
         say(context, &wanted, by, fetched, took, job)
     }
 
+    /// Who asks, who does the work, and what it is; waited for, where that was said.
+    async fn begin(&self, context: &Context) -> Result<(Session, Option<Local>, Wanted), Failure> {
+        let Some(seconds) = self.wait else { return self.try_begin(context).await };
+        let mut patience = Patience::new(context, Duration::from_secs(seconds.into()));
+        loop {
+            match self.try_begin(context).await {
+                Ok(begun) if begun.2.sources.sources.is_empty() && begun.2.sources.away == 0 && !patience.is_over() => {
+                    patience.wait(&format!("nobody holds {:?}", begun.2.record.value.name.as_str())).await;
+                }
+                Err(failure) if patience::may_pass(failure.code) && !patience.is_over() => patience.wait(&failure.detail).await,
+                begun => return begun,
+            }
+        }
+    }
+
+    async fn try_begin(&self, context: &Context) -> Result<(Session, Option<Local>, Wanted), Failure> {
+        let session = context.anyone().await?;
+        let local = context.beside(&session).await?;
+        let wanted = self.look_up(session.catalogue(), local.as_ref()).await?;
+        Ok((session, local, wanted))
+    }
+
     /// Asks central who has it. Nothing keeps a name from looking like a hash: where there is no such content, it may be a name.
-    async fn sources(&self, user: &UserSession, request: &mut SourcesRequest) -> Result<Sources, Failure> {
-        match user.catalogue.sources(request).await {
+    async fn sources(&self, catalogue: &Catalogue, request: &mut SourcesRequest) -> Result<Sources, Failure> {
+        match catalogue.sources(request).await {
             Err(failure) if failure.code == ErrorCode::NotFound && request.hash.is_some() && !self.file.starts_with("hash:") => {
                 request.hash = None;
                 request.name = Some(file_name(&self.file)?.to_string());
-                user.catalogue.sources(request).await
+                catalogue.sources(request).await
             }
             answer => answer,
         }
     }
 
     /// Asks central who has it, and checks that it is what was asked for.
-    async fn look_up(&self, user: &UserSession, local: Option<&Local>) -> Result<Wanted, Failure> {
+    async fn look_up(&self, catalogue: &Catalogue, local: Option<&Local>) -> Result<Wanted, Failure> {
         let asked = self.file.strip_prefix("hash:").unwrap_or(&self.file);
         let mut request =
             SourcesRequest { version: self.version, bearer: local.map(|local| Identity::Peer(local.peer)), ..SourcesRequest::default() };
@@ -120,8 +148,8 @@ impl DownloadArgs {
             Err(error) if asked.len() < self.file.len() => return Err(fail!(InvalidArgument, "{error}")),
             Err(_) => request.name = Some(file_name(asked)?.to_string()),
         }
-        let sources = self.sources(user, &mut request).await?;
-        let verifier = Verifier::new(&user.catalogue.jwks().await?, KeyUse::Record);
+        let sources = self.sources(catalogue, &mut request).await?;
+        let verifier = Verifier::new(&catalogue.jwks().await?, KeyUse::Record);
         let record = Sealed::<Record>::from_text(&sources.record, &verifier)?;
         let said = &record.value;
         let fits = request.hash.is_none_or(|hash| said.content.hash == hash)
@@ -134,7 +162,7 @@ impl DownloadArgs {
         if path.exists() && !self.overwrite {
             return Err(fail!(AlreadyExists, "{} is there already: --overwrite replaces it, -o PATH puts the file elsewhere", path.display()));
         }
-        let wait = Duration::from_secs(self.wait.into());
+        let wait = self.wait.map_or(DEFAULT_WAIT, |seconds| Duration::from_secs(seconds.into()));
         Ok(Wanted { record, sources, verifier, path, overwrite: self.overwrite, wait })
     }
 }
@@ -172,7 +200,8 @@ async fn through(context: &Context, mut local: Local, wanted: &Wanted) -> Result
         path: path.to_owned(),
         sources: wanted.sources.sources.iter().map(source).collect(),
         overwrite: wanted.overwrite,
-        wait_seconds: u32::try_from(wanted.wait.as_secs()).unwrap_or(u32::MAX),
+        // 0 is the peer's own default.
+        wait_seconds: u32::try_from(wanted.wait.as_secs()).unwrap_or(u32::MAX).max(1),
     };
     let stream = local.control.download(request).await?;
     let meter = context.out.meter();

@@ -2,13 +2,12 @@
 
 use clap::Args;
 use peral_model::PeerId;
-use peral_wire::{Failure, fail};
+use peral_wire::Failure;
 use serde::Serialize;
 
 use super::peers;
 use crate::{
     context::Context,
-    control::Control,
     direct,
     output::{bytes, rate, shown},
     session::Session,
@@ -44,7 +43,7 @@ impl EchoArgs {
         let (echoed, by) = match &session {
             Session::User(user) => (direct::echo(&user.login, &peer, self.size).await?, "this command".to_owned()),
             Session::Peer(own) => {
-                let mut control = Control::find(&context.data).await.ok_or_else(|| fail!(Unavailable, "the peer here went away"))?;
+                let mut control = own.control.clone();
                 (control.echo(&peer, self.size).await?, format!("peer {}", own.peer))
             }
         };

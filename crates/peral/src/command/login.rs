@@ -6,26 +6,20 @@ use std::{
 };
 
 use clap::Args;
-use peral_runtime::tls;
 use peral_wire::{
     Failure, fail,
-    proof::Proven,
-    rest::{
-        accounts::Role,
-        sessions::{Credential, LoginRequest},
-    },
+    rest::{accounts::Role, sessions::Credential},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::{
-    central::{self, Contact, FirstContact},
+    central::{self, FirstContact},
     context::Context,
-    control::Control,
     logins::Login,
-    output::{instant, shown},
+    output::{instant, machine, shown},
     secret::{self, PasswordArgs},
-    session::csr,
+    session::log_in,
 };
 
 /// Log in to a network, and stay so until `peral logout`.
@@ -61,9 +55,9 @@ struct LoggedIn<'a> {
 impl LoginArgs {
     /// Logs in and keeps the login.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let contact = self.meet(context).await?;
-        let credential = self.credential()?;
-        let login = self.begin(contact, credential).await?;
+        let first = if self.first_contact.is_empty() { &context.first_contact } else { &self.first_contact };
+        let contact = context.meet(first).await?;
+        let login = log_in(contact, self.credential()?, self.label.clone().unwrap_or_else(machine)).await?;
         end_older(context, &login).await;
         context.logins.save(&login)?;
         let said = LoggedIn {
@@ -79,27 +73,6 @@ impl LoginArgs {
         })
     }
 
-    /// Central: the one that was named, the one logged in to before, or that of the peer here.
-    async fn meet(&self, context: &Context) -> Result<Contact, Failure> {
-        let named = context.central.as_deref().map(central::address).transpose()?;
-        if !self.first_contact.is_empty() {
-            return self.first_contact.meet(&named.ok_or_else(unnamed)?).await;
-        }
-        let before = context.logins.all().unwrap_or_default().into_iter().find(|login| Some(&login.central) == named.as_ref());
-        if let Some(Login { central: base, network, .. }) = before {
-            let catalogue = central::catalogue(&base, &network)?;
-            return Ok(Contact { base, network, catalogue });
-        }
-        if let Some(mut control) = Control::find(&context.data).await {
-            let session = control.session().await?;
-            let of_peer = central::address(&session.central)?;
-            if named.as_ref().is_none_or(|named| *named == of_peer) {
-                return central::known(&of_peer, session.authority).await;
-            }
-        }
-        self.first_contact.meet(&named.ok_or_else(unnamed)?).await
-    }
-
     fn credential(&self) -> Result<Credential, Failure> {
         let open = |secret: SecretString| secret.expose_secret().to_owned();
         if let Some(path) = &self.token_file {
@@ -111,26 +84,6 @@ impl LoginArgs {
         };
         let password = open(self.password.current(&format!("Password of {}", shown(&account)))?);
         Ok(Credential::Password { account, password })
-    }
-
-    async fn begin(&self, contact: Contact, credential: Credential) -> Result<Login, Failure> {
-        let key = tls::new_key();
-        let label = self.label.clone().unwrap_or_else(machine);
-        let request = LoginRequest { credential, csr: csr(&key)?, label };
-        let nonce = contact.catalogue.nonce().await?;
-        let proof = Proven::sign(&request, contact.network.id, nonce.nonce, &key.0)?;
-        let answer = contact.catalogue.login(&proof).await?;
-        Ok(Login {
-            central: contact.base,
-            network: contact.network,
-            session: answer.session,
-            account: answer.account,
-            name: answer.name,
-            role: answer.role,
-            session_ends_ms: answer.session_ends_ms,
-            key: key.to_pem().map_err(|error| fail!(Internal, "{error}"))?,
-            credentials: answer.credentials,
-        })
     }
 }
 
@@ -147,10 +100,6 @@ async fn end_older(context: &Context, login: &Login) {
     }
 }
 
-fn unnamed() -> Failure {
-    fail!(InvalidArgument, "say which central: --central https://HOST:7070 (or PERAL_CENTRAL, or in peral.toml)")
-}
-
 fn ask_account() -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
         return Err(fail!(InvalidArgument, "say who logs in: --account NAME, or --token-file FILE"));
@@ -162,9 +111,4 @@ fn ask_account() -> Result<String, Failure> {
         io::stdin().lock().read_line(&mut line).map(|_| line.trim().to_owned())
     })();
     asked.map_err(|error: io::Error| fail!(InvalidArgument, "the terminal cannot be asked: {error}"))
-}
-
-fn machine() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    name.chars().take(100).collect()
 }

@@ -33,7 +33,7 @@ impl LogoutArgs {
             return end(context, text).await;
         }
         let login = context.login()?.ok_or_else(|| fail!(Unauthenticated, "you are not logged in"))?;
-        let told = async { context.user().await?.catalogue.logout().await }.await;
+        let told = async { context.renewed(login.clone()).await?.catalogue.logout().await }.await;
         let ended = match told {
             Ok(_) => true,
             // Over already: disabled, expired, or ended from elsewhere.

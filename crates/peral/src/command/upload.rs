@@ -1,14 +1,14 @@
 //! `peral upload`
 
+mod input;
+
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::Args;
 use peral_model::{AccountId, ContentId, FileName, Identity, PeerId, Record, Visibility};
-use peral_peer::hashing;
 use peral_wire::{
     Catalogue, ErrorCode, Failure, Sealed,
     envelope::envelope_from_text,
@@ -19,26 +19,34 @@ use peral_wire::{
 };
 use serde::Serialize;
 
+use self::input::Input;
 use super::{access, peers, share::absolute};
 use crate::{
     context::Context,
     control::{Local, follow, interrupted},
     direct,
     output::{quoted, summary},
-    session::{UserSession, file_name, visibility},
+    session::{Session, file_name, visibility},
 };
 
 /// Put a file into the network, under a name.
 ///
 /// Where a peer runs here, it takes the file: one inside a share stays where it is, anything else is copied into the share. Else the file
 /// is sent to --peer, or to the peer with the most room. It is done when the file is published and can be found.
+///
+/// With `-` standard input is read to its end, as in `kubectl exec -i POD -- peral upload - --name x < file`; it needs --name. It is
+/// written to the volume of the peer here, once, or else to a temporary file in TMPDIR, and nothing is left of it when it breaks off. A
+/// connection that breaks looks like the end: --size says what must come.
 #[derive(Debug, Args)]
 pub struct UploadArgs {
-    /// The file.
+    /// The file; `-` for standard input.
     file: PathBuf,
     /// Its name in the network [default: its file name; inside a share, the name it has there]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Of standard input: the number of bytes that must come, such as 1000 or 50M; with fewer or more nothing is published.
+    #[arg(long, value_name = "BYTES", value_parser = peral_peer::args::bytes)]
+    size: Option<u64>,
     /// Of a new name: only you and those named with --access may have it.
     #[arg(long, conflicts_with = "public")]
     private: bool,
@@ -63,6 +71,8 @@ pub struct UploadArgs {
 pub struct Meant {
     /// The file here, absolute.
     pub path: PathBuf,
+    /// No other command can read it again.
+    pub once: bool,
     /// Its size, as it was asked for.
     pub size: u64,
     /// The name to publish.
@@ -94,69 +104,100 @@ impl UploadArgs {
     /// Uploads it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let start = context.clock.monotonic();
-        let user = context.user().await?;
+        self.check()?;
+        let session = context.anyone().await?;
         let wish = match &self.peer {
-            Some(text) => Some(peers::find(&user.catalogue, text).await?.id),
+            Some(text) => Some(peers::find(session.catalogue(), text).await?.id),
             None => None,
         };
-        let local = context.local(&user.login.network).await?.filter(|local| wish.is_none_or(|wish| wish == local.peer));
-        let (meant, local) = self.meant(&user, local).await?;
-        let (record, peer, by) = match local {
-            Some(local) => {
-                let request = self.request(&meant, Some(local.peer), Some(Identity::Peer(local.peer)));
-                let upload = user.catalogue.upload(&request).await.map_err(|failure| meant.told(failure))?;
+        let mut local = context.beside(&session).await?.filter(|local| wish.is_none_or(|wish| wish == local.peer));
+        if local.is_none() && matches!(session, Session::Peer(_)) {
+            return Err(fail!(InvalidArgument, "without a login the peer here takes the file: leave --peer out, or log in"));
+        }
+        let verifier = Verifier::new(&session.catalogue().jwks().await?, KeyUse::Record);
+        let (name, placed) = self.name(local.as_mut()).await?;
+        let before = self.before(session.catalogue(), &name, &verifier).await?;
+        let input = if self.is_stdin() {
+            Input::stdin(context, local.as_mut().map(|local| &mut local.control), self.size).await?
+        } else {
+            Input::of(PathBuf::from(absolute(&self.file)?), placed)?
+        };
+        let meant = Meant {
+            path: input.path.clone(),
+            once: input.is_once(),
+            size: input.size,
+            owner: match &before {
+                Some(before) => before.owner,
+                None => session.account().await?,
+            },
+            visibility: before.as_ref().map_or(visibility(self.private), |record| record.visibility),
+            replaces: before.map_or(0, |record| record.version),
+            name,
+            verifier,
+        };
+        let (record, peer, by) = match (local, &session) {
+            (Some(local), _) => {
+                let bearer = Some(Identity::Peer(local.peer));
+                let request = NewUpload { placed: input.placed, ..self.request(&meant, Some(local.peer), bearer) };
+                let upload = session.catalogue().upload(&request).await.map_err(|failure| meant.told(failure))?;
                 let peer = local.peer;
-                (through(context, local, &meant, &upload).await?, peer, format!("peer {peer}"))
+                (through(context, local, &meant, &input, &upload).await?, peer, format!("peer {peer}"))
             }
-            None => {
+            (None, Session::User(user)) => {
                 let request = self.request(&meant, wish, None);
-                let sent = direct::upload(context, &user, &meant, &request).await;
+                let sent = direct::upload(context, user, &meant, &request).await;
                 let (record, peer) = sent.map_err(|failure| meant.told(failure))?;
                 (record, peer, "this command".to_owned())
             }
+            (None, Session::Peer(_)) => return Err(fail!(Internal, "there is nobody to take the file")),
         };
         say(context, &record.value, peer, by, context.clock.monotonic().saturating_sub(start))
     }
 
-    async fn meant(&self, user: &UserSession, local: Option<Local>) -> Result<(Meant, Option<Local>), Failure> {
-        let path = PathBuf::from(absolute(&self.file)?);
-        let facts = path.metadata().map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
-        if !facts.is_file() {
-            return Err(fail!(InvalidArgument, "{} is no regular file", path.display()));
-        }
-        let (name, local) = self.name(&path, local).await?;
-        let verifier = Verifier::new(&user.catalogue.jwks().await?, KeyUse::Record);
-        let before = if self.replace { current(&user.catalogue, &name, &verifier).await? } else { None };
-        let meant = Meant {
-            size: facts.len(),
-            owner: before.as_ref().map_or(user.login.account, |record| record.owner),
-            visibility: before.as_ref().map_or(visibility(self.private), |record| record.visibility),
-            replaces: before.map_or(0, |record| record.version),
-            path,
-            name,
-            verifier,
-        };
-        Ok((meant, local))
+    fn is_stdin(&self) -> bool {
+        self.file == Path::new("-")
     }
 
-    /// The name that was given, or that of the path in a share of the peer here, or the file's own.
-    async fn name(&self, path: &Path, mut local: Option<Local>) -> Result<(FileName, Option<Local>), Failure> {
-        if let Some(name) = &self.name {
-            return Ok((file_name(name)?, local));
+    fn check(&self) -> Result<(), Failure> {
+        match (self.is_stdin(), &self.name, self.size) {
+            (true, None, _) => Err(fail!(InvalidArgument, "standard input has no name: pass --name; a file that is called so is ./-")),
+            (false, _, Some(_)) => Err(fail!(InvalidArgument, "--size is for standard input, whose end says nothing")),
+            _ => Ok(()),
         }
-        let shares = match &mut local {
+    }
+
+    /// What is to be replaced. What can be read once only is not read where the name is not free.
+    async fn before(&self, catalogue: &Catalogue, name: &FileName, verifier: &Verifier) -> Result<Option<Record>, Failure> {
+        let look = self.replace || self.is_stdin();
+        let before = if look { current(catalogue, name, verifier).await? } else { None };
+        match before {
+            Some(_) if !self.replace => Err(is_there(name.as_str())),
+            before => Ok(before),
+        }
+    }
+
+    /// The name that was given, or that of the path in a share of the peer here, or the file's own; and whether it is in a share.
+    async fn name(&self, local: Option<&mut Local>) -> Result<(FileName, bool), Failure> {
+        if self.is_stdin() {
+            return Ok((file_name(self.name.as_deref().unwrap_or_default())?, false));
+        }
+        let path = PathBuf::from(absolute(&self.file)?);
+        let shares = match local {
             Some(local) => local.control.status().await?.shares,
             None => Vec::new(),
         };
+        let inside = shares.iter().find_map(|share| Some((&share.prefix, path.strip_prefix(&share.path).ok()?)));
+        if let Some(name) = &self.name {
+            return Ok((file_name(name)?, inside.is_some()));
+        }
         let text =
             |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| fail!(InvalidName, "{} is no Unicode text: pass --name", path.display()));
-        let inside = shares.iter().find_map(|share| Some((&share.prefix, path.strip_prefix(&share.path).ok()?)));
         let name = match inside {
             Some((prefix, rest)) if prefix.is_empty() => text(rest)?,
             Some((prefix, rest)) => format!("{}/{}", prefix.trim_end_matches('/'), text(rest)?),
             None => text(Path::new(path.file_name().unwrap_or_default()))?,
         };
-        Ok((file_name(&name)?, local))
+        Ok((file_name(&name)?, inside.is_some()))
     }
 
     fn request(&self, meant: &Meant, peer: Option<PeerId>, bearer: Option<Identity>) -> NewUpload {
@@ -169,6 +210,7 @@ impl UploadArgs {
             replaces: meant.replaces,
             peer,
             bearer,
+            placed: false,
         }
     }
 }
@@ -184,10 +226,10 @@ async fn current(catalogue: &Catalogue, name: &FileName, verifier: &Verifier) ->
 }
 
 /// Lets the peer here take it, and hashes it besides: both must find the same.
-async fn through(context: &Context, mut local: Local, meant: &Meant, upload: &Upload) -> Result<Sealed<Record>, Failure> {
+async fn through(context: &Context, mut local: Local, meant: &Meant, input: &Input, upload: &Upload) -> Result<Sealed<Record>, Failure> {
     let path = meant.path.to_str().ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", meant.path.display()))?;
     let request = pb::UploadRequest { path: path.to_owned(), name: meant.name.to_string(), order: Some(envelope_from_text(&upload.order)?) };
-    let hashed = hash(&meant.path, meant.size);
+    let hashed = input.hash();
     let stream = local.control.upload(request).await?;
     let meter = context.out.meter();
     let ended = tokio::select! {
@@ -202,15 +244,8 @@ async fn through(context: &Context, mut local: Local, meant: &Meant, upload: &Up
     Ok(record)
 }
 
-/// Hashes a file in the background.
-pub fn hash(path: &Path, size: u64) -> impl Future<Output = Result<ContentId, Failure>> + use<> {
-    let path = path.to_owned();
-    let unreadable = |path: &Path, error: std::io::Error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display());
-    let task = tokio::task::spawn_blocking(move || {
-        let file = File::open(&path).map_err(|error| unreadable(&path, error))?;
-        hashing::hash_file(&file, size, |_| Ok(())).map_err(|error| unreadable(&path, error))
-    });
-    async { task.await.unwrap_or_else(|error| Err(fail!(Internal, "hashing ended early: {error}"))) }
+fn is_there(name: &str) -> Failure {
+    fail!(VersionConflict, "the name {name:?} is there already: --replace makes a new version of it, --name gives another")
 }
 
 impl Meant {
@@ -218,10 +253,7 @@ impl Meant {
     fn told(&self, failure: Failure) -> Failure {
         let name = self.name.as_str();
         match failure.code {
-            ErrorCode::VersionConflict if self.replaces == 0 => Failure {
-                detail: format!("the name {name:?} is there already: --replace makes a new version of it, --name gives another"),
-                ..failure
-            },
+            ErrorCode::VersionConflict if self.replaces == 0 => Failure { detail: is_there(name).detail, ..failure },
             ErrorCode::VersionConflict => Failure {
                 detail: format!("somebody else published {name:?} meanwhile: see `peral access NAME`, then upload again with --replace"),
                 ..failure

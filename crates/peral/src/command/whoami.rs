@@ -20,7 +20,7 @@ pub struct WhoamiArgs {
 
 #[derive(Serialize)]
 struct Who {
-    /// `login` or `peer`.
+    /// `login`, `token` or `peer`.
     by: &'static str,
     central: String,
     #[serde(flatten)]
@@ -35,10 +35,18 @@ impl WhoamiArgs {
             return sessions(context, &session).await;
         }
         let who = session.catalogue().whoami().await?;
-        let by = if matches!(session, Session::User(_)) { "login" } else { "peer" };
+        let by = match session {
+            Session::User(_) if context.token.is_some() => "token",
+            Session::User(_) => "login",
+            Session::Peer(_) => "peer",
+        };
         let said = Who { by, central: session.catalogue().base().to_owned(), who };
         context.out.result("peral.whoami/1", &said, |said| {
-            let by = if said.by == "login" { "you are logged in" } else { "nobody is logged in: the account of the peer that runs here" };
+            let by = match said.by {
+                "login" => "you are logged in",
+                "token" => "the API token of this command",
+                _ => "nobody is logged in: the account of the peer that runs here",
+            };
             let groups = if said.who.groups.is_empty() { "none".into() } else { said.who.groups.join(", ") };
             let role = format!("{:?}", said.who.role).to_lowercase();
             let lines = [

@@ -1,6 +1,10 @@
 //! Downloads by the command itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::future::BoxFuture;
 use peral_model::Record;
@@ -18,6 +22,7 @@ use peral_wire::{
     keys::{KeyUse, Verifier},
     rest::files::{Sources, SourcesRequest},
 };
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,7 +40,7 @@ use crate::{
 /// As [`fetch`].
 pub async fn download(context: &Context, user: UserSession, wanted: &Wanted) -> Result<u64, Failure> {
     let way = Way::new(&user.login)?;
-    let scratch = tempfile::tempdir().map_err(|error| fail!(Internal, "there is no place for temporary files: {error}"))?;
+    let scratch = scratch(&wanted.path)?;
     let lists = ListStore::temporary(scratch.path()).map_err(|error| fail!(Internal, "piece lists cannot be kept: {error}"))?;
     let deps = FetchDeps {
         dialer: way.dialer.clone(),
@@ -68,6 +73,23 @@ pub async fn download(context: &Context, user: UserSession, wanted: &Wanted) -> 
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// A folder for piece lists: a temporary one, or, where there is no place for those, one beside the target.
+fn scratch(target: &Path) -> Result<TempDir, Failure> {
+    let reason = match tempfile::tempdir() {
+        Ok(folder) => return Ok(folder),
+        Err(reason) => reason,
+    };
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else { return Err(no_place(&reason)) };
+    // Always the same, so that one that a killed command left is found again.
+    let name = format!(".{}.lists", name.to_string_lossy());
+    drop(fs::remove_dir_all(folder.join(&name)));
+    tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(folder).map_err(|error| no_place(&error))
+}
+
+fn no_place(error: &io::Error) -> Failure {
+    fail!(Internal, "there is no place for temporary files: {error}; set TMPDIR")
 }
 
 /// Shows what the engine reports.

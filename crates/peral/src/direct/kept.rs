@@ -24,20 +24,21 @@ const MARGIN_MS: i64 = 60 * 1000;
 
 /// Where the order of one upload is kept.
 pub struct Kept {
-    path: PathBuf,
+    /// Nothing where nothing is kept.
+    path: Option<PathBuf>,
 }
 
 impl Kept {
     /// The place for this upload of this file as it is now, by this session.
-    pub fn of(folder: &Path, login: &Login, file: &Path, upload: &NewUpload) -> Self {
+    pub fn of(folder: Option<&Path>, login: &Login, file: &Path, upload: &NewUpload) -> Self {
         let stamp = fs::metadata(file).map(|facts| (facts.ino(), facts.dev(), facts.mtime(), facts.mtime_nsec()));
         let meant = format!("{}\n{stamp:?}\n{file:?}\n{upload:?}", login.session);
-        Self { path: folder.join(ContentId::of(meant.as_bytes()).to_string()) }
+        Self { path: folder.map(|folder| folder.join(ContentId::of(meant.as_bytes()).to_string())) }
     }
 
     /// The order that was kept, if it can still be used.
     pub fn load(&self, verifier: &Verifier, now_ms: i64) -> Option<(Upload, Sealed<Order>)> {
-        let upload: Upload = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+        let upload: Upload = serde_json::from_slice(&fs::read(self.path.as_ref()?).ok()?).ok()?;
         let order = Sealed::<Order>::from_text(&upload.order, verifier).ok()?;
         (order.value.expires_ms > now_ms + MARGIN_MS).then_some((upload, order))
     }
@@ -50,7 +51,8 @@ impl Kept {
     }
 
     fn write(&self, upload: &Upload, now_ms: i64) -> std::io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let Some(path) = &self.path else { return Ok(()) };
+        let folder = path.parent().unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
         for entry in fs::read_dir(folder)?.flatten() {
@@ -61,12 +63,14 @@ impl Kept {
         }
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec(upload)?)?;
-        file.persist(&self.path)?;
+        file.persist(path)?;
         Ok(())
     }
 
     /// The upload is done, or will not be.
     pub fn forget(&self) {
-        drop(fs::remove_file(&self.path));
+        if let Some(path) = &self.path {
+            drop(fs::remove_file(path));
+        }
     }
 }

@@ -25,7 +25,8 @@ use crate::{command::upload::Meant, context::Context, session::UserSession};
 pub async fn upload(context: &Context, user: &UserSession, meant: &Meant, request: &NewUpload) -> Result<(Sealed<Record>, PeerId), Failure> {
     let way = Way::new(&user.login)?;
     let deps = SendDeps { dialer: way.dialer, verifier: Arc::new(meant.verifier.clone()), limits: Limits::default(), metrics: Metrics::new() };
-    let kept = Kept::of(&context.uploads, &user.login, &meant.path, request);
+    let folder = context.uploads.as_deref().filter(|_| !meant.once);
+    let kept = Kept::of(folder, &user.login, &meant.path, request);
     if let Some((upload, order)) = kept.load(&meant.verifier, context.clock.now_ms()) {
         let peer = upload.source.peer;
         match attempt(context, meant, &deps, &kept, upload, order).await {

@@ -16,6 +16,8 @@ pub fn hint(code: ErrorCode, command: &str) -> Option<&'static str> {
         ErrorCode::Forbidden if acts => "peral whoami says which account asks, and what it is",
         ErrorCode::NameTaken if first == "upload" => "names are one space: choose another with --name",
         ErrorCode::NoSource if user => "peral peers says who is there; --wait SECONDS waits longer for a holder that is away",
+        // Its sentence says it all: these ask the peer here alone.
+        ErrorCode::Unavailable if matches!(first, "status" | "share" | "cancel") => return None,
         ErrorCode::Unavailable if user => "see that central, or the peer, runs and can be reached from here; then try again",
         ErrorCode::NoSpace if first == "download" => "make room where the file goes; what was fetched is kept and used",
         ErrorCode::Busy if user => "try again in a minute",
@@ -36,6 +38,7 @@ mod tests {
         assert!(some(ErrorCode::Forbidden, "user add") && !some(ErrorCode::Forbidden, "passwd") && !some(ErrorCode::Forbidden, "peer"));
         assert!(!some(ErrorCode::AlreadyExists, "download") && !some(ErrorCode::AlreadyExists, "peer"));
         assert!(some(ErrorCode::NoSpace, "download") && !some(ErrorCode::NoSpace, "ls"));
+        assert!(some(ErrorCode::Unavailable, "ls") && !some(ErrorCode::Unavailable, "status"));
         assert!(!some(ErrorCode::Unavailable, "central") && some(ErrorCode::Internal, "central"));
     }
 }

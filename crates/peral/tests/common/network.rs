@@ -165,9 +165,11 @@ impl Network {
     /// Starts the process of a peer, and waits for nothing.
     pub fn start_peer(&self, label: &str, data: &Path, share: &Path, flags: &[String], address: &Path) -> Process {
         let mut command = peral(self.root.path());
-        command.env_remove("PERAL_DATA").args(["peer", "--central", &self.url, "--ca-file", &self.authority(), "--label", label]);
+        // Below flags, so that a test can choose.
+        command.env_remove("PERAL_DATA").env("PERAL_PEER_ADMIN_LISTEN", "127.0.0.1:0");
+        command.args(["peer", "--central", &self.url, "--ca-file", &self.authority(), "--label", label]);
         command.arg("--data").arg(data).arg("--share").arg(share).arg("--address-file").arg(address);
-        command.args(["--listen-address", "127.0.0.1", "--port", "0", "--admin-listen", "127.0.0.1:0", "--allow-loopback", "--rescan", "1"]);
+        command.args(["--listen-address", "127.0.0.1", "--port", "0", "--allow-loopback", "--rescan", "1"]);
         command.args(["--log", "info,peral_peer=debug,peral_runtime=debug"]).args(flags);
         Process::start(command, &self.path(&format!("{label}.log")))
     }

@@ -123,7 +123,8 @@ impl Process {
         self.wait()
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
         let (child, log) = (&mut self.child, &self.log);
         let end = Instant::now() + PATIENCE;
         loop {

@@ -24,6 +24,7 @@ async fn upload(user: &User, node: &Node, path: &Path, name: &str, visibility: V
         replaces,
         peer: Some(peer),
         bearer: Some(Identity::Peer(peer)),
+        placed: false,
     };
     let order = user.api.upload(&new).await?.order;
     show(node, path, name, &order).await
@@ -123,6 +124,7 @@ async fn an_order_for_others_is_refused_and_a_repeated_one_gives_the_same() {
         replaces: 0,
         peer: Some(id),
         bearer,
+        placed: false,
     };
     let order = ann.api.upload(&new(Some(Identity::Peer(id)))).await.unwrap().order;
     let own = ann.api.upload(&new(None)).await.unwrap().order;

@@ -3,12 +3,14 @@
 //! Each test has a network of its own in a temporary folder. What is waited for is a condition with a deadline, never a time.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod drain;
 mod faults;
 #[path = "../common/folder.rs"]
 mod folder;
 mod names;
 #[path = "../common/network.rs"]
 mod network;
+mod pod;
 mod postgres;
 #[path = "../common/process.rs"]
 mod process;
@@ -16,6 +18,9 @@ mod raw;
 mod resume;
 mod rights;
 mod sessions;
+mod stdin;
+mod token;
 mod trace;
+mod volume;
 mod whole_way;
 mod words;

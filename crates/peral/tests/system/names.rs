@@ -49,6 +49,7 @@ fn a_name_belongs_to_its_first_publisher_and_a_version_replaces_the_one_it_names
         replaces: 1,
         peer: None,
         bearer: None,
+        placed: false,
     };
     let refused = block_on(async { Login::of(&ana).catalogue().upload(&stale).await }).unwrap_err();
     assert_eq!(refused.code, ErrorCode::VersionConflict, "{refused}");

@@ -191,6 +191,9 @@ pub struct NewUpload {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub bearer: Option<Identity>,
+    /// The peer that is asked for has the bytes on its disk already: no room is looked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub placed: bool,
 }
 
 /// Where to upload.

@@ -105,12 +105,14 @@ struct RoomRow {
 async fn choose(c: &mut Conn, upload: &NewUpload) -> Result<(PeerId, Place)> {
     let sql = "SELECT p.id, p.address, p.node, p.zone, l.room - COALESCE((SELECT CAST(sum(u.size) AS BIGINT) FROM uploads u
          WHERE u.peer = p.id AND u.done_file IS NULL AND u.ends_ms > $1), 0) AS room
-         FROM leases l JOIN peers p ON p.id = l.peer WHERE l.ends_ms > $1 AND l.state = 0 AND NOT p.revoked AND (p.id = $2 OR $2 IS NULL)
-         ORDER BY 5 DESC LIMIT 1";
+         FROM leases l JOIN peers p ON p.id = l.peer WHERE l.ends_ms > $1 AND (l.state = 0 OR ($3 AND l.state = 1)) AND NOT p.revoked
+         AND (p.id = $2 OR $2 IS NULL) ORDER BY 5 DESC LIMIT 1";
     let asked = upload.peer.map(|peer| peer.0);
-    let row: Option<RoomRow> = sqlx::query_as(sql).bind(upload.now_ms).bind(asked).fetch_optional(&mut *c).await?;
+    let row: Option<RoomRow> = sqlx::query_as(sql).bind(upload.now_ms).bind(asked).bind(upload.placed).fetch_optional(&mut *c).await?;
     match row {
-        Some(row) if row.room >= int(upload.size) => Ok((PeerId(row.id), Place { address: row.address, node: row.node, zone: row.zone })),
+        Some(row) if upload.placed || row.room >= int(upload.size) => {
+            Ok((PeerId(row.id), Place { address: row.address, node: row.node, zone: row.zone }))
+        }
         None if asked.is_some() => {
             let sql = "SELECT count(*) FROM leases WHERE peer = $1 AND ends_ms > $2 AND state = 1";
             let full: i64 = sqlx::query_scalar(sql).bind(asked).bind(upload.now_ms).fetch_one(c).await?;
