@@ -57,7 +57,8 @@ CREATE TABLE records (
     bucket INTEGER NOT NULL,
     PRIMARY KEY (file_id, version)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX records_bucket ON records (bucket) WHERE held > 0;
+-- All that counting, comparing and sending holdings read: without `held` each row would be looked up in the table.
+CREATE INDEX records_bucket ON records (bucket, file_id, version, held) WHERE held > 0;
 CREATE INDEX records_private ON records (hash) WHERE visibility = 2;
 
 -- The version that this peer last had of a name: what its next publish replaces.
