@@ -22,7 +22,8 @@ image: ## Build the image with docker, podman or buildah (IMAGE=name:tag, BINARY
 demo: build ## See it work: central and three peers on this machine, a real file across (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) B3SUM=$(B3SUM) scripts/demo
 
-test: setup ## Run all tests, on SQLite and on a private Postgres
+test: setup ## Run all tests, on SQLite and on a private Postgres; a real Prometheus reads the metrics
+	@scripts/setup prometheus=prometheus promtool=prometheus
 	@scripts/setup ip=iproute2 nft=nftables bwrap=bubblewrap
 	@scripts/with-postgres cargo test --workspace --locked
 

@@ -3,10 +3,12 @@
 //! Each test has a network of its own in a temporary folder. What is waited for is a condition with a deadline, never a time.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod dashboard;
 mod drain;
 mod faults;
 #[path = "../common/folder.rs"]
 mod folder;
+mod metrics;
 mod names;
 #[path = "../common/network.rs"]
 mod network;
