@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,8 @@ pub const CONNECTIONS: usize = 8;
 /// How long each kind of question is asked.
 pub const ASKING: Duration = Duration::from_secs(15);
 const INDEXING: Duration = Duration::from_secs(1800);
+/// Between two looks at a first index: asking more often would take a good part of the processors that it has.
+const LOOK: Duration = Duration::from_millis(500);
 
 const WORDS: [&str; 64] = [
     "amber", "anchor", "apple", "arrow", "atlas", "autumn", "badger", "bamboo", "basalt", "beacon", "birch", "bishop", "bridge", "candle", "canyon",
@@ -62,6 +65,7 @@ fn publish(stand: &mut Stand, share: &Path) -> f64 {
     let start = Instant::now();
     let data = stand.peer("source", share);
     until_within(INDEXING, "the first index", || {
+        thread::sleep(LOOK);
         let shown = stand.command().env("PERAL_DATA", &data).args(["--output", "json", "status"]).output().ok()?;
         let status: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
         let shared = status["shares"].get(0)?;
