@@ -109,7 +109,8 @@ pub async fn make_keys(args: &KeysArgs, clock: &SharedClock) -> Result<Provision
 /// Makes what is missing, keys first; waits for an API server that is away. To be run again after a failure.
 ///
 /// # Errors
-/// UNAVAILABLE: the API server stayed away. FORBIDDEN: this may not be done there. INTERNAL: what is there is not whole, or does not fit.
+/// UNAVAILABLE: the API server stayed away. FORBIDDEN: this may not be done there. ALREADY_EXISTS: what is there is not whole, or
+/// does not fit.
 pub async fn provision(cluster: kube::Config, args: &KeysArgs, clock: &SharedClock, patience: Duration) -> Result<Provisioned, Failure> {
     good_name(&args.administrator)?;
     let cluster = Cluster::new(cluster)?;
@@ -159,7 +160,7 @@ impl Work<'_> {
             if !objects::holds(&shown, ca) {
                 let keys = &self.args.keys_secret;
                 return Err(fail!(
-                    Internal,
+                    AlreadyExists,
                     "the ConfigMap {name} has another certificate than the Secret {keys}: nobody who believes it could reach central; \
                      delete the ConfigMap, or put the right Secret back, and run this again"
                 ));

@@ -93,13 +93,13 @@ pub(super) fn whole(name: &str, secret: &Secret) -> Result<String, Failure> {
     let missing: Vec<_> = keys::FILES.into_iter().filter(|file| data.get(*file).is_none_or(|value| value.0.is_empty())).collect();
     if !missing.is_empty() {
         return Err(fail!(
-            Internal,
+            AlreadyExists,
             "the Secret {name} is there and has no {}: put back what it had; or delete it, which begins a new network, and run this again",
             missing.join(", ")
         ));
     }
     let ca = data.get(keys::CA).and_then(|value| String::from_utf8(value.0.clone()).ok()).filter(|text| !certificates(text).is_empty());
-    ca.ok_or_else(|| fail!(Internal, "{} in the Secret {name} is no certificate: put back what it had, and run this again", keys::CA))
+    ca.ok_or_else(|| fail!(AlreadyExists, "{} in the Secret {name} is no certificate: put back what it had, and run this again", keys::CA))
 }
 
 /// Are all certificates of `wanted` in `text`?

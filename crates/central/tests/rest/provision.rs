@@ -117,14 +117,14 @@ async fn what_is_missing_is_made_from_what_is_there() {
 
     cluster.remove("secrets", "peral-keys");
     let mixed = run(&cluster, &args()).await.unwrap_err();
-    assert!(mixed.detail.contains("peral-ca") && mixed.detail.contains("peral-keys"), "{mixed}");
+    assert!(mixed.code == ErrorCode::AlreadyExists && mixed.detail.contains("peral-ca") && mixed.detail.contains("peral-keys"), "{mixed}");
     cluster.remove("secrets", "peral-keys");
     cluster.look().objects.insert(
         format!("/api/v1/namespaces/{NAMESPACE}/secrets/peral-keys"),
         serde_json::json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "peral-keys" }, "data": { "ca.pem": STANDARD.encode(&ca) } }),
     );
     let half = run(&cluster, &args()).await.unwrap_err();
-    assert!(half.detail.contains("record.key"), "{half}");
+    assert!(half.code == ErrorCode::AlreadyExists && half.detail.contains("record.key"), "{half}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
