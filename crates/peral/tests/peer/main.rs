@@ -5,5 +5,6 @@
 mod folder;
 mod life;
 mod names;
+mod pods;
 mod support;
 mod uploads;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_central::{Central, Config as CentralConfig};
+use peral_central::{Central, Config as CentralConfig, Kubernetes};
 use peral_model::{FileName, PeerId, Visibility};
 use peral_peer::{
     Config, Peer,
@@ -18,7 +18,7 @@ use peral_peer::{
     trust::{FirstContact, Network},
 };
 use peral_runtime::{
-    Ports, Shutdown, SystemClock,
+    Ports, SharedClock, Shutdown, SystemClock,
     tls::{CertStore, KeyPkcs8Der, Pin, install_provider, new_key, signing_request},
 };
 use peral_wire::{
@@ -43,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub struct Net {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
+    kubernetes: Option<Kubernetes>,
+    clock: SharedClock,
     shutdown: Shutdown,
     running: Option<tokio::task::JoinHandle<Result<(), Failure>>>,
 }
@@ -78,10 +80,15 @@ pub async fn until<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> 
 
 impl Net {
     pub async fn start() -> Self {
+        Self::start_with(None, SystemClock::shared()).await
+    }
+
+    /// Where pods may join, perhaps, and with another clock for central.
+    pub async fn start_with(kubernetes: Option<Kubernetes>, clock: SharedClock) -> Self {
         install_provider();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("first"), format!("root:{PASSWORD}\n")).unwrap();
-        let mut net = Self { folder, address: SocketAddr::new(LOCAL, 0), shutdown: Shutdown::new(), running: None };
+        let mut net = Self { folder, address: SocketAddr::new(LOCAL, 0), kubernetes, clock, shutdown: Shutdown::new(), running: None };
         net.run().await;
         net
     }
@@ -93,8 +100,9 @@ impl Net {
         config.listen = self.address;
         config.admin_listen = SocketAddr::new(LOCAL, 0);
         config.allow_loopback_peers = true;
+        config.kubernetes = self.kubernetes.clone();
         config.limits.drain = Duration::from_secs(5);
-        let central = Central::bind(config, SystemClock::shared(), prometheus::Registry::new()).unwrap();
+        let central = Central::bind(config, self.clock.clone(), prometheus::Registry::new()).unwrap();
         self.address = central.addr();
         let ready = format!("http://{}/readyz", central.admin_addr());
         self.shutdown = Shutdown::new();
