@@ -13,7 +13,7 @@ mod space;
 pub use admin::Admin;
 pub use files::{b3sum, noise_file, piped_b3sum};
 pub use forward::Forward;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Usage};
 pub use pods::{Toolbox, client_label, restricted, restricted_container};
 pub use release::{PATIENCE, Pod, Release};
 pub use run::{Running, Said, eventually, progress, run, start};

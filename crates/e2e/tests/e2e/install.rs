@@ -7,19 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Release, Space, b3sum, figure, run, settings};
-
-/// Memory of all pods of a namespace, in MiB, as their kubelets tell it; nothing where they cannot.
-fn memory(space: &Space) -> Option<f64> {
-    let nodes = space.get("nodes");
-    let names = nodes["items"].as_array().unwrap().iter().map(|node| node["metadata"]["name"].as_str().unwrap());
-    let bytes = names.map(|node| {
-        let summary = space.kubectl(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")]).ok().json();
-        let pods = summary["pods"].as_array().cloned().unwrap_or_default().into_iter().filter(|pod| pod["podRef"]["namespace"] == space.name);
-        pods.filter_map(|pod| pod["memory"]["workingSetBytes"].as_f64()).sum::<f64>()
-    });
-    Some(bytes.sum::<f64>() / f64::from(1 << 20)).filter(|mib| *mib > 0.0)
-}
+use crate::harness::{Release, Space, Usage, b3sum, figure, run, settings};
 
 /// Shows: the default values need nothing but an image; the chart's own test passes; a real file of over 100 MB goes in on one peer by standard
 /// input and comes out on another, found by a part of its name, with the BLAKE3 that another program finds on both ends.
@@ -29,11 +17,12 @@ fn the_defaults_install_and_a_real_file_crosses() {
     let release = Release::defaults(&space);
     let pods = release.pods("");
     assert!(pods.len() >= 4 && pods.iter().all(|pod| pod.ready && pod.restarts == 0), "central and three peers: {pods:#?}");
-    figure("install.defaults", json!({ "seconds": release.took.as_secs_f64(), "pods": pods.len(), "mib": memory(&space) }));
 
     let begin = Instant::now();
     run(space.helm(&["test", "peral", "--timeout", "120s"])).ok();
     figure("helm.test", json!({ "seconds": begin.elapsed().as_secs_f64() }));
+    let mib = Usage::of(&space).mib;
+    figure("install.defaults", json!({ "seconds_until_all_ready": release.took.as_secs_f64(), "pods": pods.len(), "mib": mib }));
 
     let file = &settings().file;
     let size = file.metadata().unwrap().len();

@@ -1,8 +1,10 @@
 //! A node is cut off from the others, and mended.
 
-use std::process::Command;
+use std::{process::Command, time::Instant};
 
-use crate::harness::{PATIENCE, Pod, Release, Space, b3sum, eventually, noise_file, run, settings};
+use serde_json::json;
+
+use crate::harness::{PATIENCE, Pod, Release, Space, b3sum, eventually, figure, noise_file, run, settings};
 
 /// A node that is cut off; mended when dropped, however the test ends.
 struct Cut<'a> {
@@ -63,15 +65,18 @@ fn a_cut_off_node_is_done_without_and_comes_back() {
 
     let mut download = release.begin(receiver, &["download", "cut/a.bin", "--wait", "300"]);
     download.moved(12 << 20, PATIENCE);
-    let mut cut = Cut::off(&pod.node);
+    let (mut cut, begin) = (Cut::off(&pod.node), Instant::now());
     let away = release.listed(receiver, &pod.name, "away");
     assert_eq!(away["id"], id);
+    figure("cut", json!({ "seconds_until_away": begin.elapsed().as_secs_f64() }));
     assert_eq!(release.file(receiver, "cut/a.bin").unwrap()["sources"], 1, "a source that is cut off is still named");
     assert_eq!(download.finish(PATIENCE).ok().json()["hash"], *b3sum(&file));
 
     cut.mend();
+    let begin = Instant::now();
     let back = release.listed(receiver, &pod.name, "ready");
     assert_eq!((&back["id"], &back["address"]), (&id, &format!("{}:7071", pod.ip).into()));
+    figure("mended", json!({ "seconds_until_ready_again": begin.elapsed().as_secs_f64() }));
     let now = eventually("its pod is ready", PATIENCE, || release.pod(&pod.name).filter(|pod| pod.ready));
     assert_eq!((now.uid, now.restarts), (pod.uid, 0), "it came back by a restart");
     release.sources(receiver, "cut/a.bin", 3);

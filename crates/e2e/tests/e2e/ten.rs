@@ -4,22 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Metrics, PATIENCE, Release, Space, b3sum, figure, noise_file};
+use crate::harness::{Metrics, PATIENCE, Release, Space, Usage, b3sum, figure, noise_file};
 
 const SIZE: usize = 1 << 30;
 const PEERS: usize = 10;
-
-/// CPU seconds that the pods of a namespace have used, as their kubelets tell it.
-fn cpu(space: &Space) -> f64 {
-    let nodes = space.get("nodes");
-    let names = nodes["items"].as_array().unwrap().iter().map(|node| node["metadata"]["name"].as_str().unwrap());
-    let used = names.map(|node| {
-        let summary = space.kubectl(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")]).ok().json();
-        let pods = summary["pods"].as_array().cloned().unwrap_or_default().into_iter().filter(|pod| pod["podRef"]["namespace"] == space.name);
-        pods.filter_map(|pod| pod["cpu"]["usageCoreNanoSeconds"].as_f64()).sum::<f64>()
-    });
-    used.sum::<f64>() / 1e9
-}
 
 /// Shows: how long it takes until ten peers have a file of 1 GiB that one of them had, what CPU it costs, and how many bytes cross zones while no
 /// peer serves what it does not have whole: the baseline for a swarm.
@@ -34,7 +22,7 @@ fn ten_peers_download_one_gibibyte() {
     release.upload(0, &file, "ten/a.bin");
     figure("ten.upload", json!({ "seconds": begin.elapsed().as_secs_f64(), "bytes": SIZE }));
 
-    let (begin, before) = (Instant::now(), cpu(&space));
+    let (begin, before) = (Instant::now(), Usage::of(&space).cpu_seconds);
     let downloads: Vec<_> = (1..PEERS).map(|peer| release.begin(peer, &["download", "ten/a.bin", "--wait", "600"])).collect();
     let hash = b3sum(&file);
     let mut seconds: Vec<f64> = Vec::new();
@@ -46,7 +34,7 @@ fn ten_peers_download_one_gibibyte() {
     let wall = begin.elapsed();
     // The kubelets look every ten seconds or so.
     std::thread::sleep(Duration::from_secs(20));
-    let used = cpu(&space) - before;
+    let used = Usage::of(&space).cpu_seconds - before;
     let pages: Vec<Metrics> = (0..PEERS).map(|peer| release.metrics(&format!("peral-peer-{peer}"))).collect();
     let received = |zone: &str| pages.iter().map(|page| page.sum("peral_transfer_received_bytes_total", &[zone])).sum::<f64>();
     let sent: Vec<_> = pages.iter().map(|page| page.sum("peral_transfer_sent_bytes_total", &[])).collect();
@@ -54,7 +42,7 @@ fn ten_peers_download_one_gibibyte() {
         "ten.download",
         json!({
             "peers": PEERS - 1, "bytes_each": SIZE, "seconds": wall.as_secs_f64(), "seconds_each": seconds, "cpu_seconds": used,
-            "bytes_received": received(""), "bytes_from_other_zones": received("other"), "bytes_sent_by_peer": sent,
+            "bytes_received": received(""), "bytes_from_other_zones": received("nearness=\"other-zone\""), "bytes_sent_by_peer": sent,
         }),
     );
     release.sources(0, "ten/a.bin", u64::try_from(PEERS).unwrap());

@@ -15,6 +15,7 @@ fn jaeger(space: &Space) {
             "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0, "securityContext": restricted(),
             "containers": [{
                 "name": "jaeger", "image": settings().jaeger, "imagePullPolicy": "IfNotPresent", "securityContext": restricted_container(),
+                "env": [{ "name": "JAEGER_LISTEN_HOST", "value": "0.0.0.0" }],
                 "readinessProbe": { "tcpSocket": { "port": 16686 }, "periodSeconds": 1 },
                 "volumeMounts": [{ "name": "tmp", "mountPath": "/tmp" }],
             }],
