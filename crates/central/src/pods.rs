@@ -18,6 +18,10 @@ use crate::{
 /// Pods that are asked about at once, and how long others wait for their turn.
 const AT_ONCE: usize = 32;
 const TURN: Duration = Duration::from_secs(2);
+/// Longest token of a pod, in bytes; those of Kubernetes have one or two thousand.
+const LONGEST: usize = 16 << 10;
+/// A pod in these phases has no process: its address may be another's by now.
+const OVER: [&str; 2] = ["Succeeded", "Failed"];
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -61,6 +65,9 @@ impl Pods {
     /// # Errors
     /// UNAUTHENTICATED: it is no token of a peer's pod; the log says why. UNAVAILABLE, BUSY.
     pub async fn review(&self, remote: IpAddr, token: &str) -> Result<Pod, Failure> {
+        if token.is_empty() || token.len() > LONGEST {
+            return Err(refused(remote, &format!("a token of {} bytes is none", token.len())));
+        }
         let _turn = self.turn().await?;
         let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences: Some(vec![self.audience.clone()]) };
         let asked = TokenReview { spec, ..TokenReview::default() };
@@ -82,7 +89,11 @@ impl Pods {
             let now = found.metadata.uid.unwrap_or_default();
             return Err(refused(remote, &format!("the pod {} is now {now}, and the token is of {}", pod.name, pod.uid)));
         }
-        let ip = found.status.and_then(|status| status.pod_ip).and_then(|ip| ip.parse().ok());
+        let status = found.status.unwrap_or_default();
+        if let Some(phase) = status.phase.filter(|phase| OVER.contains(&phase.as_str())) {
+            return Err(refused(remote, &format!("the pod {} has ended ({phase})", pod.name)));
+        }
+        let ip = status.pod_ip.and_then(|ip| ip.parse().ok());
         let ip = ip.ok_or_else(|| fail!(Unavailable, "the pod {} has no address yet", pod.name))?;
         let node = found.spec.and_then(|spec| spec.node_name).unwrap_or_default();
         let zone = self.zone(&node).await;

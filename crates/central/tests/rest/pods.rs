@@ -107,6 +107,11 @@ async fn a_token_that_is_not_a_peers_pods_lets_nobody_in() {
         assert_eq!(refused.code, ErrorCode::Unauthenticated, "{review}: {refused}");
         assert!(refused.detail.contains("log"), "{refused}");
     }
+    let asked = cluster.look().asked.len();
+    for none in [String::new(), "x".repeat(20_000)] {
+        assert_eq!(code(register(&net, &new_key(), Some(&none)).await), ErrorCode::Unauthenticated, "{} bytes", none.len());
+    }
+    assert_eq!(cluster.look().asked.len(), asked, "Kubernetes is not asked about what cannot be a token");
     assert_eq!(code(register(&net, &new_key(), Some("made up")).await), ErrorCode::Unauthenticated);
     assert_eq!(code(register(&net, &new_key(), None).await), ErrorCode::Unauthenticated);
     let both = RegisterRequest { join_token: Some(net.join_token("root", 1).await), ..boasting(&new_key(), Some(&token)) };
@@ -196,7 +201,11 @@ async fn pods_without_address_or_zone() {
     let pod = format!("/api/v1/namespaces/{NAMESPACE}/pods/peral-peer-0");
     cluster.look().objects.get_mut(&pod).unwrap()["status"] = json!({});
     assert_eq!(code(register(&net, &new_key(), Some(&token)).await), ErrorCode::Unavailable, "it has none yet");
-    cluster.look().objects.get_mut(&pod).unwrap()["status"] = json!({ "podIP": "fd00::7" });
+    for phase in ["Succeeded", "Failed"] {
+        cluster.look().objects.get_mut(&pod).unwrap()["status"] = json!({ "podIP": "10.1.2.3", "phase": phase });
+        assert_eq!(code(register(&net, &new_key(), Some(&token)).await), ErrorCode::Unauthenticated, "its address may be another's");
+    }
+    cluster.look().objects.get_mut(&pod).unwrap()["status"] = json!({ "podIP": "fd00::7", "phase": "Running" });
     cluster.look().objects.remove("/api/v1/nodes/worker-1").unwrap();
     register(&net, &new_key(), Some(&token)).await.unwrap();
     let peer = &listed(&net).await[0];
