@@ -35,6 +35,9 @@ pub struct KeysArgs {
     /// Secret with central's keys
     #[arg(long, value_name = "NAME", value_parser = objects::object_name)]
     pub keys_secret: String,
+    /// That Secret is somebody else's: it must be there, and is never made
+    #[arg(long)]
+    pub keys_given: bool,
     /// ConfigMap with the certificate of central's authority, which peers and commands are given
     #[arg(long, value_name = "NAME", value_parser = objects::object_name)]
     pub ca_config_map: String,
@@ -140,14 +143,26 @@ impl Work<'_> {
     /// The Secret of the keys; gives the authority's certificate, of the one that was there if it was.
     async fn keys(&mut self, now_ms: i64) -> Result<Zeroizing<String>, Failure> {
         let name = &self.args.keys_secret;
+        if self.args.keys_given {
+            return self.kept_keys(name).await;
+        }
         let files = keys::generate(NetworkId(uuid::Uuid::new_v4()), now_ms)?;
         let ca = files.iter().find(|(file, _)| *file == CA).map(|(_, text)| text.clone());
         let secret = objects::secret(name, &self.args.labels, files.into());
         if self.make("Secret", name, &secret).await? == Outcome::Made {
             return ca.ok_or_else(|| fail!(Internal, "no certificate was made"));
         }
+        self.kept_keys(name).await
+    }
+
+    /// The authority's certificate in the Secret of the keys, which must be there.
+    async fn kept_keys(&mut self, name: &str) -> Result<Zeroizing<String>, Failure> {
         let kept: Secret = self.insist(name, async || self.cluster.get(name).await).await?;
-        objects::whole(name, &kept).map(Zeroizing::new)
+        let ca = objects::whole(name, &kept).map(Zeroizing::new)?;
+        if self.args.keys_given {
+            self.items.push(Provided { kind: "Secret", name: name.to_owned(), outcome: Outcome::Kept });
+        }
+        Ok(ca)
     }
 
     /// The ConfigMap of the authority's certificate; one that is there must have it.
@@ -210,6 +225,11 @@ impl Work<'_> {
             Trouble::Refused { status: 401 | 403, .. } => fail!(
                 Forbidden,
                 "{name} in the namespace {namespace} cannot be made: {trouble}; the service account needs create, and get on these names, of secrets and configmaps"
+            ),
+            Trouble::Refused { status: 404, .. } => fail!(
+                NotFound,
+                "{name} is not in the namespace {namespace}, and is to be given: check its name, or put it there, and run this again; without \
+                 --keys-given (in the chart: keys.existingSecret) the keys of a new network are made"
             ),
             Trouble::Refused { .. } => fail!(InvalidArgument, "{name} in the namespace {namespace} cannot be made: {trouble}"),
         }

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn args() -> KeysArgs {
     KeysArgs {
         keys_secret: "peral-keys".into(),
+        keys_given: false,
         ca_config_map: "peral-ca".into(),
         administrator_secret: Some("peral-administrator".into()),
         administrator: "admin".into(),
@@ -125,6 +126,20 @@ async fn what_is_missing_is_made_from_what_is_there() {
     );
     let half = run(&cluster, &args()).await.unwrap_err();
     assert!(half.code == ErrorCode::AlreadyExists && half.detail.contains("record.key"), "{half}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_keys_are_never_made() {
+    let cluster = Cluster::start().await;
+    let given = KeysArgs { keys_given: true, ..args() };
+    let misspelt = run(&cluster, &given).await.unwrap_err();
+    assert!(misspelt.code == ErrorCode::NotFound && misspelt.detail.contains("peral-keys") && misspelt.detail.contains(NAMESPACE), "{misspelt}");
+    assert!(cluster.look().asked.iter().all(|asked| !asked.starts_with("POST ")), "nothing was made: {:?}", cluster.look().asked);
+    run(&cluster, &KeysArgs { keys_secret: "theirs".into(), ..args() }).await.unwrap();
+    let before = values(&cluster, "theirs");
+    let done = run(&cluster, &KeysArgs { keys_secret: "theirs".into(), ..given }).await.unwrap();
+    assert_eq!(outcomes(&done)[..2], [("Secret", "theirs", Outcome::Kept), ("ConfigMap", "peral-ca", Outcome::Kept)]);
+    assert_eq!(values(&cluster, "theirs"), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
