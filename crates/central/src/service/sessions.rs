@@ -54,11 +54,11 @@ impl App {
         short("label", &request.label, 100)?;
         let signing = SigningRequest::read(&request.csr)?;
         let checked = self.check_proof(proof, &signing.public_key)?;
-        let (account, basis) = self.believe(request.credential, remote).await?;
+        let (account, basis, proof_ends_ms) = self.believe(request.credential, remote).await?;
         self.use_up(checked).await?;
         let now = self.now();
         let life = i64::try_from(self.config.session.as_millis()).unwrap_or(i64::MAX);
-        let ends_ms = now.saturating_add(life);
+        let ends_ms = now.saturating_add(life).min(proof_ends_ms);
         let certificate_ends_ms = self.certificate_ends(ends_ms);
         let public_key = signing.public_key.clone();
         let new = NewSession { account: account.id, basis, public_key, label: request.label, ends_ms, certificate_ends_ms, now_ms: now };
@@ -74,8 +74,8 @@ impl App {
         self.limits.logins_in_all.take(&account)
     }
 
-    /// The account that a credential proves.
-    async fn believe(&self, credential: Credential, remote: IpAddr) -> Result<(Account, Basis), Failure> {
+    /// The account that a credential proves, and when that proof ends.
+    async fn believe(&self, credential: Credential, remote: IpAddr) -> Result<(Account, Basis, i64), Failure> {
         match credential {
             Credential::Password { account, password } => {
                 self.take_login(&account, remote)?;
@@ -83,14 +83,14 @@ impl App {
                 let hash = known.as_ref().and_then(|known| known.password.clone());
                 let right = self.passwords.check(&SecretString::from(password), hash.clone()).await?;
                 match (known, hash) {
-                    (Some(known), Some(hash)) if right && !known.account.disabled => Ok((known.account, Basis::Password(hash))),
+                    (Some(known), Some(hash)) if right && !known.account.disabled => Ok((known.account, Basis::Password(hash), i64::MAX)),
                     _ => Err(fail!(Unauthenticated, "no account has this name and password")),
                 }
             }
             Credential::ApiToken { token } => {
                 let known = self.store()?.api_token(&tokens::hash(&token), self.now()).await.told()?;
                 let known = known.ok_or_else(|| fail!(Unauthenticated, "the API token is unknown or has ended"))?;
-                Ok((known.account, Basis::ApiToken(known.id)))
+                Ok((known.account, Basis::ApiToken(known.id), known.ends_ms))
             }
         }
     }

@@ -6,7 +6,7 @@ use peral_wire::rest::accounts::{Account, Session};
 
 use super::Result;
 
-/// Most sessions of one account; the oldest ends when one more begins.
+/// Most sessions of one account by its password, and by each of its tokens; the oldest ends when one more begins.
 pub const MAX_SESSIONS: u32 = 200;
 
 /// Why an account was believed. Checked again where the session begins.

@@ -163,6 +163,18 @@ async fn an_api_token_logs_in_until_it_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_with_the_api_token_that_began_it() {
+    let net = Net::start().await;
+    let ada = net.member("ada").await;
+    let ends_ms = ada.login.session_ends_ms - 1_000_000;
+    let new = peral_wire::rest::accounts::NewApiToken { label: "ci".into(), account: None, ends_ms: Some(ends_ms) };
+    let minted = ada.api.add_api_token(&new).await.unwrap();
+    let session = net.log_in_with(Credential::ApiToken { token: minted.secret }).await.unwrap();
+    assert_eq!(session.login.session_ends_ms, ends_ms);
+    assert!(session.login.credentials.certificate_ends_ms <= ends_ms);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_central_signs_verifies_by_its_published_keys() {
     let net = Net::start().await;
     net.account("ada", Role::Member).await;

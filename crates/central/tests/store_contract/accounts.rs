@@ -12,7 +12,7 @@ fn new(name: &str, role: Role) -> NewAccount {
     NewAccount { name: name.into(), role, password: None, now_ms: NOW }
 }
 
-fn api_token(account: peral_model::AccountId, hash: &[u8], ends_ms: i64) -> NewToken {
+pub fn api_token(account: peral_model::AccountId, hash: &[u8], ends_ms: i64) -> NewToken {
     NewToken { hash: hash.to_vec(), label: "script".into(), account, uses: None, ends_ms, now_ms: NOW }
 }
 

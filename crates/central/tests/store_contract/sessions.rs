@@ -1,8 +1,11 @@
-use peral_central::store::{Refusal, sessions::MAX_SESSIONS};
+use peral_central::store::{
+    Refusal,
+    sessions::{Basis, MAX_SESSIONS, NewSession},
+};
 use peral_model::Identity;
 use peral_wire::rest::peers::Notice;
 
-use crate::support::*;
+use crate::{accounts::api_token, support::*};
 
 pub async fn a_nonce_is_good_once(world: &World) {
     let uses = (0..8).map(|_| world.store.use_nonce(b"nonce", NOW + 1000));
@@ -40,6 +43,9 @@ pub async fn ending_a_session_tells_everybody(world: &World) {
 
 pub async fn the_oldest_session_makes_room(world: &World) {
     let alice = world.account("alice").await;
+    let token = world.store.add_api_token(api_token(alice, b"api", NOW + 1_000_000)).await.unwrap();
+    let of_token = NewSession { basis: Basis::ApiToken(token.id), ..login(alice, "", "job", NOW - 1) };
+    let job = world.store.begin_session(of_token).await.unwrap();
     let mut ids = Vec::new();
     for number in 0..=MAX_SESSIONS {
         ids.push(world.session(alice, "s", NOW + i64::from(number)).await);
@@ -47,5 +53,6 @@ pub async fn the_oldest_session_makes_room(world: &World) {
     let now = NOW + i64::from(MAX_SESSIONS);
     assert!(world.store.session(ids[0], now).await.unwrap().is_none());
     assert!(world.store.session(ids[1], now).await.unwrap().is_some());
-    assert_eq!(world.store.sessions(alice, now).await.unwrap().len(), MAX_SESSIONS as usize);
+    assert!(world.store.session(job, now).await.unwrap().is_some(), "those of a token count for themselves");
+    assert_eq!(world.store.sessions(alice, now).await.unwrap().len(), MAX_SESSIONS as usize + 1);
 }

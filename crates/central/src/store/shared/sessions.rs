@@ -43,7 +43,7 @@ async fn use_nonce(c: &mut Conn, nonce: &[u8], ends_ms: i64) -> Result<bool> {
 async fn begin(c: &mut Conn, session: &NewSession) -> Result<SessionId> {
     accounts::enabled(c, session.account.0).await?.ok_or(Refusal::Revoked)?;
     let token = still_proves(c, session).await?;
-    make_room(c, session).await?;
+    make_room(c, session, token).await?;
     let id = new_id(session.now_ms);
     sqlx::query(
         "INSERT INTO sessions (id, account, token, public_key, label, created_ms, ends_ms, certificate_ends_ms)
@@ -76,13 +76,15 @@ async fn still_proves(c: &mut Conn, session: &NewSession) -> Result<Option<Uuid>
     if proves { Ok(token) } else { Err(Refusal::BadToken.into()) }
 }
 
-/// Drops the account's ended sessions, and ends its oldest ones where it has as many as it may.
-async fn make_room(c: &mut Conn, session: &NewSession) -> Result<()> {
+/// Drops the account's ended sessions, and ends its oldest ones where it has as many as it may. Those of each token count for themselves: a job
+/// that is killed again and again before it logs out must not log its owner out.
+async fn make_room(c: &mut Conn, session: &NewSession, token: Option<Uuid>) -> Result<()> {
     let ended = "DELETE FROM sessions WHERE account = $1 AND ends_ms <= $2";
     sqlx::query(ended).bind(session.account.0).bind(session.now_ms).execute(&mut *c).await?;
-    let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE account = $1 ORDER BY created_ms DESC, id DESC LIMIT 1000 OFFSET $2)
-         RETURNING id, certificate_ends_ms";
-    let oldest: Vec<(Uuid, i64)> = sqlx::query_as(sql).bind(session.account.0).bind(i64::from(MAX_SESSIONS) - 1).fetch_all(&mut *c).await?;
+    let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE account = $1 AND token IS NOT DISTINCT FROM $2
+         ORDER BY created_ms DESC, id DESC LIMIT 1000 OFFSET $3) RETURNING id, certificate_ends_ms";
+    let query = sqlx::query_as(sql).bind(session.account.0).bind(token).bind(i64::from(MAX_SESSIONS) - 1);
+    let oldest: Vec<(Uuid, i64)> = query.fetch_all(&mut *c).await?;
     notices::revoke(c, identities(oldest), session.now_ms).await
 }
 
