@@ -5,10 +5,10 @@ CARGO_DENY := 0.20.2
 CHECKS := bans licenses sources
 B3SUM := 1.8.7
 
-.PHONY: help setup build image demo test lint chart docs deny bench ci clean
+.PHONY: help setup build image demo test lint chart e2e docs deny bench ci clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what a build needs besides Rust (a C compiler), where it is missing
 	@scripts/setup
@@ -30,10 +30,14 @@ test: setup ## Run all tests, on SQLite and on a private Postgres; a real Promet
 lint: setup ## Check format, lints and documentation: no warnings
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p peral-e2e --test e2e --locked -- -D warnings
 	@$(MAKE) docs
 
 chart: ## Check the chart: every values file, what must be refused, what is generated (HELM names a helm)
 	@scripts/chart
+
+e2e: setup ## Run the cluster tests on the cluster that KUBECONFIG names (E2E_BINARY, E2E_LOAD, E2E_ONLY; scripts/e2e tells more)
+	@B3SUM=$(B3SUM) scripts/e2e
 
 docs: setup ## Build the pages of the crates: target/doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

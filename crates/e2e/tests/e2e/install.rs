@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -74,6 +75,16 @@ fn the_other_commands(release: &Release<'_>) {
     let names = release.peral(2, &["ls"]);
     let names: Vec<_> = names["items"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"toolchain/driver.so") && names.contains(&"bin/peral"), "{names:?}");
+
+    // On a terminal there is a bar; `script` stands for one.
+    let line = format!("kubectl -n {} exec -it peral-peer-1 -- peral download toolchain/driver.so --to /peral/files/bar.so", release.space.name);
+    let mut terminal = Command::new("script");
+    let shown = run({
+        terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        terminal
+    });
+    let shown = shown.ok().out;
+    assert!(shown.contains('\r') && shown.contains('█') && shown.contains("/s"), "there is no bar:\n{shown}");
 
     let echo = release.peral(0, &["echo", "peral-peer-2", "--size", "16M"]);
     assert_eq!(echo["bytes"], 16 << 20, "{echo}");

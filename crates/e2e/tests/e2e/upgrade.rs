@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, Release, Space, b3sum, noise_file, run, settings};
+use crate::harness::{PATIENCE, Release, Space, b3sum, eventually, noise_file, run, settings};
 
 /// What must outlive everything: Secrets, the authority, claims; each by its uid, which no other object ever has.
 fn kept(space: &Space) -> BTreeMap<String, String> {
@@ -19,7 +19,7 @@ fn kept(space: &Space) -> BTreeMap<String, String> {
 }
 
 /// Shows: upgrade, rollback, and uninstall with another install after it: volumes, keys and accounts are the same ones, each peer has its id, the
-/// files are there, with the bytes that they had.
+/// files are there, with the bytes that they had. Only a value that says so takes the peers' volumes away with the release.
 #[test]
 fn upgrade_rollback_and_a_new_install_keep_volumes_and_keys() {
     let space = Space::new("upgrade");
@@ -46,6 +46,15 @@ fn upgrade_rollback_and_a_new_install_keep_volumes_and_keys() {
     assert_eq!(ids(&release), peers);
     assert_eq!(release.peral(0, &["download", "kept/a.bin"])["hash"], *b3sum(&file));
     assert_eq!(release.b3sum(1, "kept/a.bin"), b3sum(&file));
+
+    // Volumes go where that was asked for; keys stay even then.
+    release.upgrade(&settings().image, &["peer.storage.whenDeleted=Delete"]).finish(PATIENCE).ok();
+    release.uninstall();
+    let left: Vec<_> = eventually("the claims of the peers are gone", PATIENCE, || {
+        let left: Vec<_> = kept(&space).into_keys().collect();
+        (!left.iter().any(|what| what.contains("peral-peer"))).then_some(left)
+    });
+    assert!(left.contains(&"Secret/peral-keys".to_owned()) && left.contains(&"PersistentVolumeClaim/peral-central".to_owned()), "{left:?}");
 }
 
 fn check(release: &Release<'_>, before: &BTreeMap<String, String>, image: &str) {
