@@ -1,5 +1,7 @@
 //! `peral peers`
 
+use std::collections::HashSet;
+
 use clap::Args;
 use peral_model::PeerId;
 use peral_wire::{
@@ -83,10 +85,12 @@ fn choose(peers: Vec<Peer>, text: &str) -> Result<Peer, Failure> {
     let mut meant: Vec<Peer> =
         peers.into_iter().filter(|peer| peer.label == text || (!text.is_empty() && peer.id.to_string().starts_with(text))).collect();
     if meant.len() > 1 {
-        // A label is kept by a peer that came back as a new one: the one that is there is meant.
+        // A label is kept by a peer that came back as a new one: the one that is there is meant. But a peer that is no pod chooses its label
+        // itself: while one is away, nobody else's takes what is sent to it.
         meant.sort_by_key(|peer| !is_live(peer.state));
         let live = meant.iter().filter(|peer| is_live(peer.state)).count();
-        if live != 1 {
+        let accounts: HashSet<&str> = meant.iter().filter(|peer| peer.state != ListedState::Revoked).map(|peer| peer.account.as_str()).collect();
+        if live != 1 || accounts.len() > 1 {
             return Err(fail!(InvalidArgument, "{} peers are called {text:?}: write more of the id", meant.len()));
         }
     }
@@ -134,5 +138,16 @@ mod tests {
         assert_eq!(label_of("a"), Err(ErrorCode::InvalidArgument));
         assert_eq!(label_of("three"), Err(ErrorCode::NotFound));
         assert_eq!(label_of(""), Err(ErrorCode::NotFound));
+    }
+
+    #[test]
+    fn nobody_takes_the_label_of_another_accounts_peer() {
+        let found = |own: ListedState, other: ListedState| {
+            let (own, other) = (peer(0xaa << 120, "peral-peer-0", own), peer(0xab << 120, "peral-peer-0", other));
+            choose(vec![own, Peer { account: "eve".into(), ..other }], "peral-peer-0").map(|peer| peer.account).map_err(|failure| failure.code)
+        };
+        assert_eq!(found(ListedState::Away, ListedState::Ready), Err(ErrorCode::InvalidArgument));
+        assert_eq!(found(ListedState::Ready, ListedState::Away), Err(ErrorCode::InvalidArgument), "who of the two is meant is not for us to say");
+        assert_eq!(found(ListedState::Ready, ListedState::Revoked).as_deref(), Ok("peers"));
     }
 }
