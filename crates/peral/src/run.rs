@@ -1,8 +1,14 @@
 //! One run of the command: telemetry around it, its span, its exit code.
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString,
+    panic::{AssertUnwindSafe, resume_unwind},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::error::ErrorKind;
+use futures::FutureExt;
 use peral_runtime::{SystemClock, propagate, telemetry::Telemetry};
 use peral_wire::{ErrorCode, Failure, fail};
 use tracing::Instrument;
@@ -95,16 +101,40 @@ async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result
 /// Runs a command. One that logged in for itself logs out again, also when it is interrupted.
 async fn to_its_end(command: Command, context: &Context) -> Result<(), Failure> {
     let Some(token) = &context.token else { return command::run(command, context).await };
-    let running = Box::pin(command::run(command, context));
-    tokio::pin!(running);
-    let outcome = tokio::select! {
-        outcome = &mut running => outcome,
-        () = interrupted() => {
-            // Transfers end by themselves, and say how to go on.
-            let ended = tokio::time::timeout(LAST_WORDS, running).await;
-            ended.unwrap_or_else(|_| Err(fail!(Cancelled, "the command was interrupted")))
+    let work = async {
+        let running = Box::pin(command::run(command, context));
+        tokio::pin!(running);
+        tokio::select! {
+            outcome = &mut running => outcome,
+            () = interrupted() => {
+                // Transfers end by themselves, and say how to go on.
+                let ended = tokio::time::timeout(LAST_WORDS, running).await;
+                ended.unwrap_or_else(|_| Err(fail!(Cancelled, "the command was interrupted")))
+            }
         }
     };
-    token.end(context).await;
-    outcome
+    then(work, token.end(context)).await
+}
+
+/// Does some work, and then what must be done after it, also where it panicked.
+async fn then<T>(work: impl Future<Output = T>, after: impl Future<Output = ()>) -> T {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    after.await;
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_no_way_around_what_must_follow() {
+        let (done, mut doing) = tokio::sync::mpsc::channel(2);
+        let after = |done: tokio::sync::mpsc::Sender<u8>| async move { done.send(1).await.unwrap() };
+        assert_eq!(then(async { 7 }, after(done.clone())).await, 7);
+        #[expect(clippy::panic, reason = "that is the test")]
+        let broken = tokio::spawn(then(async { panic!("a defect") }, after(done)));
+        assert!(broken.await.unwrap_err().is_panic());
+        assert_eq!((doing.recv().await, doing.recv().await), (Some(1), Some(1)));
+    }
 }
