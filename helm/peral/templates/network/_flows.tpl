@@ -1,6 +1,10 @@
 {{/* Ways out that more than one component has, as rules of `egress`. */}}
 {{- define "peral.egressDns" -}}
 - ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+  {{- with .Values.networkPolicy.dnsTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "peral.egressApiServer" -}}
