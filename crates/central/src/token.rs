@@ -58,6 +58,9 @@ pub struct Claims {
     pub iat: i64,
     /// When it ends, in seconds since 1970.
     pub exp: i64,
+    /// When the proof that it goes back to ends, in seconds since 1970: no token that is made from this one lasts longer.
+    #[serde(default)]
+    pub proof: i64,
     /// Whom it speaks for.
     #[serde(flatten)]
     pub subject: Subject,
@@ -105,13 +108,14 @@ impl Tokens {
         })
     }
 
-    /// A fresh token, and when it ends in milliseconds since 1970.
+    /// A fresh token, and when it ends in milliseconds since 1970: with the proof that it goes back to, if that is sooner.
     ///
     /// # Errors
     /// INTERNAL.
-    pub fn make(&self, account: AccountId, subject: Subject, now_ms: i64) -> Result<(String, i64), Failure> {
-        let exp = (now_ms + LIFE_MS) / 1000;
-        let claims = Claims { iss: self.network.to_string(), aud: AUDIENCE.into(), sub: account, iat: now_ms / 1000, exp, subject };
+    pub fn make(&self, account: AccountId, subject: Subject, proof_ends_ms: i64, now_ms: i64) -> Result<(String, i64), Failure> {
+        let (exp, iat) = ((now_ms + LIFE_MS).min(proof_ends_ms) / 1000, now_ms / 1000);
+        let (iss, aud) = (self.network.to_string(), AUDIENCE.into());
+        let claims = Claims { iss, aud, sub: account, iat, exp, proof: proof_ends_ms / 1000, subject };
         let token =
             jsonwebtoken::encode(&self.header, &claims, &self.signer).map_err(|error| fail!(Internal, "a token cannot be signed: {error}"))?;
         Ok((token, exp * 1000))
@@ -160,17 +164,19 @@ mod tests {
     fn a_token_reads_back_until_it_ends() {
         let (tokens, _) = tokens(1);
         for subject in [USER, Subject::Peer { pid: PeerId(Uuid::from_u128(6)), epoch: 7 }] {
-            let (token, ends) = tokens.make(AccountId(Uuid::from_u128(2)), subject, NOW).unwrap();
+            let (token, ends) = tokens.make(AccountId(Uuid::from_u128(2)), subject, i64::MAX, NOW).unwrap();
             let claims = tokens.read(&token, NOW).unwrap();
             assert_eq!((claims.sub, claims.subject, ends), (AccountId(Uuid::from_u128(2)), subject, NOW + LIFE_MS));
             assert!(tokens.read(&token, ends - 1).is_ok() && tokens.read(&token, ends).is_err());
+            let (short, ends) = tokens.make(AccountId(Uuid::from_u128(2)), subject, NOW + 5_000, NOW).unwrap();
+            assert_eq!((ends, tokens.read(&short, NOW).unwrap().proof * 1000), (NOW + 5_000, NOW + 5_000));
         }
     }
 
     #[test]
     fn other_keys_networks_and_texts_are_refused() {
         let (ours, key) = tokens(1);
-        let (token, _) = ours.make(AccountId(Uuid::from_u128(2)), USER, NOW).unwrap();
+        let (token, _) = ours.make(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
         assert!(tokens(1).0.read(&token, NOW).is_err(), "another key");
         let other = Tokens::new(NetworkId(Uuid::from_u128(9)), &key, &[]).unwrap();
         assert!(other.read(&token, NOW).is_err(), "another network");
@@ -185,7 +191,7 @@ mod tests {
     #[test]
     fn a_retired_key_still_verifies() {
         let (old, key) = tokens(1);
-        let (token, _) = old.make(AccountId(Uuid::from_u128(2)), USER, NOW).unwrap();
+        let (token, _) = old.make(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
         let retired = Jwk { retired: true, ..SigningKey::from_pkcs8(&key, KeyUse::Token).unwrap().public() };
         let (_, next) = tokens(1);
         let new = Tokens::new(NetworkId(Uuid::from_u128(1)), &next, &[retired]).unwrap();

@@ -32,6 +32,8 @@ pub struct Caller {
     pub role: Role,
     /// The session or peer.
     pub subject: Subject,
+    /// When the proof ends that its token goes back to, in milliseconds since 1970.
+    pub proof_ends_ms: i64,
 }
 
 /// A peer that calls.
@@ -41,6 +43,8 @@ pub struct PeerCaller {
     pub writer: Writer,
     /// The account that it works for.
     pub account: AccountId,
+    /// As [`Caller::proof_ends_ms`].
+    pub proof_ends_ms: i64,
 }
 
 impl Caller {
@@ -60,7 +64,9 @@ impl Caller {
     /// FORBIDDEN, when it is a user.
     pub fn peer(&self) -> Result<PeerCaller, Failure> {
         match self.subject {
-            Subject::Peer { pid, epoch } => Ok(PeerCaller { writer: Writer { peer: pid, epoch }, account: self.account }),
+            Subject::Peer { pid, epoch } => {
+                Ok(PeerCaller { writer: Writer { peer: pid, epoch }, account: self.account, proof_ends_ms: self.proof_ends_ms })
+            }
             Subject::User { .. } => Err(fail!(Forbidden, "this is for peers, not for users")),
         }
     }
@@ -86,7 +92,10 @@ impl App {
         let claims = self.keys.tokens.read(token, self.now())?;
         let live = self.live.try_get_with(claims.subject, self.look_up(claims.subject)).await;
         let caller = live.map_err(|failure| Failure::clone(&failure))?;
-        if caller.account == claims.sub { Ok(caller) } else { Err(ended()) }
+        if caller.account != claims.sub {
+            return Err(ended());
+        }
+        Ok(Caller { proof_ends_ms: claims.proof.saturating_mul(1000), ..caller })
     }
 
     /// Who shows this token, by the token alone: for calls where the store checks the peer and its epoch itself.
@@ -94,15 +103,16 @@ impl App {
     /// # Errors
     /// UNAUTHENTICATED.
     pub fn caller_by_token(&self, token: &str) -> Result<Caller, Failure> {
-        let Claims { sub, subject, .. } = self.keys.tokens.read(token, self.now())?;
-        Ok(Caller { account: sub, role: Role::Member, subject })
+        let Claims { sub, subject, proof, .. } = self.keys.tokens.read(token, self.now())?;
+        Ok(Caller { account: sub, role: Role::Member, subject, proof_ends_ms: proof.saturating_mul(1000) })
     }
 
+    /// Whether it counts still; when its proof ends, only a token says.
     async fn look_up(&self, subject: Subject) -> Result<Caller, Failure> {
         match subject {
             Subject::User { sid } => {
                 let session = self.store()?.session(sid, self.now()).await.told()?.ok_or_else(ended)?;
-                Ok(Caller { account: session.account.id, role: session.account.role, subject })
+                Ok(Caller { account: session.account.id, role: session.account.role, subject, proof_ends_ms: 0 })
             }
             Subject::Peer { pid, epoch } => {
                 let peer = self.store()?.peer(pid).await.told()?.ok_or_else(ended)?;
@@ -112,7 +122,7 @@ impl App {
                 if !peer.active {
                     return Err(ended());
                 }
-                Ok(Caller { account: peer.account, role: Role::Member, subject })
+                Ok(Caller { account: peer.account, role: Role::Member, subject, proof_ends_ms: 0 })
             }
         }
     }

@@ -69,7 +69,8 @@ impl App {
         Ok(Registration { peer: done.peer, epoch: done.epoch, account: done.account, network, credentials, last_delta, node, zone })
     }
 
-    /// Takes a heartbeat; its answer tells the peer what to obey.
+    /// Takes a heartbeat; its answer tells the peer what to obey. Its token lasts no longer than the peer's last proof: who has but a token does
+    /// not go on for ever.
     ///
     /// # Errors
     /// STALE_EPOCH, UNAVAILABLE, BUSY.
@@ -84,7 +85,7 @@ impl App {
             (notices, obeyed) = (news.notices, news.obeyed);
         }
         let subject = Subject::Peer { pid: peer.writer.peer, epoch: peer.writer.epoch };
-        let (token, token_ends_ms) = self.keys.tokens.make(peer.account, subject, self.now())?;
+        let (token, token_ends_ms) = self.keys.tokens.make(peer.account, subject, peer.proof_ends_ms, self.now())?;
         Ok(HeartbeatAnswer { token, token_ends_ms, last_delta: outcome.last_delta, notices, obeyed })
     }
 

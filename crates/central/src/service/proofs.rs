@@ -86,7 +86,7 @@ impl App {
         let life = Duration::from_millis(u64::try_from(ends_ms - begin).unwrap_or(0));
         let certificate =
             self.keys.authority.issue(&request.der, &identity, Some(account), purpose, begin, life).map_err(|error| not_issued(&error))?;
-        let (token, token_ends_ms) = self.keys.tokens.make(account, subject, self.now())?;
+        let (token, token_ends_ms) = self.keys.tokens.make(account, subject, ends_ms, self.now())?;
         Ok(Credentials { certificate: keys::pem("CERTIFICATE", &certificate), certificate_ends_ms: ends_ms, token, token_ends_ms })
     }
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use peral_model::{Identity, Visibility};
-use peral_runtime::tls::new_key;
+use peral_runtime::{Clock, tls::new_key};
 use peral_wire::{
     ErrorCode,
     rest::{
         accounts::{AccountChange, Role},
         files::{FileChange, SourcesRequest},
         holdings::Deltas,
-        peers::{ListedState, Notice, PeerChange, PeerState},
+        peers::{Heartbeat, ListedState, Notice, PeerChange, PeerState},
         sessions::RenewRequest,
     },
 };
@@ -75,6 +75,31 @@ async fn a_lease_ends_thirty_seconds_after_the_last_heartbeat() {
     assert_eq!(listed(&net, &peer).await, ListedState::Ready, "a restart ends no lease");
     net.clock.advance(Duration::from_secs(2));
     assert_eq!(listed(&net, &peer).await, ListedState::Away);
+}
+
+/// A token that was stolen renews itself by heartbeats for as long as the peer's certificate lasts, and no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_alone_do_not_go_on_for_ever() {
+    let net = Net::start().await;
+    let peer = net.peer("root").await;
+    let ends_ms = peer.done.credentials.certificate_ends_ms;
+    let mut token = peer.done.credentials.token.clone();
+    // A peer that is about to leave is written down at once.
+    let beat = Heartbeat { state: PeerState::Leaving, room: 0, last_delta: 0, obeyed: 0 };
+    let refused = loop {
+        net.clock.advance(Duration::from_secs(14 * 60));
+        match net.client().with_token(&token).heartbeat(&beat).await {
+            Ok(answer) => {
+                assert!(net.clock.now_ms() < ends_ms && answer.token_ends_ms <= ends_ms, "its certificate has ended");
+                token = answer.token;
+            }
+            Err(failure) => break failure,
+        }
+    };
+    assert!(refused.code == ErrorCode::Unauthenticated && net.clock.now_ms() >= ends_ms, "{refused}");
+    let renewal = RenewRequest { identity: peer.identity(), csr: csr(&peer.key), epoch: Some(peer.done.epoch), pod_token: None };
+    let renewed = net.client().renew(&net.prove(&renewal, &peer.key).await).await.unwrap();
+    net.client().with_token(&renewed.token).heartbeat(&beat).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,7 @@ async fn without_its_database_central_waits_and_says_so() {
     let token = net.keys().tokens.make(
         peral_model::AccountId(uuid::Uuid::nil()),
         peral_central::service::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) },
+        i64::MAX,
         NOW,
     );
     assert_eq!(code(client.with_token(&token.unwrap().0).whoami().await), ErrorCode::Unavailable);
