@@ -266,7 +266,7 @@ impl PeerArgs {
     }
 }
 
-/// Central's address with its scheme: `https://` where none is given.
+/// Central's address with its scheme: `https://` where none is given. Plaintext, which would carry tokens, goes no further than this machine.
 fn address(text: &str) -> Result<String, Failure> {
     let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = reqwest::Url::parse(&full).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none());
@@ -276,7 +276,14 @@ fn address(text: &str) -> Result<String, Failure> {
     if host.is_none() || number {
         return Err(fail!(InvalidArgument, "{text:?} is no address of central; write https://HOST:7070"));
     }
+    if url.as_ref().is_some_and(|url| url.scheme() == "http") && !host.is_some_and(is_loopback) {
+        return Err(fail!(InvalidArgument, "{text:?}: plaintext is for this machine's loopback only; write https://HOST:7070"));
+    }
     Ok(full)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn configured(share: ShareArg, visibility: Visibility) -> Result<ConfiguredShare, Failure> {
@@ -379,7 +386,10 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         let good = "peer --data /d --central https://c:7070";
         assert!(config(good).is_ok());
-        for central in ["5", "ftp://c", "https://", "https://c/path"] {
+        for central in ["http://127.0.0.1:7070", "http://[::1]:7070", "http://localhost:7070"] {
+            assert!(config(&format!("peer --data /d --central {central}")).is_ok(), "{central}");
+        }
+        for central in ["5", "ftp://c", "https://", "https://c/path", "http://c:7070", "http://10.0.0.1:7070", "http://[fd00::1]:7070"] {
             assert!(config(&format!("peer --data /d --central {central}")).is_err(), "{central}");
         }
         for more in
