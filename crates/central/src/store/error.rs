@@ -90,6 +90,11 @@ pub enum Refusal {
     /// The key is that of the peer that another pod is.
     #[error("this key is that of another pod's peer: a data folder serves one pod; give this pod a volume of its own")]
     OtherPod,
+    /// The pod is there with another key.
+    #[error(
+        "this pod registered with another key, which it keeps for as long as it is there; if its data folder was lost, delete the pod: it comes back as a new peer"
+    )]
+    OtherKey,
     /// The peer is a pod, and no pod's token was shown.
     #[error("this peer is a pod: it registers and renews with the pod's token (--pod-token-file)")]
     NeedsPod,
@@ -141,7 +146,7 @@ impl Refusal {
             Self::StaleEpoch => ErrorCode::StaleEpoch,
             Self::IndexGap { .. } => ErrorCode::IndexGap,
             Self::PeerRevoked => ErrorCode::Revoked,
-            Self::Revoked | Self::BadToken | Self::OtherPod | Self::NeedsPod | Self::NotAPod => ErrorCode::Unauthenticated,
+            Self::Revoked | Self::BadToken | Self::OtherPod | Self::OtherKey | Self::NeedsPod | Self::NotAPod => ErrorCode::Unauthenticated,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::LastAdministrator | Self::KeyReused => ErrorCode::AlreadyExists,
             Self::UnknownPrincipal(_) | Self::BadUpload => ErrorCode::InvalidArgument,

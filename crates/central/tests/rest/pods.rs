@@ -13,7 +13,7 @@ use peral_wire::{
     ErrorCode, Failure,
     rest::{
         accounts::{Account, AccountChange, Role},
-        peers::{ListedState, Notice, Peer as Listed, PeerState, RegisterRequest, Registration},
+        peers::{ListedState, Notice, Peer as Listed, PeerChange, PeerState, RegisterRequest, Registration},
         sessions::{Credentials, RenewRequest},
     },
 };
@@ -151,11 +151,12 @@ async fn a_new_key_of_a_known_pod_ends_the_peer_that_it_was() {
     let (key, token) = (new_key(), cluster.pod("peral-peer-0", "u1", "10.1.2.3"));
     let lost = register(&net, &key, Some(&token)).await.unwrap();
     let fresh = new_key();
-    let new = register(&net, &fresh, Some(&token)).await.unwrap();
+    let again = cluster.pod("peral-peer-0", "u2", "10.1.2.3");
+    let new = register(&net, &fresh, Some(&again)).await.unwrap();
     assert_ne!(new.peer, lost.peer);
     assert_eq!((new.epoch, new.account), (1, lost.account));
     assert_eq!(code(net.client().with_token(&lost.credentials.token).whoami().await), ErrorCode::Unauthenticated);
-    assert_eq!(code(register(&net, &key, Some(&token)).await), ErrorCode::Revoked);
+    assert_eq!(code(register(&net, &key, Some(&again)).await), ErrorCode::Revoked);
     cluster.look().reviews.clear();
     assert_eq!(code(renew(&net, &key, &lost, Some(&token)).await), ErrorCode::Revoked, "it hears so without its pod too");
     let told = watcher.beat(PeerState::Ready, obeyed).await.unwrap().notices;
@@ -164,6 +165,23 @@ async fn a_new_key_of_a_known_pod_ends_the_peer_that_it_was() {
         listed(&net).await.into_iter().filter(|peer| peer.label == "peral-peer-0").map(|peer| (peer.id == new.peer, peer.state)).collect();
     states.sort_by_key(|(new, _)| *new);
     assert_eq!(states, [(false, ListedState::Revoked), (true, ListedState::Ready)]);
+}
+
+/// Whoever takes a pod's token cannot be that pod beside it, nor end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_has_one_key_for_its_life() {
+    let (net, cluster) = start().await;
+    let (key, token) = (new_key(), cluster.pod("peral-peer-0", "u1", "10.1.2.3"));
+    let known = register(&net, &key, Some(&token)).await.unwrap();
+    let refused = register(&net, &new_key(), Some(&token)).await.err().unwrap();
+    assert!(refused.code == ErrorCode::Unauthenticated && refused.detail.contains("delete the pod"), "{refused}");
+    net.client().with_token(&known.credentials.token).whoami().await.unwrap();
+    assert_eq!(register(&net, &key, Some(&token)).await.unwrap().epoch, known.epoch + 1);
+    // A key that was revoked for good is not changed for another either, until somebody makes the pod anew.
+    net.root().await.api.change_peer(known.peer, &PeerChange { revoked: true }).await.unwrap();
+    assert_eq!(code(register(&net, &new_key(), Some(&token)).await), ErrorCode::Unauthenticated);
+    let again = cluster.pod("peral-peer-0", "u2", "10.1.2.3");
+    assert_ne!(register(&net, &new_key(), Some(&again)).await.unwrap().peer, known.peer);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,14 +171,17 @@ pub async fn a_new_key_of_a_pod_ends_its_peer(world: &World) {
     assert_eq!(refused(world.store.register(world.registering_pod(b"k", "p-0", "u2")).await), Refusal::PeerRevoked);
     let notices = world.store.notices(watcher.peer, 0, NOW).await.unwrap().notices;
     assert_eq!(notices, [Notice::Revoked { identity: Identity::Peer(lost.peer), until_ms: CERTIFICATE }]);
-    let third = register_pod(world, b"m", "p-0", "u2").await;
+    let other_key = async |uid| refused(world.store.register(world.registering_pod(b"m", "p-0", uid)).await);
+    assert_eq!(other_key("u2").await, Refusal::OtherKey, "the same pod");
+    let third = register_pod(world, b"m", "p-0", "u3").await;
     assert_eq!(third.ended, Some(new.peer), "the one before, and not the first again");
     assert!(world.store.revoke_peer(third.peer, NOW).await.unwrap());
-    assert_eq!(register_pod(world, b"n", "p-0", "u2").await.ended, None, "that one had ended already");
+    assert_eq!(refused(world.store.register(world.registering_pod(b"n", "p-0", "u3")).await), Refusal::OtherKey, "revoked for good");
+    assert_eq!(register_pod(world, b"n", "p-0", "u4").await.ended, None, "that one had ended already");
 }
 
 pub async fn a_pod_that_registers_at_once_is_one_peer(world: &World) {
-    let tries = (0..6_u8).map(|key| world.store.register(world.registering_pod(&[key % 2], "p-0", "u1")));
+    let tries = (0..6_u8).map(|key| world.store.register(world.registering_pod(&[key % 2], "p-0", ["u1", "u2"][usize::from(key % 2)])));
     let results = futures::future::join_all(tries).await;
     let won = results.iter().filter(|result| result.is_ok()).count();
     assert!(won >= 2, "{results:?}");

@@ -104,12 +104,19 @@ async fn join(c: &mut Conn, peer: &Registering) -> Result<Registered> {
     add(c, peer, account.ok_or(Refusal::BadToken)?).await
 }
 
-/// A new key of a pod: ends the peer that the pod was before.
+/// A new key of a pod: ends the peer that the pod's name was before. A pod keeps its volume, and so its key, for as long as it is there: another
+/// key with the token of the same pod is somebody else's, who has taken the token.
 async fn join_as_pod(c: &mut Conn, peer: &Registering, pod: &RegisteringPod) -> Result<Registered> {
     let account = accounts::member(c, &pod.account, peer.now_ms).await?;
-    let sql = concat!("SELECT id FROM peers WHERE pod = $1 AND NOT revoked", update!());
-    let before: Option<Uuid> = sqlx::query_scalar(sql).bind(&pod.pod.name).fetch_optional(&mut *c).await?;
-    let ended = before.map(PeerId);
+    let sql =
+        concat!("SELECT id, pod_uid, public_key = $3, revoked FROM peers WHERE pod = $1 AND (NOT revoked OR pod_uid = $2) ORDER BY id", update!());
+    let query = sqlx::query_as(sql).bind(&pod.pod.name).bind(&pod.pod.uid).bind(&peer.public_key);
+    let before: Vec<(Uuid, Option<String>, bool, bool)> = query.fetch_all(&mut *c).await?;
+    if let Some((_, _, same_key, _)) = before.iter().find(|(_, uid, ..)| uid.as_ref() == Some(&pod.pod.uid)) {
+        // The same key registered at the same time: it is known at the next try.
+        return Err(if *same_key { StoreError::Raced } else { Refusal::OtherKey.into() });
+    }
+    let ended = before.iter().find(|(.., revoked)| !revoked).map(|(id, ..)| PeerId(*id));
     if let Some(before) = ended {
         revoke(c, before, peer.now_ms).await?;
     }
