@@ -40,10 +40,11 @@ fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item 
     text.split(open).skip(1).filter_map(move |rest| rest.split_once(close)).map(|(inner, _)| inner)
 }
 
-/// Paths in backticks: the end of a path is enough, since a map says where it is once.
+/// Paths in backticks: the end of a path is enough, since a map says where it is once. What a build leaves in `target` need not be there.
 fn is_path(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/_.,{}-".contains(c);
-    text.ends_with(".rs") || (text.contains('/') && !text.contains("//") && !text.starts_with(['/', '.']) && text.chars().all(plain))
+    text.ends_with(".rs")
+        || (text.contains('/') && !text.contains("//") && !text.starts_with(['/', '.']) && !text.starts_with("target/") && text.chars().all(plain))
 }
 
 /// What a map names and is not there.
