@@ -162,9 +162,10 @@ impl Link {
             Some(Ended::Superseded) => {
                 Err(fail!(Superseded, "another process has taken over this peer's identity; end this one, or give it a data folder of its own"))
             }
-            Some(Ended::Revoked) => {
-                Err(fail!(Revoked, "the key of this peer is revoked; with a new data folder and a join token it can come back as another peer"))
-            }
+            Some(Ended::Revoked) => Err(fail!(
+                Revoked,
+                "the key of this peer is revoked; with a new data folder and a join token, or in Kubernetes as a new pod with a new volume, it can come back as another peer"
+            )),
         }
     }
 

@@ -85,7 +85,9 @@ pub enum Refusal {
     #[error("the account or key is disabled or revoked; ask an administrator")]
     Revoked,
     /// The key of this peer is revoked.
-    #[error("the key of this peer is revoked for good; with a new data folder and a join token it can come back as another peer")]
+    #[error(
+        "the key of this peer is revoked for good; with a new data folder and a join token, or in Kubernetes as a new pod with a new volume, it can come back as another peer"
+    )]
     PeerRevoked,
     /// The key is that of the peer that another pod is.
     #[error("this key is that of another pod's peer: a data folder serves one pod; give this pod a volume of its own")]
