@@ -194,7 +194,7 @@ impl Driver<'_> {
         let Some(remote) = self.swarm.remote(source).cloned() else {
             return self.plan.request_ended(request, End::Lost(Loss::Gone), self.now());
         };
-        (self.phase, self.failed) = (Phase::Moving, None);
+        self.failed = None;
         let span = span_of(&remote, suspect);
         let cancel = CancellationToken::new();
         self.running.insert(request, Running { source, suspect, cancel: cancel.clone() });
@@ -219,7 +219,8 @@ impl Driver<'_> {
         match event {
             Event::Piece { request, index, bytes, right: true, .. } => {
                 if self.plan.piece_arrived(request, index, now) {
-                    self.alive = Instant::now();
+                    // Asking somebody is not moving yet: who is away may be asked for long.
+                    (self.alive, self.phase) = (Instant::now(), Phase::Moving);
                 } else {
                     self.shared.metrics.wasted.add(bytes);
                 }
@@ -252,7 +253,7 @@ impl Driver<'_> {
         self.swarm.failed(source, &failure);
         if let Some(remote) = self.swarm.remote(source) {
             tracing::info!(peer = %remote.peer, code = %failure.code, detail = failure.detail, "a source failed");
-            self.observer.note(&format!("{remote}: {failure}"));
+            self.observer.note(&remote.said(&failure));
         }
         if is_refusal(failure.code) && self.looking.is_none() && self.next_look <= Instant::now() {
             self.look(Why::Refused);

@@ -42,6 +42,13 @@ impl std::fmt::Display for Remote {
     }
 }
 
+impl Remote {
+    /// A failure with this peer before it, unless it names the peer already.
+    pub fn said(&self, failure: &Failure) -> String {
+        if failure.detail.contains(&self.peer.to_string()) { failure.to_string() } else { format!("{self}: {failure}") }
+    }
+}
+
 /// All of them, numbered as the plan numbers its sources.
 pub(super) struct Swarm {
     pub record: Sealed<Record>,
@@ -168,12 +175,7 @@ impl Swarm {
     /// Nobody can be asked: who was tried, and what each said.
     pub fn no_source(&self) -> Failure {
         let name = self.record.value.name.as_str();
-        let said = |remote: &Remote| {
-            let failure = remote.failure.as_ref()?;
-            let named = failure.detail.contains(&remote.peer.to_string());
-            Some(if named { failure.to_string() } else { format!("{remote}: {failure}") })
-        };
-        let tried = self.remotes.iter().filter_map(said);
+        let tried = self.remotes.iter().filter_map(|remote| Some(remote.said(remote.failure.as_ref()?)));
         let tried: Vec<String> = tried.take(5).collect();
         let tried = if tried.is_empty() { String::new() } else { format!(" ({})", tried.join("; ")) };
         let away = match self.away {
