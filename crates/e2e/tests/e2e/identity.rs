@@ -42,7 +42,7 @@ fn refused(release: &Release<'_>, words: &[&str]) -> String {
     let central = release.central().name;
     eventually(&format!("central's log says {words:?}"), PATIENCE, || {
         let log = release.log(&central);
-        log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+        log.lines().find(|line| words.iter().all(|word| line.contains(word))).inspect(|line| println!("{line}")).map(str::to_owned)
     })
 }
 
@@ -60,11 +60,12 @@ fn tokens_of_others_are_refused_and_named() {
 
     intruder(&space, "other-account", &space, "default", &audience);
     intruder(&other, "other-namespace", &space, "peral-peer", &audience);
-    intruder(&space, "other-audience", &space, "peral-peer", "https://kubernetes.default.svc");
+    let elsewhere = "https://elsewhere.example.org";
+    intruder(&space, "other-audience", &space, "peral-peer", elsewhere);
 
     refused(&release, &[&format!("system:serviceaccount:{}:default", space.name)]);
     refused(&release, &[&format!("system:serviceaccount:{}:peral-peer", other.name)]);
-    refused(&release, &["audience"]);
+    refused(&release, &["audiences", elsewhere]);
     let peers = release.peers(0);
     assert_eq!(peers.len(), 1, "{peers:#?}");
     for (space, name) in [(&space, "other-account"), (&other, "other-namespace"), (&space, "other-audience")] {

@@ -107,9 +107,9 @@ fn a_full_peer_stays_ready_and_refuses_writes() {
 
     let pod = release.pod("peral-peer-0").unwrap();
     assert!(pod.ready && pod.restarts == 0, "{pod:?}");
-    assert!(release.metrics(&pod.name).sum("peral_full", &[]) > 0.5);
+    eventually("a metric says full", PATIENCE, || (release.metrics(&pod.name).sum("peral_full", &[]) > 0.5).then_some(()));
     let log = release.log(&pod.name);
-    assert!(log.lines().any(|line| line.contains("full") || line.contains("room")), "its log does not say that it is full:\n{log}");
+    assert!(log.contains("the volume is full"), "its log does not say so:\n{log}");
     Admin::log_in(&space).token_secret("reader", "reader");
     assert_eq!(Application::start(&space, "reader", "reader", "full/first.bin", 60).finished(), b3sum(&first), "it serves no longer");
     drop(volume);
