@@ -43,7 +43,9 @@ struct SmallVolume<'a> {
 impl<'a> SmallVolume<'a> {
     fn make(helper: &'a Space, mib: u32) -> Self {
         let path = format!("/tmp/{}", helper.name);
-        let node = helper.get("nodes")["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"].as_str().unwrap().to_owned();
+        let nodes = helper.get("nodes")["items"].as_array().unwrap().clone();
+        let node = nodes.iter().find(|node| node["spec"]["taints"].is_null()).unwrap_or_else(|| panic!("no node takes any pod: {nodes:?}"));
+        let node = node["metadata"]["labels"]["kubernetes.io/hostname"].as_str().unwrap().to_owned();
         helper.apply(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "mounter" },
             "spec": {
