@@ -62,18 +62,25 @@ impl PasswordArgs {
 /// INVALID_ARGUMENT.
 pub fn file(path: &Path) -> Result<SecretString, Failure> {
     let opened = fs::File::open(path).map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
-    line_of(&mut io::BufReader::new(opened))
+    first_line(&mut io::BufReader::new(opened), &path.display().to_string())
 }
 
-/// The next line of an input, as a secret.
+/// The next line of standard input, as a secret.
 ///
 /// # Errors
 /// INVALID_ARGUMENT.
 pub fn line_of(input: &mut impl BufRead) -> Result<SecretString, Failure> {
+    first_line(input, "standard input")
+}
+
+fn first_line(input: &mut impl BufRead, place: &str) -> Result<SecretString, Failure> {
     let mut line = String::new();
-    input.take(MAX_SECRET).read_line(&mut line).map_err(|error| fail!(InvalidArgument, "no secret can be read: {error}"))?;
+    input.take(MAX_SECRET).read_line(&mut line).map_err(|error| fail!(InvalidArgument, "{place} cannot be read: {error}"))?;
     let secret = line.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() { Err(fail!(InvalidArgument, "the secret is empty")) } else { Ok(SecretString::from(secret)) }
+    match secret.is_empty() {
+        true => Err(fail!(InvalidArgument, "{place} has nothing in its first line, where a password or a token should be")),
+        false => Ok(SecretString::from(secret)),
+    }
 }
 
 /// Asks on the terminal, which shows nothing of what is typed.
@@ -110,6 +117,8 @@ mod tests {
         assert_eq!(read("correct horse \r\nbattery"), Ok("correct horse ".into()));
         assert_eq!(read("x"), Ok("x".into()));
         assert!(read("").is_err() && read("\nx").is_err());
-        assert!(file(Path::new("/nowhere")).is_err_and(|failure| failure.detail.contains("/nowhere")));
+        for path in ["/nowhere", "/dev/null"] {
+            assert!(file(Path::new(path)).is_err_and(|failure| failure.detail.contains(path)));
+        }
     }
 }

@@ -16,6 +16,10 @@ use super::{Format, bytes, escape::shown, rate, write_err};
 const LINE_EVERY: Duration = Duration::from_secs(2);
 /// Between two JSON events.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
+/// Between two of the same note to people: a source that cannot be reached is tried each second or two.
+const SAME_NOTE_EVERY: Duration = Duration::from_secs(60);
+/// Different notes that are remembered for that.
+const MAX_NOTED: usize = 32;
 const BAR: &str = "{msg:12} {wide_bar:.cyan/blue} {bytes:>11} of {total_bytes} {bytes_per_sec:>13} {eta:>4}";
 
 /// What is being done.
@@ -55,6 +59,7 @@ pub struct Meter {
     kind: Kind,
     clock: SharedClock,
     last: Mutex<Option<(Duration, Step)>>,
+    noted: Mutex<Vec<(Duration, String)>>,
 }
 
 #[derive(Debug)]
@@ -71,7 +76,7 @@ impl Meter {
             Format::Text if io::stderr().is_terminal() => Kind::Bar(bar()),
             Format::Text => Kind::Lines,
         };
-        Self { kind, clock, last: Mutex::new(None) }
+        Self { kind, clock, last: Mutex::new(None), noted: Mutex::default() }
     }
 
     /// Shows where the transfer stands.
@@ -87,6 +92,7 @@ impl Meter {
     /// Something that a person should know, while it goes on.
     pub fn note(&self, text: &str) {
         match &self.kind {
+            Kind::Bar(_) | Kind::Lines if !self.is_news(text) => {}
             Kind::Bar(bar) => bar.suspend(|| write_err(&shown(text))),
             Kind::Lines => write_err(&shown(text)),
             Kind::Json => write_err(&serde_json::json!({ "event": "note", "detail": text }).to_string()),
@@ -109,6 +115,18 @@ impl Meter {
             *last = Some((now, *step));
         }
         due
+    }
+
+    /// The same words are not shown again and again.
+    fn is_news(&self, text: &str) -> bool {
+        let now = self.clock.monotonic();
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|(then, _)| now < *then + SAME_NOTE_EVERY);
+        let news = noted.iter().all(|(_, before)| before != text);
+        if news && noted.len() < MAX_NOTED {
+            noted.push((now, text.to_owned()));
+        }
+        news
     }
 }
 
@@ -149,6 +167,7 @@ fn words(step: &Step) -> String {
 fn line(step: &Step) -> String {
     match (u128::from(step.done) * 100).checked_div(u128::from(step.total)) {
         Some(percent) => format!("{}: {} of {} ({percent} %)", words(step), bytes(step.done), bytes(step.total)),
+        None if step.done > 0 => format!("{}: {}", words(step), bytes(step.done)),
         None => words(step),
     }
 }
@@ -183,7 +202,7 @@ mod tests {
     #[test]
     fn lines_come_at_most_every_two_seconds_and_at_each_new_phase() {
         let clock = Arc::new(MockClock::new(0));
-        let meter = Meter { kind: Kind::Lines, clock: clock.clone(), last: Mutex::new(None) };
+        let meter = Meter { kind: Kind::Lines, clock: clock.clone(), last: Mutex::new(None), noted: Mutex::default() };
         let due = |step: &Step| meter.is_due(LINE_EVERY, step);
         assert!(due(&step(Phase::Moving, 0)));
         assert!(!due(&step(Phase::Moving, 1)));
@@ -192,6 +211,17 @@ mod tests {
         assert!(due(&step(Phase::Publishing, 2)));
         clock.advance(Duration::from_secs(2));
         assert!(due(&step(Phase::Publishing, 3)));
+    }
+
+    #[test]
+    fn the_same_note_is_shown_once_in_a_while() {
+        let clock = Arc::new(MockClock::new(0));
+        let meter = Meter { kind: Kind::Lines, clock: clock.clone(), last: Mutex::new(None), noted: Mutex::default() };
+        assert!(meter.is_news("one is away") && meter.is_news("another is away"));
+        clock.advance(Duration::from_secs(59));
+        assert!(!meter.is_news("one is away") && !meter.is_news("another is away"));
+        clock.advance(Duration::from_secs(1));
+        assert!(meter.is_news("one is away"));
     }
 
     #[test]
@@ -208,6 +238,7 @@ mod tests {
         let step = step(Phase::Moving, 1 << 20);
         assert_eq!(line(&step), "moving: 1 MiB of 4 MiB (25 %)");
         assert_eq!(line(&Step { total: 0, done: 0, ..step }), "moving");
+        assert_eq!(line(&Step { total: 0, ..step }), "moving: 1 MiB");
         assert_eq!(event(&step), r#"{"event":"progress","phase":"moving","done":1048576,"total":4194304,"fetched":1048576,"sources":1}"#);
     }
 }
