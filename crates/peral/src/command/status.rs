@@ -104,7 +104,10 @@ fn text(status: &Status, draw: impl Fn(&Table) -> String) -> String {
         ("moved", format!("{} sent, {} received since the start", bytes(status.sent), bytes(status.received))),
     ];
     let head = head.iter().map(|(key, value)| format!("{key:<8} {}\n", Shown(value))).collect::<String>();
-    let mut text = format!("{head}\nshares\n{}", draw(&share::table(&status.shares)));
+    // What is wrong with no file, such as that central is away, belongs to the state.
+    let (own, unpublished): (Vec<_>, Vec<_>) = status.troubles.iter().partition(|one| one.name.is_empty() && one.path.is_empty());
+    let own = own.iter().map(|one| format!("trouble  {} ({})\n", Shown(&one.detail), Shown(&one.code))).collect::<String>();
+    let mut text = format!("{head}{own}\nshares\n{}", draw(&share::table(&status.shares)));
     if !status.jobs.is_empty() {
         let mut table = Table::new(&["JOB", "NAME", "DONE", "OF", "STATE", ""]).right(&[2, 3]);
         for job in &status.jobs {
@@ -112,9 +115,9 @@ fn text(status: &Status, draw: impl Fn(&Table) -> String) -> String {
         }
         text += &format!("\ndownloads\n{}", draw(&table));
     }
-    if !status.troubles.is_empty() {
+    if !unpublished.is_empty() {
         let mut table = Table::new(&["NAME", "CODE", "WHY", "PATH"]);
-        for trouble in &status.troubles {
+        for trouble in unpublished {
             table.row([&trouble.name, &trouble.code, &trouble.detail, &trouble.path]);
         }
         text += &format!("\nnot published\n{}", draw(&table));

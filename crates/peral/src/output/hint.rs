@@ -15,6 +15,7 @@ pub fn hint(code: ErrorCode, command: &str) -> Option<&'static str> {
         ErrorCode::Untrusted if user => "see that this is central's address; who runs it knows the fingerprint of its authority",
         ErrorCode::Forbidden if acts => "peral whoami says which account asks, and what it is",
         ErrorCode::NameTaken if first == "upload" => "names are one space: choose another with --name",
+        ErrorCode::NotFound if first == "download" => "peral ls lists the names; --wait SECONDS waits for one that is still to come",
         ErrorCode::NoSource if user => "peral peers says who is there; --wait SECONDS waits longer for a holder that is away",
         // Its sentence says it all: these ask the peer here alone.
         ErrorCode::Unavailable if matches!(first, "status" | "share" | "cancel") => return None,
@@ -38,6 +39,7 @@ mod tests {
         assert!(some(ErrorCode::Forbidden, "user add") && !some(ErrorCode::Forbidden, "passwd") && !some(ErrorCode::Forbidden, "peer"));
         assert!(!some(ErrorCode::AlreadyExists, "download") && !some(ErrorCode::AlreadyExists, "peer"));
         assert!(some(ErrorCode::NoSpace, "download") && !some(ErrorCode::NoSpace, "ls"));
+        assert!(some(ErrorCode::NotFound, "download") && !some(ErrorCode::NotFound, "user rm"));
         assert!(some(ErrorCode::Unavailable, "ls") && !some(ErrorCode::Unavailable, "status"));
         assert!(!some(ErrorCode::Unavailable, "central") && some(ErrorCode::Internal, "central"));
     }
