@@ -102,9 +102,10 @@ fn an_application_pod_starts_with_its_file() {
     let hash = b3sum(&file);
     assert_eq!(release.file(0, &wanted).unwrap()["hash"], *hash);
     let mount = pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"].as_str().unwrap();
-    let found = space.ok(&["exec", &name, "-c", pod["spec"]["containers"][0]["name"].as_str().unwrap(), "--", "find", mount, "-type", "f"]);
+    let container = pod["spec"]["containers"][0]["name"].as_str().unwrap();
+    let found = space.ok(&["exec", &name, "-c", container, "--", "find", mount, "-type", "f"]);
     let path = found.lines().next().unwrap_or_else(|| panic!("the application sees no file in {mount}"));
-    assert_eq!(piped_b3sum(space.command(&["exec", &name, "--", "cat", path])), hash);
+    assert_eq!(piped_b3sum(space.command(&["exec", &name, "-c", container, "--", "cat", path])), hash);
 }
 
 /// The example with images that this cluster has.
