@@ -13,7 +13,7 @@ use kube::Resource;
 use peral_model::NetworkId;
 use peral_runtime::SharedClock;
 use peral_wire::{Failure, fail};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -146,6 +146,7 @@ impl Work<'_> {
         if self.args.keys_given {
             return self.kept_keys(name).await;
         }
+        self.begins_or_goes_on(name).await?;
         let files = keys::generate(NetworkId(uuid::Uuid::new_v4()), now_ms)?;
         let ca = files.iter().find(|(file, _)| *file == CA).map(|(_, text)| text.clone());
         let secret = objects::secret(name, &self.args.labels, files.into());
@@ -153,6 +154,30 @@ impl Work<'_> {
             return ca.ok_or_else(|| fail!(Internal, "no certificate was made"));
         }
         self.kept_keys(name).await
+    }
+
+    /// New keys are for a network that begins: where its certificate is published, its keys were there once, and others would be of
+    /// no use to its database and its peers. The keys are made before the ConfigMap, and so looked for after it.
+    async fn begins_or_goes_on(&self, keys: &str) -> Result<(), Failure> {
+        let ca = &self.args.ca_config_map;
+        if !self.is_there::<ConfigMap>(ca).await? || self.is_there::<Secret>(keys).await? {
+            return Ok(());
+        }
+        Err(fail!(
+            AlreadyExists,
+            "the ConfigMap {ca} is there, and the Secret {keys} with the keys of its certificate is not: put your copy of the Secret back, and              run this again; or delete the ConfigMap too, central's database and the volumes of the peers, and a new network begins"
+        ))
+    }
+
+    async fn is_there<T>(&self, name: &str) -> Result<bool, Failure>
+    where
+        T: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + DeserializeOwned,
+    {
+        let found = async || match self.cluster.get::<T>(name).await {
+            Err(trouble) if trouble.is(404) => Ok(false),
+            found => found.map(|_| true),
+        };
+        self.insist(name, found).await
     }
 
     /// The authority's certificate in the Secret of the keys, which must be there.

@@ -237,7 +237,7 @@ fn same_network(app: &App, store: &SharedStore) -> Result<(), Failure> {
     }
     let keys = app.config.keys();
     Err(fail!(
-        Internal,
+        InvalidArgument,
         "the keys in {} are of network {ours}, the database is of network {its}: give the keys and the database that belong together",
         keys.display()
     ))

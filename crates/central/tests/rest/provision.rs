@@ -117,9 +117,13 @@ async fn what_is_missing_is_made_from_what_is_there() {
     assert_eq!(cluster.object("configmaps", "peral-ca").unwrap()["data"]["ca.pem"], ca, "that of the keys which were there");
 
     cluster.remove("secrets", "peral-keys");
-    let mixed = run(&cluster, &args()).await.unwrap_err();
-    assert!(mixed.code == ErrorCode::AlreadyExists && mixed.detail.contains("peral-ca") && mixed.detail.contains("peral-keys"), "{mixed}");
-    cluster.remove("secrets", "peral-keys");
+    let lost = run(&cluster, &args()).await.unwrap_err();
+    assert!(lost.code == ErrorCode::AlreadyExists && lost.detail.contains("peral-ca") && lost.detail.contains("peral-keys"), "{lost}");
+    assert!(cluster.object("secrets", "peral-keys").is_none(), "keys of another network would be in the way of those that are put back");
+    let others = KeysArgs { keys_secret: "others".into(), ca_config_map: "others-ca".into(), ..only_keys };
+    run(&cluster, &others).await.unwrap();
+    let mixed = run(&cluster, &KeysArgs { ca_config_map: "peral-ca".into(), ..others }).await.unwrap_err();
+    assert!(mixed.code == ErrorCode::AlreadyExists && mixed.detail.contains("peral-ca") && mixed.detail.contains("others"), "{mixed}");
     cluster.look().objects.insert(
         format!("/api/v1/namespaces/{NAMESPACE}/secrets/peral-keys"),
         serde_json::json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "peral-keys" }, "data": { "ca.pem": STANDARD.encode(&ca) } }),
