@@ -1,5 +1,7 @@
 //! Arguments of `peral peer`.
 
+mod bytes;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -13,6 +15,7 @@ use peral_model::Visibility;
 use peral_runtime::{Ports, tls::Pin};
 use peral_wire::{Failure, fail};
 
+pub use self::bytes::bytes;
 use crate::{limits::Rates, trust::FirstContact};
 
 /// Run a peer: share folders, serve files to others, fetch them.
@@ -319,25 +322,6 @@ fn secret_line(path: &Path) -> Result<String, Failure> {
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
-/// Bytes as people write them: `1000`, `50M`, `2GiB`. The letters are powers of 1,024.
-///
-/// # Errors
-/// What is wrong with the text.
-pub fn bytes(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim().to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        _ => return Err(format!("{unit:?} is no unit; write K, M or G")),
-    };
-    let number: u64 = number.parse().map_err(|_| "a number of bytes, such as 1000 or 50M".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "too many bytes".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -398,15 +382,5 @@ mod tests {
             assert!(config(&format!("{good} {more}")).is_err(), "{more}");
         }
         assert!(config("peer --data /d").is_err_and(|error| error.contains("--central")));
-    }
-
-    #[test]
-    fn bytes_are_read_as_people_write_them() {
-        for (text, value) in [("0", 0), ("1000", 1000), ("1k", 1024), ("50M", 50 << 20), ("2GiB", 2 << 30), ("3 mb", 3 << 20)] {
-            assert_eq!(bytes(text), Ok(value));
-        }
-        for text in ["", "M", "-1", "1.5M", "99999999999G", "1T"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
     }
 }
