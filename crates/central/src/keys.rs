@@ -56,7 +56,8 @@ impl Keys {
     /// Reads the keys; makes those of `network` first where the folder is not there.
     ///
     /// # Errors
-    /// INTERNAL, naming the path: the folder is open to others or somebody else's, or a file in it is missing or cannot be read.
+    /// Naming the path: INVALID_ARGUMENT, the folder or a file in it is open to others or somebody else's; INTERNAL, a file is missing or cannot be
+    /// read.
     pub fn open_or_make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<Self, Failure> {
         if !folder.exists() {
             make(folder, network, now_ms)?;
@@ -89,7 +90,8 @@ impl Keys {
     /// Reads the keys from a folder that somebody else filled.
     ///
     /// # Errors
-    /// INTERNAL, naming the path: somebody but root and this user could read a key or change one, or one is missing or cannot be read.
+    /// Naming the path: INVALID_ARGUMENT, somebody but root and this user could read a key or change one, or one is missing; INTERNAL, one cannot be
+    /// read.
     pub fn open_given(folder: &Path) -> Result<Self, Failure> {
         given::folder(folder)?;
         Self::read(folder, given::file)
@@ -137,7 +139,7 @@ fn trusted_owner(path: &Path, meta: &fs::Metadata) -> Result<(), Failure> {
         return Ok(());
     }
     let shown = path.display();
-    Err(fail!(Internal, "{shown} belongs to user {owner}, not to user {me} who runs central: whoever owns it could change central's keys"))
+    Err(fail!(InvalidArgument, "{shown} belongs to user {owner}, not to user {me} who runs central: whoever owns it could change central's keys"))
 }
 
 /// Only this user may read or write it.
@@ -148,7 +150,7 @@ fn private(path: &Path) -> Result<(), Failure> {
     if meta.mode() & 0o077 != 0 {
         let mode = meta.mode() & 0o777;
         let right = if meta.is_dir() { "700" } else { "600" };
-        return Err(fail!(Internal, "{shown} is open to other users (mode {mode:03o}); it holds central's keys: chmod {right} {shown}"));
+        return Err(fail!(InvalidArgument, "{shown} is open to other users (mode {mode:03o}); it holds central's keys: chmod {right} {shown}"));
     }
     Ok(())
 }
@@ -220,6 +222,8 @@ fn sync_folder(folder: Option<&Path>) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use peral_wire::ErrorCode;
+
     use super::*;
 
     const NOW: i64 = 1_800_000_000_000;
@@ -289,6 +293,7 @@ mod tests {
         let nowhere = Config { given_keys: Some(data.path().join("no")), ..config };
         let missing = Keys::known(&nowhere).err().unwrap();
         assert!(missing.detail.contains("peral central keys") && !data.path().join("no").exists(), "{missing}");
+        assert_eq!(missing.code, ErrorCode::InvalidArgument, "no defect of ours");
     }
 
     #[test]
@@ -308,6 +313,7 @@ mod tests {
             mode(&path, wrong);
             let failure = Keys::open_given(&folder).err().unwrap();
             assert!(failure.detail.starts_with(&format!("{} ", shown.display())), "{wrong:o}: {failure}");
+            assert_eq!(failure.code, ErrorCode::InvalidArgument, "no defect of ours");
             fs::set_permissions(&path, right).unwrap();
         }
         Keys::open_given(&folder).unwrap();

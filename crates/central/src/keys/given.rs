@@ -17,7 +17,10 @@ pub(super) fn folder(path: &Path) -> Result<(), Failure> {
     let mode = meta.mode();
     if mode & OPEN != 0 && mode & STICKY == 0 {
         let (shown, mode) = (path.display(), mode & 0o7777);
-        return Err(fail!(Internal, "{shown} can be written to by every user (mode {mode:04o}), who could change central's keys: chmod o-w {shown}"));
+        return Err(fail!(
+            InvalidArgument,
+            "{shown} can be written to by every user (mode {mode:04o}), who could change central's keys: chmod o-w {shown}"
+        ));
     }
     Ok(())
 }
@@ -31,12 +34,12 @@ pub(super) fn file(path: &Path, secret: bool) -> Result<(), Failure> {
     let (shown, mode) = (path.display(), meta.mode() & 0o777);
     if secret && mode & 0o007 != 0 {
         return Err(fail!(
-            Internal,
+            InvalidArgument,
             "{shown} is open to every user (mode {mode:04o}); it holds one of central's keys: mount the Secret with defaultMode 0440, or chmod 640 {shown}"
         ));
     }
     if mode & 0o022 != 0 {
-        return Err(fail!(Internal, "{shown} can be changed by other users (mode {mode:04o}); central trusts it: chmod go-w {shown}"));
+        return Err(fail!(InvalidArgument, "{shown} can be changed by other users (mode {mode:04o}); central trusts it: chmod go-w {shown}"));
     }
     Ok(())
 }
@@ -44,7 +47,11 @@ pub(super) fn file(path: &Path, secret: bool) -> Result<(), Failure> {
 fn metadata(path: &Path) -> Result<fs::Metadata, Failure> {
     fs::metadata(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
-            fail!(Internal, "{} is not there: `peral central keys` makes a Secret with all keys, to be mounted where --keys says", path.display())
+            fail!(
+                InvalidArgument,
+                "{} is not there: `peral central keys` makes a Secret with all keys, to be mounted where --keys says",
+                path.display()
+            )
         }
         _ => at(path, "cannot be read", &error),
     })
