@@ -35,7 +35,9 @@ pub fn port(text: &str) -> Result<u16, Failure> {
 }
 
 fn parse(text: &str) -> Result<SocketAddr, Failure> {
-    text.parse().map_err(|_| refused(text, "is no IP address with a port, such as 10.0.0.7:7071 or [fd00::7]:7071"))
+    text.parse().map_err(|_| {
+        refused(text, "is no IP address with a port, such as 10.0.0.7:7071 or [fd00::7]:7071")
+    })
 }
 
 fn refused(text: &str, why: &str) -> Failure {
@@ -47,14 +49,19 @@ fn fault(ip: IpAddr, loopback: bool) -> Option<&'static str> {
         return Some("belongs to a cloud's metadata service");
     }
     if ip.is_loopback() {
-        return (!loopback).then_some("is a loopback address, which means another machine to everybody else; start central with --allow-loopback-peers if all peers run on this machine");
+        return (!loopback).then_some(
+            "is a loopback address, which means another machine to everybody else; start \
+            central with --allow-loopback-peers if all peers run on this machine",
+        );
     }
     let (local, odd) = match ip {
         IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[0] == 0 || v4.octets()[0] >= 240),
         IpAddr::V6(v6) => (v6.is_unicast_link_local(), embeds_v4(v6)),
     };
     match ip {
-        _ if ip.is_unspecified() => Some("is unspecified; name the one that others reach this peer by (--advertise)"),
+        _ if ip.is_unspecified() => {
+            Some("is unspecified; name the one that others reach this peer by (--advertise)")
+        }
         _ if local => Some("is link-local"),
         _ if ip.is_multicast() => Some("is a multicast address"),
         _ if odd => Some("cannot be that of a peer"),
@@ -74,9 +81,12 @@ mod tests {
 
     #[test]
     fn addresses_that_lead_elsewhere_are_refused() {
-        let bad = "0.0.0.0:1 [::]:1 127.0.0.1:1 127.1.2.3:1 [::1]:1 [::ffff:127.0.0.1]:1 169.254.169.254:80 169.254.1.1:1 [::ffff:169.254.169.254]:80 \
-                   [fe80::1]:1 224.0.0.1:1 [ff02::1]:1 255.255.255.255:1 240.0.0.1:1 0.1.2.3:1 [::127.0.0.1]:1 [64:ff9b::a9fe:a9fe]:80 [2002:7f00:1::]:1 \
-                   [fd00:ec2::254]:80 100.100.100.200:80 10.0.0.1:0 10.0.0.1 0x7f000001:1 127.1:1 2130706433:1 peer.example:7071 :7071 10.0.0.1:70710";
+        let bad = "0.0.0.0:1 [::]:1 127.0.0.1:1 127.1.2.3:1 [::1]:1 [::ffff:127.0.0.1]:1 \
+            169.254.169.254:80 169.254.1.1:1 [::ffff:169.254.169.254]:80 \
+                   [fe80::1]:1 224.0.0.1:1 [ff02::1]:1 255.255.255.255:1 240.0.0.1:1 0.1.2.3:1 \
+            [::127.0.0.1]:1 [64:ff9b::a9fe:a9fe]:80 [2002:7f00:1::]:1 \
+                   [fd00:ec2::254]:80 100.100.100.200:80 10.0.0.1:0 10.0.0.1 0x7f000001:1 127.1:1 \
+            2130706433:1 peer.example:7071 :7071 10.0.0.1:70710";
         for text in bad.split_whitespace().chain(["", " 10.0.0.1:1", "10.0.0.1:1\n"]) {
             let code = check(text, false).map_err(|failure| failure.code);
             assert_eq!(code, Err(peral_wire::ErrorCode::InvalidAddress), "{text:?}");

@@ -1,4 +1,5 @@
-//! Central's own certificate: of its own authority and renewed by itself, or a given one that is read again when it changes.
+//! Central's own certificate: of its own authority and renewed by itself, or a given one that is
+//! read again when it changes.
 
 use std::{
     fs,
@@ -55,7 +56,8 @@ impl Certificate {
         Arc::clone(&self.store)
     }
 
-    /// Renews it at half its life, or reads it again when its files changed. The old one stays when that fails.
+    /// Renews it at half its life, or reads it again when its files changed. The old one stays when
+    /// that fails.
     ///
     /// # Errors
     /// As [`Certificate::new`].
@@ -89,7 +91,9 @@ fn issue(app: &App, store: &CertStore) -> Result<i64, Failure> {
     let (key, now) = (new_key(), app.now());
     let request = signing_request(&key).map_err(failed)?;
     let authority = &app.keys.authority;
-    let leaf = authority.issue(&request, &IDENTITY, None, names(&app.config), now - BACKDATE_MS, LIFE).map_err(failed)?;
+    let leaf = authority
+        .issue(&request, &IDENTITY, None, names(&app.config), now - BACKDATE_MS, LIFE)
+        .map_err(failed)?;
     store.set(authority.chain(leaf), &key).map_err(failed)?;
     Ok(now)
 }
@@ -108,12 +112,17 @@ fn names(config: &Config) -> Purpose {
 }
 
 fn read(given: &GivenTls, store: &CertStore) -> Result<(), Failure> {
-    let text =
-        |path: &std::path::Path| fs::read_to_string(path).map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()));
+    let text = |path: &std::path::Path| {
+        fs::read_to_string(path)
+            .map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))
+    };
     let (chain, key) = (text(&given.certificate)?, zeroize::Zeroizing::new(text(&given.key)?));
-    store.set_pem(&chain, &key).map_err(|error| fail!(InvalidArgument, "{}: {error}", given.certificate.display()))
+    store
+        .set_pem(&chain, &key)
+        .map_err(|error| fail!(InvalidArgument, "{}: {error}", given.certificate.display()))
 }
 
 fn times(given: &GivenTls) -> [Option<SystemTime>; 2] {
-    [&given.certificate, &given.key].map(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok())
+    [&given.certificate, &given.key]
+        .map(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok())
 }

@@ -1,4 +1,5 @@
-//! The API server of Kubernetes, as far as central needs it: single objects, read and made, each call with a deadline.
+//! The API server of Kubernetes, as far as central needs it: single objects, read and made, each
+//! call with a deadline.
 
 use std::{error::Error, time::Duration};
 
@@ -50,10 +51,17 @@ impl Cluster {
     /// INVALID_ARGUMENT, when the configuration cannot be used.
     pub fn new(mut config: kube::Config) -> Result<Self, Failure> {
         install_provider();
-        let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
-        (config.connect_timeout, config.read_timeout, config.write_timeout) = (Some(CALL), Some(CALL), Some(CALL));
-        let client = Client::try_from(config)
-            .map_err(|error| fail!(InvalidArgument, "the API server of Kubernetes at {server} cannot be called: {}", chain(&error)))?;
+        let (server, namespace) =
+            (config.cluster_url.to_string(), config.default_namespace.clone());
+        (config.connect_timeout, config.read_timeout, config.write_timeout) =
+            (Some(CALL), Some(CALL), Some(CALL));
+        let client = Client::try_from(config).map_err(|error| {
+            fail!(
+                InvalidArgument,
+                "the API server of Kubernetes at {server} cannot be called: {}",
+                chain(&error)
+            )
+        })?;
         Ok(Self { client, namespace, server })
     }
 
@@ -76,7 +84,10 @@ impl Cluster {
     }
 
     /// An object of the whole cluster.
-    pub async fn get_global<T: Resource<DynamicType = ()> + DeserializeOwned>(&self, name: &str) -> Result<T, Trouble> {
+    pub async fn get_global<T: Resource<DynamicType = ()> + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<T, Trouble> {
         self.read(&T::url_path(&(), None), name).await
     }
 
@@ -92,8 +103,12 @@ impl Cluster {
         }
     }
 
-    /// Puts a question that is an object of the whole cluster; gives the same object with its answer.
-    pub async fn ask<T: Resource<DynamicType = ()> + Serialize + DeserializeOwned>(&self, question: &T) -> Result<T, Trouble> {
+    /// Puts a question that is an object of the whole cluster; gives the same object with its
+    /// answer.
+    pub async fn ask<T: Resource<DynamicType = ()> + Serialize + DeserializeOwned>(
+        &self,
+        question: &T,
+    ) -> Result<T, Trouble> {
         parse(&self.post(&T::url_path(&(), None), question).await?)
     }
 
@@ -101,17 +116,29 @@ impl Cluster {
         parse(&self.call(Request::new(path).get(name, &GetParams::default())).await?)
     }
 
-    async fn post(&self, path: &str, object: &(impl Serialize + ?Sized)) -> Result<String, Trouble> {
-        let body = serde_json::to_vec(object).map_err(|error| Trouble::Away(format!("the object cannot be written: {error}")))?;
+    async fn post(
+        &self,
+        path: &str,
+        object: &(impl Serialize + ?Sized),
+    ) -> Result<String, Trouble> {
+        let body = serde_json::to_vec(object)
+            .map_err(|error| Trouble::Away(format!("the object cannot be written: {error}")))?;
         self.call(Request::new(path).create(&PostParams::default(), body)).await
     }
 
     /// Not `kube::Api`: it logs answers that it cannot read, and these hold tokens and keys.
-    async fn call(&self, request: Result<http::Request<Vec<u8>>, kube::core::request::Error>) -> Result<String, Trouble> {
-        let request = request.map_err(|error| Trouble::Away(format!("the request cannot be made: {}", chain(&error))))?;
+    async fn call(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<String, Trouble> {
+        let request = request.map_err(|error| {
+            Trouble::Away(format!("the request cannot be made: {}", chain(&error)))
+        })?;
         match tokio::time::timeout(CALL, self.client.request_text(request)).await {
             Ok(Ok(text)) => Ok(text),
-            Ok(Err(kube::Error::Api(status))) if (400..500).contains(&status.code) && status.code != 429 => {
+            Ok(Err(kube::Error::Api(status)))
+                if (400..500).contains(&status.code) && status.code != 429 =>
+            {
                 Err(Trouble::Refused { status: status.code, message: status.message.clone() })
             }
             Ok(Err(error)) => Err(Trouble::Away(chain(&error))),
@@ -124,7 +151,9 @@ impl Cluster {
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Trouble> {
     serde_json::from_str(text).map_err(|error| {
         let (what, line, column) = (error.classify(), error.line(), error.column());
-        Trouble::Away(format!("its answer cannot be read: {what:?} at line {line}, column {column}"))
+        Trouble::Away(format!(
+            "its answer cannot be read: {what:?} at line {line}, column {column}"
+        ))
     })
 }
 

@@ -8,12 +8,14 @@ use std::{
 
 use secrecy::SecretString;
 
-/// Central's configuration. [`Config::new`] gives the defaults for a data folder; set fields to change them.
+/// Central's configuration. [`Config::new`] gives the defaults for a data folder; set fields to
+/// change them.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Central's folder: keys, and the SQLite file.
     pub data: PathBuf,
-    /// A folder of keys that somebody else made, such as a mounted Secret, in place of those that central makes in its own.
+    /// A folder of keys that somebody else made, such as a mounted Secret, in place of those that
+    /// central makes in its own.
     pub given_keys: Option<PathBuf>,
     /// Where the REST interface listens; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -64,7 +66,8 @@ pub struct GivenTls {
 pub struct Limits {
     /// Logins tried for one account from one address in a minute.
     pub logins_per_account: u32,
-    /// Logins tried for one account from all addresses in a minute: many more, or anybody could keep the account's owner out.
+    /// Logins tried for one account from all addresses in a minute: many more, or anybody could
+    /// keep the account's owner out.
     pub logins_per_account_in_all: u32,
     /// Logins tried from one address in a minute.
     pub logins_per_address: u32,
@@ -146,6 +149,8 @@ impl Config {
 
     /// The URL of the database.
     pub fn database(&self) -> SecretString {
-        self.database_url.clone().unwrap_or_else(|| SecretString::from(format!("sqlite:{}", self.database_file().display())))
+        self.database_url.clone().unwrap_or_else(|| {
+            SecretString::from(format!("sqlite:{}", self.database_file().display()))
+        })
     }
 }

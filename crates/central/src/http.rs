@@ -24,7 +24,8 @@ pub use table::{Class, Route, document, inventory as routes};
 
 use crate::service::App;
 
-/// What browsers are told with every answer. The page at `/docs` styles itself inline; nothing else is loosened.
+/// What browsers are told with every answer. The page at `/docs` styles itself inline; nothing else
+/// is loosened.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -32,16 +33,22 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     ),
 ];
 
 /// The whole interface, ready to be served.
 pub fn router(app: &Arc<App>) -> Router {
-    let routes = table::router(app).fallback(problem::no_route).method_not_allowed_fallback(problem::no_method);
-    let guarded = routes.layer(middleware::from_fn_with_state(Arc::new(guard::Guard::new(&app.config.limits)), guard::guard));
-    let headed = HEADERS
-        .into_iter()
-        .fold(guarded, |router, (name, value)| router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))));
+    let routes = table::router(app)
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method);
+    let guarded = routes.layer(middleware::from_fn_with_state(
+        Arc::new(guard::Guard::new(&app.config.limits)),
+        guard::guard,
+    ));
+    let headed = HEADERS.into_iter().fold(guarded, |router, (name, value)| {
+        router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
+    });
     traced(headed, Kind::Http)
 }

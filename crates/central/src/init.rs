@@ -35,7 +35,11 @@ impl fmt::Display for Initialized {
         writeln!(f, "Folder       {data}")?;
         writeln!(f)?;
         writeln!(f, "Start central:            peral central --data {data}")?;
-        writeln!(f, "Log in from anywhere:     peral login --central https://HOST:7070 --account {administrator} --ca-fingerprint {fingerprint}")?;
+        writeln!(
+            f,
+            "Log in from anywhere:     peral login --central https://HOST:7070 --account \
+             {administrator} --ca-fingerprint {fingerprint}"
+        )?;
         writeln!(f, "Make peers an account:    peral user add peers --no-password")?;
         write!(f, "Let a peer join:          peral token join --account peers")
     }
@@ -45,16 +49,25 @@ impl fmt::Display for Initialized {
 ///
 /// # Errors
 /// ALREADY_EXISTS: there is an administrator. WEAK_PASSWORD, INVALID_ARGUMENT, UNAVAILABLE.
-pub async fn init(config: Config, administrator: &str, password: &SecretString, clock: SharedClock) -> Result<Initialized, Failure> {
+pub async fn init(
+    config: Config,
+    administrator: &str,
+    password: &SecretString,
+    clock: SharedClock,
+) -> Result<Initialized, Failure> {
     crate::password::good_enough(password, administrator)?;
     make_data_folder(&config)?;
     let known = Keys::known(&config)?;
-    let store = open_store(&config, known.as_ref().map(|keys| keys.network)).await.map_err(|error| fail!(Unavailable, "{error}"))?;
-    let keys = known.map_or_else(|| Keys::open_or_make(&config.keys(), store.network(), clock.now_ms()), Ok)?;
+    let store = open_store(&config, known.as_ref().map(|keys| keys.network))
+        .await
+        .map_err(|error| fail!(Unavailable, "{error}"))?;
+    let keys = known
+        .map_or_else(|| Keys::open_or_make(&config.keys(), store.network(), clock.now_ms()), Ok)?;
     if keys.network != store.network() {
         return Err(fail!(
             AlreadyExists,
-            "the keys in {} are of another network than the database; give an empty folder, or the database that belongs to it",
+            "the keys in {} are of another network than the database; give an empty folder, or \
+             the database that belongs to it",
             config.keys().display()
         ));
     }
@@ -70,27 +83,42 @@ pub async fn init(config: Config, administrator: &str, password: &SecretString, 
     store.close().await;
     match made? {
         Some(_) => Ok(done),
-        None => Err(fail!(AlreadyExists, "there is an administrator already; log in as one, and use `peral user add`")),
+        None => Err(fail!(
+            AlreadyExists,
+            "there is an administrator already; log in as one, and use `peral user add`"
+        )),
     }
 }
 
-/// Makes central's folder, if anything is to be in it, and in it the SQLite file where that is the database, for this user alone: it holds
-/// password hashes.
+/// Makes central's folder, if anything is to be in it, and in it the SQLite file where that is the
+/// database, for this user alone: it holds password hashes.
 pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
     if config.given_keys.is_some() && config.database_url.is_some() {
         return Ok(());
     }
-    let failed = |path: &Path, error: std::io::Error| fail!(Internal, "{} cannot be made: {error}", path.display());
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(|error| failed(&config.data, error))?;
+    let failed = |path: &Path, error: std::io::Error| {
+        fail!(Internal, "{} cannot be made: {error}", path.display())
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
+        .map_err(|error| failed(&config.data, error))?;
     if config.database_url.is_none() {
         let file = config.database_file();
         // SQLite gives its other files the permissions of this one.
-        fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&file).map_err(|error| failed(&file, error))?;
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&file)
+            .map_err(|error| failed(&file, error))?;
     }
     Ok(())
 }
 
-/// Checks that there is a network to run: its keys, or a bootstrap file to make the first administrator of a new one.
+/// Checks that there is a network to run: its keys, or a bootstrap file to make the first
+/// administrator of a new one.
 ///
 /// # Errors
 /// INVALID_ARGUMENT: neither is there. A network made now would have nobody who could log in.
@@ -99,7 +127,11 @@ pub fn has_network(config: &Config) -> Result<(), Failure> {
         return Ok(());
     }
     let data = config.data.display();
-    Err(fail!(InvalidArgument, "there is no network in {data}; make one with `peral central init --data {data} --admin NAME`"))
+    Err(fail!(
+        InvalidArgument,
+        "there is no network in {data}; make one with `peral central init --data {data} --admin \
+         NAME`"
+    ))
 }
 
 /// The fingerprint of the network's authority.
@@ -107,6 +139,8 @@ pub fn has_network(config: &Config) -> Result<(), Failure> {
 /// # Errors
 /// The keys are not there or cannot be used.
 pub fn fingerprint(config: &Config) -> Result<String, Failure> {
-    let missing = || fail!(NotFound, "{} is not there: run `peral central init` first", config.keys().display());
+    let missing = || {
+        fail!(NotFound, "{} is not there: run `peral central init` first", config.keys().display())
+    };
     Ok(Keys::known(config)?.ok_or_else(missing)?.authority.fingerprint())
 }

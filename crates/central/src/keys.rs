@@ -1,7 +1,8 @@
-//! Central's keys: the authority, the key of tokens and the key of records, in a folder that nobody else may read.
+//! Central's keys: the authority, the key of tokens and the key of records, in a folder that nobody
+//! else may read.
 //!
-//! Central makes that folder itself, or is given one that somebody else filled, such as a mounted Secret: there root owns folders and files, a
-//! group may read them, and the names are links.
+//! Central makes that folder itself, or is given one that somebody else filled, such as a mounted
+//! Secret: there root owns folders and files, a group may read them, and the names are links.
 
 mod given;
 
@@ -29,7 +30,8 @@ pub(crate) const CA: &str = "ca.pem";
 const CA_KEY: &str = "ca.key";
 const TOKEN_KEY: &str = "token.key";
 const RECORD_KEY: &str = "record.key";
-/// Public halves of keys that no longer sign: a `jwks.json` of its own, kept by whoever changes keys.
+/// Public halves of keys that no longer sign: a `jwks.json` of its own, kept by whoever changes
+/// keys.
 const RETIRED: &str = "retired.json";
 /// All files that must be there.
 pub(crate) const FILES: [&str; 5] = [NETWORK, CA, CA_KEY, TOKEN_KEY, RECORD_KEY];
@@ -56,8 +58,8 @@ impl Keys {
     /// Reads the keys; makes those of `network` first where the folder is not there.
     ///
     /// # Errors
-    /// Naming the path: INVALID_ARGUMENT, the folder or a file in it is open to others or somebody else's; INTERNAL, a file is missing or cannot be
-    /// read.
+    /// Naming the path: INVALID_ARGUMENT, the folder or a file in it is open to others or somebody
+    /// else's; INTERNAL, a file is missing or cannot be read.
     pub fn open_or_make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<Self, Failure> {
         if !folder.exists() {
             make(folder, network, now_ms)?;
@@ -65,7 +67,8 @@ impl Keys {
         Self::open(folder)
     }
 
-    /// The keys that are there already: those of a given folder, which must be, or central's own, if they are.
+    /// The keys that are there already: those of a given folder, which must be, or central's own,
+    /// if they are.
     ///
     /// # Errors
     /// As [`Keys::open`] and [`Keys::open_given`].
@@ -90,36 +93,64 @@ impl Keys {
     /// Reads the keys from a folder that somebody else filled.
     ///
     /// # Errors
-    /// Naming the path: INVALID_ARGUMENT, somebody but root and this user could read a key or change one, or one is missing; INTERNAL, one cannot be
-    /// read.
+    /// Naming the path: INVALID_ARGUMENT, somebody but root and this user could read a key or
+    /// change one, or one is missing; INTERNAL, one cannot be read.
     pub fn open_given(folder: &Path) -> Result<Self, Failure> {
         given::folder(folder)?;
         Self::read(folder, given::file)
     }
 
-    fn read(folder: &Path, safe: impl Fn(&Path, bool) -> Result<(), Failure>) -> Result<Self, Failure> {
+    fn read(
+        folder: &Path,
+        safe: impl Fn(&Path, bool) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
         let text = |name: &str| {
             let path = folder.join(name);
             safe(&path, [CA_KEY, TOKEN_KEY, RECORD_KEY].contains(&name))?;
-            fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| at(&path, "cannot be read", &error))
+            fs::read_to_string(&path)
+                .map(Zeroizing::new)
+                .map_err(|error| at(&path, "cannot be read", &error))
         };
-        let bad = |name: &str, error: &dyn std::fmt::Display| at(&folder.join(name), "cannot be used", error);
-        let network = text(NETWORK)?.trim().parse::<NetworkId>().map_err(|error| bad(NETWORK, &error))?;
-        let authority = Authority::from_pem(&text(CA)?, &text(CA_KEY)?).map_err(|error| bad(CA, &error))?;
+        let bad = |name: &str, error: &dyn std::fmt::Display| {
+            at(&folder.join(name), "cannot be used", error)
+        };
+        let network =
+            text(NETWORK)?.trim().parse::<NetworkId>().map_err(|error| bad(NETWORK, &error))?;
+        let authority =
+            Authority::from_pem(&text(CA)?, &text(CA_KEY)?).map_err(|error| bad(CA, &error))?;
         let pkcs8 = |name: &str| {
-            let der = PrivatePkcs8KeyDer::from_pem_slice(text(name)?.as_bytes()).map_err(|error| bad(name, &error))?;
+            let der = PrivatePkcs8KeyDer::from_pem_slice(text(name)?.as_bytes())
+                .map_err(|error| bad(name, &error))?;
             Ok::<_, Failure>(Zeroizing::new(der.secret_pkcs8_der().to_vec()))
         };
-        let retired = if folder.join(RETIRED).exists() { read_retired(&text(RETIRED)?).map_err(|error| bad(RETIRED, &error))? } else { vec![] };
+        let retired = if folder.join(RETIRED).exists() {
+            read_retired(&text(RETIRED)?).map_err(|error| bad(RETIRED, &error))?
+        } else {
+            vec![]
+        };
         Self::assemble(network, authority, &pkcs8(TOKEN_KEY)?, &pkcs8(RECORD_KEY)?, retired)
     }
 
-    fn assemble(network: NetworkId, authority: Authority, token: &Zeroizing<Vec<u8>>, record: &[u8], retired: Vec<Jwk>) -> Result<Self, Failure> {
+    fn assemble(
+        network: NetworkId,
+        authority: Authority,
+        token: &Zeroizing<Vec<u8>>,
+        record: &[u8],
+        retired: Vec<Jwk>,
+    ) -> Result<Self, Failure> {
         let record = SigningKey::from_pkcs8(record, KeyUse::Record)?;
         let current = [SigningKey::from_pkcs8(token, KeyUse::Token)?.public(), record.public()];
         let jwks = Jwks { keys: current.into_iter().chain(retired).collect() };
         let tokens = Tokens::new(network, token, &jwks.keys)?;
-        Ok(Self { network, authority, tokens, record, verifier: Verifier::new(&jwks, KeyUse::Record), nonces: Nonces::new(token), jwks })
+        Ok(Self {
+            network,
+            authority,
+            tokens,
+            record,
+            verifier: Verifier::new(&jwks, KeyUse::Record),
+            nonces: Nonces::new(token),
+            jwks,
+        })
     }
 }
 
@@ -139,7 +170,11 @@ fn trusted_owner(path: &Path, meta: &fs::Metadata) -> Result<(), Failure> {
         return Ok(());
     }
     let shown = path.display();
-    Err(fail!(InvalidArgument, "{shown} belongs to user {owner}, not to user {me} who runs central: whoever owns it could change central's keys"))
+    Err(fail!(
+        InvalidArgument,
+        "{shown} belongs to user {owner}, not to user {me} who runs central: whoever owns it \
+         could change central's keys"
+    ))
 }
 
 /// Only this user may read or write it.
@@ -150,14 +185,22 @@ fn private(path: &Path) -> Result<(), Failure> {
     if meta.mode() & 0o077 != 0 {
         let mode = meta.mode() & 0o777;
         let right = if meta.is_dir() { "700" } else { "600" };
-        return Err(fail!(InvalidArgument, "{shown} is open to other users (mode {mode:03o}); it holds central's keys: chmod {right} {shown}"));
+        return Err(fail!(
+            InvalidArgument,
+            "{shown} is open to other users (mode {mode:03o}); it holds central's keys: chmod \
+             {right} {shown}"
+        ));
     }
     Ok(())
 }
 
 /// New keys of a network: the text of each file.
-pub(crate) fn generate(network: NetworkId, now_ms: i64) -> Result<[(&'static str, Zeroizing<String>); FILES.len()], Failure> {
-    let authority = Authority::generate(network, now_ms).map_err(|error| fail!(Internal, "{error}"))?;
+pub(crate) fn generate(
+    network: NetworkId,
+    now_ms: i64,
+) -> Result<[(&'static str, Zeroizing<String>); FILES.len()], Failure> {
+    let authority =
+        Authority::generate(network, now_ms).map_err(|error| fail!(Internal, "{error}"))?;
     let (ca, ca_key) = authority.to_pem().map_err(|error| fail!(Internal, "{error}"))?;
     Ok([
         (NETWORK, Zeroizing::new(network.to_string())),
@@ -168,17 +211,24 @@ pub(crate) fn generate(network: NetworkId, now_ms: i64) -> Result<[(&'static str
     ])
 }
 
-/// Makes all keys in a folder beside, which then takes its name in one step: nobody ever sees half of them.
+/// Makes all keys in a folder beside, which then takes its name in one step: nobody ever sees half
+/// of them.
 fn make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<(), Failure> {
     let files = generate(network, now_ms)?;
     let beside = beside(folder);
     let failed = |error: &dyn std::fmt::Display| at(folder, "cannot be made", error);
     if let Some(parent) = folder.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| failed(&error))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(|error| failed(&error))?;
     }
     fs::DirBuilder::new().mode(0o700).create(&beside).map_err(|error| failed(&error))?;
     let written = files.iter().try_for_each(|(name, text)| write_secret(&beside.join(name), text));
-    let placed = written.and_then(|()| fs::rename(&beside, folder)).and_then(|()| sync_folder(folder.parent()));
+    let placed = written
+        .and_then(|()| fs::rename(&beside, folder))
+        .and_then(|()| sync_folder(folder.parent()));
     if let Err(error) = placed {
         drop(fs::remove_dir_all(&beside));
         // Another process may have been quicker: its keys are as good.
@@ -215,7 +265,9 @@ fn write_secret(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn sync_folder(folder: Option<&Path>) -> io::Result<()> {
-    folder.filter(|path| !path.as_os_str().is_empty()).map_or(Ok(()), |path| fs::File::open(path)?.sync_all())
+    folder
+        .filter(|path| !path.as_os_str().is_empty())
+        .map_or(Ok(()), |path| fs::File::open(path)?.sync_all())
 }
 
 #[cfg(test)]
@@ -235,7 +287,10 @@ mod tests {
         let folder = data.path().join("a/keys");
         let made = Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
         let again = Keys::open_or_make(&folder, NETWORK_ID, NOW + 1).unwrap();
-        assert_eq!((made.network, &made.jwks, made.authority.fingerprint()), (again.network, &again.jwks, again.authority.fingerprint()));
+        assert_eq!(
+            (made.network, &made.jwks, made.authority.fingerprint()),
+            (again.network, &again.jwks, again.authority.fingerprint())
+        );
         assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
         for file in fs::read_dir(&folder).unwrap() {
             assert_eq!(file.unwrap().metadata().unwrap().mode() & 0o777, 0o600);
@@ -247,11 +302,20 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("keys");
         Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
-        for (path, mode) in [(folder.clone(), 0o755), (folder.clone(), 0o750), (folder.join(CA_KEY), 0o644), (folder.join(TOKEN_KEY), 0o640)] {
+        for (path, mode) in [
+            (folder.clone(), 0o755),
+            (folder.clone(), 0o750),
+            (folder.join(CA_KEY), 0o644),
+            (folder.join(TOKEN_KEY), 0o640),
+        ] {
             let right = fs::metadata(&path).unwrap().permissions();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let failure = Keys::open(&folder).err().unwrap();
-            assert!(failure.detail.contains(&format!("{} is open to other users", path.display())), "{}", failure.detail);
+            assert!(
+                failure.detail.contains(&format!("{} is open to other users", path.display())),
+                "{}",
+                failure.detail
+            );
             fs::set_permissions(&path, right).unwrap();
         }
         Keys::open(&folder).unwrap();
@@ -261,7 +325,8 @@ mod tests {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// As the kubelet mounts a Secret for a pod with a group of its own: links into a folder, all of it root's, readable by the group.
+    /// As the kubelet mounts a Secret for a pod with a group of its own: links into a folder, all
+    /// of it root's, readable by the group.
     fn mounted(at: &Path) -> (PathBuf, PathBuf) {
         let (folder, real) = (at.join("keys"), at.join("keys/..2027_01_15_08_00_00.1"));
         fs::create_dir_all(&real).unwrap();
@@ -280,8 +345,12 @@ mod tests {
     fn a_mounted_secret_is_taken_and_central_adds_nothing_to_it() {
         let data = tempfile::tempdir().unwrap();
         let (folder, real) = mounted(data.path());
-        let config = Config { given_keys: Some(folder.clone()), ..Config::new(data.path().join("data")) };
-        assert_eq!((config.keys(), Keys::known(&config).unwrap().unwrap().network), (folder.clone(), NETWORK_ID));
+        let config =
+            Config { given_keys: Some(folder.clone()), ..Config::new(data.path().join("data")) };
+        assert_eq!(
+            (config.keys(), Keys::known(&config).unwrap().unwrap().network),
+            (folder.clone(), NETWORK_ID)
+        );
         mode(&real.join(CA), 0o444);
         mode(&real.join(NETWORK), 0o644);
         mode(&folder, 0o755);
@@ -289,10 +358,16 @@ mod tests {
         assert!(Keys::open(&folder).is_err(), "central's own folder is nobody else's to read");
         fs::remove_file(folder.join(RECORD_KEY)).unwrap();
         let missing = Keys::known(&config).err().unwrap();
-        assert!(missing.detail.contains("record.key") && missing.detail.contains("peral central keys"), "{missing}");
+        assert!(
+            missing.detail.contains("record.key") && missing.detail.contains("peral central keys"),
+            "{missing}"
+        );
         let nowhere = Config { given_keys: Some(data.path().join("no")), ..config };
         let missing = Keys::known(&nowhere).err().unwrap();
-        assert!(missing.detail.contains("peral central keys") && !data.path().join("no").exists(), "{missing}");
+        assert!(
+            missing.detail.contains("peral central keys") && !data.path().join("no").exists(),
+            "{missing}"
+        );
         assert_eq!(missing.code, ErrorCode::InvalidArgument, "no defect of ours");
     }
 
@@ -312,7 +387,10 @@ mod tests {
             let right = fs::metadata(&path).unwrap().permissions();
             mode(&path, wrong);
             let failure = Keys::open_given(&folder).err().unwrap();
-            assert!(failure.detail.starts_with(&format!("{} ", shown.display())), "{wrong:o}: {failure}");
+            assert!(
+                failure.detail.starts_with(&format!("{} ", shown.display())),
+                "{wrong:o}: {failure}"
+            );
             assert_eq!(failure.code, ErrorCode::InvalidArgument, "no defect of ours");
             fs::set_permissions(&path, right).unwrap();
         }
@@ -340,7 +418,10 @@ mod tests {
         Keys::open_or_make(&new, NETWORK_ID, NOW).unwrap();
         write_secret(&new.join(RETIRED), &serde_json::to_string(&old.jwks).unwrap()).unwrap();
         let keys = Keys::open(&new).unwrap().jwks.keys;
-        assert_eq!(keys.iter().map(|key| key.retired).collect::<Vec<_>>(), [false, false, true, true]);
+        assert_eq!(
+            keys.iter().map(|key| key.retired).collect::<Vec<_>>(),
+            [false, false, true, true]
+        );
         assert_eq!(keys[3].kid, old.record.id());
     }
 }

@@ -59,7 +59,10 @@ mod tests {
     fn each_key_has_its_own_bucket() {
         let limit = PerMinute::new("logins", 2);
         assert!(limit.take(&"a").is_ok() && limit.take(&"a").is_ok());
-        assert_eq!(limit.take(&"a").map_err(|failure| failure.code), Err(peral_wire::ErrorCode::RateLimited));
+        assert_eq!(
+            limit.take(&"a").map_err(|failure| failure.code),
+            Err(peral_wire::ErrorCode::RateLimited)
+        );
         assert!(limit.take(&"b").is_ok());
     }
 

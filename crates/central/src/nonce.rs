@@ -1,7 +1,8 @@
 //! Nonces for proofs: made without keeping anything, and each good once within two minutes.
 //!
-//! A nonce is random bytes and the time, with a MAC that only this network's central can make. That it is used once only is for the store to
-//! say, which remembers used ones until they are too old to pass here.
+//! A nonce is random bytes and the time, with a MAC that only this network's central can make. That
+//! it is used once only is for the store to say, which remembers used ones until they are too old
+//! to pass here.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use peral_wire::{Failure, fail};
@@ -37,7 +38,8 @@ impl Nonces {
         mac
     }
 
-    /// Checks that a nonce was made here and is not too old; gives the time after which nobody needs to remember it.
+    /// Checks that a nonce was made here and is not too old; gives the time after which nobody
+    /// needs to remember it.
     ///
     /// # Errors
     /// UNAUTHENTICATED.
@@ -51,7 +53,10 @@ impl Nonces {
         let time = said.last_chunk::<TIME>().ok_or_else(refused)?;
         let ends = i64::from_be_bytes(*time).saturating_add(LIFE_MS);
         if ends <= now_ms {
-            return Err(fail!(Unauthenticated, "the nonce is older than two minutes; ask for a new one"));
+            return Err(fail!(
+                Unauthenticated,
+                "the nonce is older than two minutes; ask for a new one"
+            ));
         }
         Ok(ends)
     }

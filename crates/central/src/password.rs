@@ -33,7 +33,8 @@ impl Passwords {
     /// INTERNAL, when the system gives no randomness.
     pub fn new(at_once: usize) -> Result<Self, Failure> {
         let (memory, passes, lanes) = COST;
-        let params = Params::new(memory, passes, lanes, None).map_err(|error| fail!(Internal, "argon2id cannot be set up: {error}"))?;
+        let params = Params::new(memory, passes, lanes, None)
+            .map_err(|error| fail!(Internal, "argon2id cannot be set up: {error}"))?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash_with(&argon, &uuid::Uuid::new_v4().to_string())?;
         Ok(Self { argon, turn: Arc::new(Semaphore::new(at_once)), decoy })
@@ -48,22 +49,33 @@ impl Passwords {
         self.aside(move || hash_with(&argon, password.expose_secret())).await?
     }
 
-    /// Is this the password? Without a hash to compare with the answer is no, as slowly as with one.
+    /// Is this the password? Without a hash to compare with the answer is no, as slowly as with
+    /// one.
     ///
     /// # Errors
     /// INTERNAL, when the hash cannot be read.
-    pub async fn check(&self, password: &SecretString, hash: Option<String>) -> Result<bool, Failure> {
+    pub async fn check(
+        &self,
+        password: &SecretString,
+        hash: Option<String>,
+    ) -> Result<bool, Failure> {
         let known = hash.is_some() && password.expose_secret().len() <= MAX_BYTES;
-        let (argon, password, hash) = (self.argon.clone(), password.clone(), hash.unwrap_or_else(|| self.decoy.clone()));
+        let (argon, password, hash) =
+            (self.argon.clone(), password.clone(), hash.unwrap_or_else(|| self.decoy.clone()));
         let right = self.aside(move || {
-            let hash = PasswordHash::new(&hash).map_err(|error| fail!(Internal, "a stored password hash cannot be read: {error}"))?;
+            let hash = PasswordHash::new(&hash).map_err(|error| {
+                fail!(Internal, "a stored password hash cannot be read: {error}")
+            })?;
             let text: String = password.expose_secret().chars().take(MAX_BYTES).collect();
             Ok::<_, Failure>(argon.verify_password(text.as_bytes(), &hash).is_ok())
         });
         Ok(right.await?? && known)
     }
 
-    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
         let permit = Arc::clone(&self.turn).acquire_owned().await;
         let permit = permit.map_err(|_| fail!(Unavailable, "central is stopping"))?;
         let done = tokio::task::spawn_blocking(move || {
@@ -75,7 +87,9 @@ impl Passwords {
 }
 
 fn hash_with(argon: &Argon2<'_>, password: &str) -> Result<String, Failure> {
-    let hash = argon.hash_password(password.as_bytes()).map_err(|error| fail!(Internal, "a password cannot be hashed: {error}"))?;
+    let hash = argon
+        .hash_password(password.as_bytes())
+        .map_err(|error| fail!(Internal, "a password cannot be hashed: {error}"))?;
     Ok(hash.to_string())
 }
 
@@ -87,7 +101,10 @@ pub fn good_enough(password: &SecretString, account: &str) -> Result<(), Failure
     let text = password.expose_secret();
     let chars = text.chars().count();
     if chars < MIN_CHARS {
-        return Err(fail!(WeakPassword, "the password has {chars} characters; it needs at least {MIN_CHARS}"));
+        return Err(fail!(
+            WeakPassword,
+            "the password has {chars} characters; it needs at least {MIN_CHARS}"
+        ));
     }
     if text.len() > MAX_BYTES {
         return Err(fail!(WeakPassword, "the password has more than {MAX_BYTES} bytes"));
@@ -98,7 +115,10 @@ pub fn good_enough(password: &SecretString, account: &str) -> Result<(), Failure
     }
     let why = strength.feedback().and_then(zxcvbn::feedback::Feedback::warning);
     let why = why.map_or_else(|| "it follows a pattern".to_owned(), |warning| warning.to_string());
-    Err(fail!(WeakPassword, "the password is easy to guess: {why} Four or more uncommon words make a good one."))
+    Err(fail!(
+        WeakPassword,
+        "the password is easy to guess: {why} Four or more uncommon words make a good one."
+    ))
 }
 
 #[cfg(test)]
@@ -122,7 +142,10 @@ mod tests {
             assert!(failure.detail.contains(reason), "{text}: {}", failure.detail);
         }
         assert_eq!(good_enough(&secret("orchard lantern viscous 72"), "margarita"), Ok(()));
-        assert!(good_enough(&secret(&"correct horse ".repeat(100)), "x").is_err(), "over the limit");
+        assert!(
+            good_enough(&secret(&"correct horse ".repeat(100)), "x").is_err(),
+            "over the limit"
+        );
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Peers that are pods: who a token is of, and where that pod is, as Kubernetes says. Nothing that a peer says of itself is believed.
+//! Peers that are pods: who a token is of, and where that pod is, as Kubernetes says. Nothing that
+//! a peer says of itself is believed.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -50,9 +51,21 @@ impl Pods {
     /// INVALID_ARGUMENT, when the API server cannot be called as it is configured.
     pub fn new(config: &Kubernetes) -> Result<Self, Failure> {
         let cluster = Cluster::new(config.cluster.as_ref().clone())?;
-        let username = format!("system:serviceaccount:{}:{}", cluster.namespace(), config.service_account);
-        tracing::info!(server = cluster.server(), audience = config.audience, username, "pods may join as peers");
-        Ok(Self { cluster, audience: config.audience.clone(), username, account: config.account.clone(), turn: Semaphore::new(AT_ONCE) })
+        let username =
+            format!("system:serviceaccount:{}:{}", cluster.namespace(), config.service_account);
+        tracing::info!(
+            server = cluster.server(),
+            audience = config.audience,
+            username,
+            "pods may join as peers"
+        );
+        Ok(Self {
+            cluster,
+            audience: config.audience.clone(),
+            username,
+            account: config.account.clone(),
+            turn: Semaphore::new(AT_ONCE),
+        })
     }
 
     /// A pod, as it registers.
@@ -69,10 +82,18 @@ impl Pods {
             return Err(refused(remote, &format!("a token of {} bytes is none", token.len())));
         }
         let _turn = self.turn().await?;
-        let spec = TokenReviewSpec { token: Some(token.to_owned()), audiences: Some(vec![self.audience.clone()]) };
+        let spec = TokenReviewSpec {
+            token: Some(token.to_owned()),
+            audiences: Some(vec![self.audience.clone()]),
+        };
         let asked = TokenReview { spec, ..TokenReview::default() };
-        let answer = self.cluster.ask(&asked).await.map_err(|trouble| away("the token of a pod", &trouble))?;
-        self.believe(answer.status.unwrap_or_default()).map_err(|reason| refused(remote, &reason.replace(token, "…")))
+        let answer = self
+            .cluster
+            .ask(&asked)
+            .await
+            .map_err(|trouble| away("the token of a pod", &trouble))?;
+        self.believe(answer.status.unwrap_or_default())
+            .map_err(|reason| refused(remote, &reason.replace(token, "…")))
     }
 
     /// Where the pod is, if it is still the one that the token is of.
@@ -82,12 +103,17 @@ impl Pods {
     pub async fn find(&self, remote: IpAddr, pod: &Pod) -> Result<Whereabouts, Failure> {
         let _turn = self.turn().await?;
         let found: PodObject = match self.cluster.get(&pod.name).await {
-            Err(trouble) if trouble.is(404) => return Err(refused(remote, &format!("there is no pod {} any more", pod.name))),
+            Err(trouble) if trouble.is(404) => {
+                return Err(refused(remote, &format!("there is no pod {} any more", pod.name)));
+            }
             found => found.map_err(|trouble| away(&format!("the pod {}", pod.name), &trouble))?,
         };
         if found.metadata.uid.as_deref() != Some(&pod.uid) {
             let now = found.metadata.uid.unwrap_or_default();
-            return Err(refused(remote, &format!("the pod {} is now {now}, and the token is of {}", pod.name, pod.uid)));
+            return Err(refused(
+                remote,
+                &format!("the pod {} is now {now}, and the token is of {}", pod.name, pod.uid),
+            ));
         }
         let status = found.status.unwrap_or_default();
         if let Some(phase) = status.phase.filter(|phase| OVER.contains(&phase.as_str())) {
@@ -103,7 +129,9 @@ impl Pods {
     /// The zone of a node. A peer without one is only found less often by those that are near.
     async fn zone(&self, node: &str) -> String {
         match self.cluster.get_global::<Node>(node).await {
-            Ok(found) => found.metadata.labels.and_then(|mut labels| labels.remove(ZONE)).unwrap_or_default(),
+            Ok(found) => {
+                found.metadata.labels.and_then(|mut labels| labels.remove(ZONE)).unwrap_or_default()
+            }
             Err(trouble) => {
                 tracing::warn!(node, reason = %trouble, "the node of a pod cannot be read; its zone stays empty");
                 String::new()
@@ -113,20 +141,28 @@ impl Pods {
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
         let turn = tokio::time::timeout(TURN, self.turn.acquire()).await;
-        turn.ok()
-            .and_then(Result::ok)
-            .ok_or_else(|| fail!(Busy, "central asks Kubernetes about as many pods as it takes on at once; try again later"))
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            fail!(
+                Busy,
+                "central asks Kubernetes about as many pods as it takes on at once; try again later"
+            )
+        })
     }
 
     /// Believes a review, or says why not.
     fn believe(&self, status: TokenReviewStatus) -> Result<Pod, String> {
         if status.authenticated != Some(true) {
-            return Err(status.error.unwrap_or_else(|| "the token is not one of this cluster, or has ended".into()));
+            return Err(status
+                .error
+                .unwrap_or_else(|| "the token is not one of this cluster, or has ended".into()));
         }
         let audiences = status.audiences.unwrap_or_default();
         // An API server that knows no audiences names none: its word is not about ours.
         if !audiences.contains(&self.audience) {
-            return Err(format!("the token is for the audiences {audiences:?}, not for {}", self.audience));
+            return Err(format!(
+                "the token is for the audiences {audiences:?}, not for {}",
+                self.audience
+            ));
         }
         let user = status.user.unwrap_or_default();
         let username = user.username.unwrap_or_default();
@@ -135,7 +171,9 @@ impl Pods {
         }
         let mut extra = user.extra.unwrap_or_default();
         let (name, uid) = (only(&mut extra, POD_NAME), only(&mut extra, POD_UID));
-        name.zip(uid).map(|(name, uid)| Pod { name, uid }).ok_or_else(|| format!("the token of {username} is bound to no pod"))
+        name.zip(uid)
+            .map(|(name, uid)| Pod { name, uid })
+            .ok_or_else(|| format!("the token of {username} is bound to no pod"))
     }
 }
 
@@ -150,7 +188,8 @@ fn refused(remote: IpAddr, reason: &str) -> Failure {
     fail!(Unauthenticated, "the token of this pod is refused; central's log says why")
 }
 
-/// Also where central may not ask: that is for whoever runs it to mend, and the peer tries again meanwhile.
+/// Also where central may not ask: that is for whoever runs it to mend, and the peer tries again
+/// meanwhile.
 fn away(what: &str, trouble: &Trouble) -> Failure {
     tracing::warn!(reason = %trouble, "Kubernetes cannot be asked about {what}");
     fail!(Unavailable, "central cannot ask Kubernetes about this pod now; try again later")

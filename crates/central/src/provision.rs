@@ -1,4 +1,5 @@
-//! `central keys`: the keys and passwords of a network as Secrets of Kubernetes, each made only where it is missing, and none ever shown.
+//! `central keys`: the keys and passwords of a network as Secrets of Kubernetes, each made only
+//! where it is missing, and none ever shown.
 
 mod objects;
 
@@ -24,7 +25,8 @@ use crate::{
 
 /// How long an API server that is away is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// For how much of that time it may say that this is not allowed: a role takes a moment until it counts everywhere.
+/// For how much of that time it may say that this is not allowed: a role takes a moment until it
+/// counts everywhere.
 const FORBIDDEN: u32 = 8;
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -48,10 +50,15 @@ pub struct KeysArgs {
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub administrator: String,
     /// Secret with name, password and URL of a database
-    #[arg(long, value_name = "NAME", value_parser = objects::object_name, requires = "database_host")]
+    #[arg(
+        long, value_name = "NAME", value_parser = objects::object_name, requires = "database_host"
+    )]
     pub database_secret: Option<String>,
     /// Host of that database
-    #[arg(long, value_name = "HOST", value_parser = objects::object_name, requires = "database_secret")]
+    #[arg(
+        long, value_name = "HOST", value_parser = objects::object_name,
+        requires = "database_secret"
+    )]
     pub database_host: Option<String>,
     /// Label for what is made; can be given more than once
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = objects::label)]
@@ -104,24 +111,35 @@ impl fmt::Display for Provisioned {
 /// As [`provision`]; INVALID_ARGUMENT, when there is no cluster.
 pub async fn make_keys(args: &KeysArgs, clock: &SharedClock) -> Result<Provisioned, Failure> {
     let cluster = kube::Config::infer().await;
-    let cluster =
-        cluster.map_err(|error| fail!(InvalidArgument, "there is no cluster to make keys in: {error}; run it in a pod, or set KUBECONFIG"))?;
+    let cluster = cluster.map_err(|error| {
+        fail!(
+            InvalidArgument,
+            "there is no cluster to make keys in: {error}; run it in a pod, or set KUBECONFIG"
+        )
+    })?;
     provision(cluster, args, clock, PATIENCE).await
 }
 
-/// Makes what is missing, keys first; waits for an API server that is away. To be run again after a failure.
+/// Makes what is missing, keys first; waits for an API server that is away. To be run again after a
+/// failure.
 ///
 /// # Errors
-/// UNAVAILABLE: the API server stayed away. FORBIDDEN: this may not be done there. ALREADY_EXISTS: what is there is not whole, or
-/// does not fit.
-pub async fn provision(cluster: kube::Config, args: &KeysArgs, clock: &SharedClock, patience: Duration) -> Result<Provisioned, Failure> {
+/// UNAVAILABLE: the API server stayed away. FORBIDDEN: this may not be done there. ALREADY_EXISTS:
+/// what is there is not whole, or does not fit.
+pub async fn provision(
+    cluster: kube::Config,
+    args: &KeysArgs,
+    clock: &SharedClock,
+    patience: Duration,
+) -> Result<Provisioned, Failure> {
     good_name(&args.administrator)?;
     let cluster = Cluster::new(cluster)?;
     let mut work = Work { cluster, args, began: Instant::now(), patience, items: vec![] };
     let ca = work.keys(clock.now_ms()).await?;
     work.certificate(&ca).await?;
     if let Some(name) = &args.administrator_secret {
-        let secret = objects::secret(name, &args.labels, objects::administrator(&args.administrator)?);
+        let secret =
+            objects::secret(name, &args.labels, objects::administrator(&args.administrator)?);
         work.make("Secret", name, &secret).await?;
     }
     if let Some((name, host)) = args.database_secret.as_ref().zip(args.database_host.as_ref()) {
@@ -140,7 +158,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The Secret of the keys; gives the authority's certificate, of the one that was there if it was.
+    /// The Secret of the keys; gives the authority's certificate, of the one that was there if it
+    /// was.
     async fn keys(&mut self, now_ms: i64) -> Result<Zeroizing<String>, Failure> {
         let name = &self.args.keys_secret;
         if self.args.keys_given {
@@ -156,8 +175,9 @@ impl Work<'_> {
         self.kept_keys(name).await
     }
 
-    /// New keys are for a network that begins: where its certificate is published, its keys were there once, and others would be of
-    /// no use to its database and its peers. The keys are made before the ConfigMap, and so looked for after it.
+    /// New keys are for a network that begins: where its certificate is published, its keys were
+    /// there once, and others would be of no use to its database and its peers. The keys are made
+    /// before the ConfigMap, and so looked for after it.
     async fn begins_or_goes_on(&self, keys: &str) -> Result<(), Failure> {
         let ca = &self.args.ca_config_map;
         if !self.is_there::<ConfigMap>(ca).await? || self.is_there::<Secret>(keys).await? {
@@ -165,13 +185,17 @@ impl Work<'_> {
         }
         Err(fail!(
             AlreadyExists,
-            "the ConfigMap {ca} is there, and the Secret {keys} with the keys of its certificate is not: put your copy of the Secret back, and              run this again; or delete the ConfigMap too, central's database and the volumes of the peers, and a new network begins"
+            "the ConfigMap {ca} is there, and the Secret {keys} with the keys of its certificate \
+             is not: put your copy of the Secret back, and              run this again; or delete \
+             the ConfigMap too, central's database and the volumes of the peers, and a new \
+             network begins"
         ))
     }
 
     async fn is_there<T>(&self, name: &str) -> Result<bool, Failure>
     where
-        T: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + DeserializeOwned,
+        T: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + DeserializeOwned,
     {
         let found = async || match self.cluster.get::<T>(name).await {
             Err(trouble) if trouble.is(404) => Ok(false),
@@ -185,7 +209,11 @@ impl Work<'_> {
         let kept: Secret = self.insist(name, async || self.cluster.get(name).await).await?;
         let ca = objects::whole(name, &kept).map(Zeroizing::new)?;
         if self.args.keys_given {
-            self.items.push(Provided { kind: "Secret", name: name.to_owned(), outcome: Outcome::Kept });
+            self.items.push(Provided {
+                kind: "Secret",
+                name: name.to_owned(),
+                outcome: Outcome::Kept,
+            });
         }
         Ok(ca)
     }
@@ -193,7 +221,8 @@ impl Work<'_> {
     /// The ConfigMap of the authority's certificate; one that is there must have it.
     async fn certificate(&mut self, ca: &str) -> Result<(), Failure> {
         let name = &self.args.ca_config_map;
-        let made = self.make("ConfigMap", name, &objects::config_map(name, &self.args.labels, ca)).await?;
+        let made =
+            self.make("ConfigMap", name, &objects::config_map(name, &self.args.labels, ca)).await?;
         if made == Outcome::Kept {
             let kept: ConfigMap = self.insist(name, async || self.cluster.get(name).await).await?;
             let shown = kept.data.and_then(|mut data| data.remove(CA)).unwrap_or_default();
@@ -201,7 +230,8 @@ impl Work<'_> {
                 let keys = &self.args.keys_secret;
                 return Err(fail!(
                     AlreadyExists,
-                    "the ConfigMap {name} has another certificate than the Secret {keys}: nobody who believes it could reach central; \
+                    "the ConfigMap {name} has another certificate than the Secret {keys}: nobody \
+                     who believes it could reach central; \
                      delete the ConfigMap, or put the right Secret back, and run this again"
                 ));
             }
@@ -210,7 +240,12 @@ impl Work<'_> {
     }
 
     /// Makes an object unless it is there.
-    async fn make<T>(&mut self, kind: &'static str, name: &str, object: &T) -> Result<Outcome, Failure>
+    async fn make<T>(
+        &mut self,
+        kind: &'static str,
+        name: &str,
+        object: &T,
+    ) -> Result<Outcome, Failure>
     where
         T: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Serialize,
     {
@@ -222,7 +257,11 @@ impl Work<'_> {
     }
 
     /// Calls until there is an answer that waiting does not change.
-    async fn insist<T>(&self, name: &str, call: impl AsyncFn() -> Result<T, Trouble>) -> Result<T, Failure> {
+    async fn insist<T>(
+        &self,
+        name: &str,
+        call: impl AsyncFn() -> Result<T, Trouble>,
+    ) -> Result<T, Failure> {
         let mut pause = PAUSES.0;
         loop {
             let trouble = match call().await {
@@ -246,17 +285,27 @@ impl Work<'_> {
     fn gave_up(&self, name: &str, trouble: &Trouble) -> Failure {
         let (server, namespace) = (self.cluster.server(), self.cluster.namespace());
         match trouble {
-            Trouble::Away(_) => fail!(Unavailable, "{name} in the namespace {namespace} cannot be made at {server}: {trouble}; run this again later"),
+            Trouble::Away(_) => fail!(
+                Unavailable,
+                "{name} in the namespace {namespace} cannot be made at {server}: {trouble}; run \
+                 this again later"
+            ),
             Trouble::Refused { status: 401 | 403, .. } => fail!(
                 Forbidden,
-                "{name} in the namespace {namespace} cannot be made: {trouble}; the service account needs create, and get on these names, of secrets and configmaps"
+                "{name} in the namespace {namespace} cannot be made: {trouble}; the service \
+                 account needs create, and get on these names, of secrets and configmaps"
             ),
             Trouble::Refused { status: 404, .. } => fail!(
                 NotFound,
-                "{name} is not in the namespace {namespace}, and is to be given: check its name, or put it there, and run this again; without \
-                 --keys-given (in the chart: keys.existingSecret) the keys of a new network are made"
+                "{name} is not in the namespace {namespace}, and is to be given: check its name, \
+                 or put it there, and run this again; without \
+                 --keys-given (in the chart: keys.existingSecret) the keys of a new network are \
+                 made"
             ),
-            Trouble::Refused { .. } => fail!(InvalidArgument, "{name} in the namespace {namespace} cannot be made: {trouble}"),
+            Trouble::Refused { .. } => fail!(
+                InvalidArgument,
+                "{name} in the namespace {namespace} cannot be made: {trouble}"
+            ),
         }
     }
 }

@@ -48,13 +48,20 @@ impl Central {
     ///
     /// # Errors
     /// UNAVAILABLE, when a port is taken.
-    pub fn bind(config: Config, clock: SharedClock, metrics: prometheus::Registry) -> Result<Self, Failure> {
+    pub fn bind(
+        config: Config,
+        clock: SharedClock,
+        metrics: prometheus::Registry,
+    ) -> Result<Self, Failure> {
         let bind = |what: &str, at: SocketAddr, flag: &str| {
-            let taken = |error| fail!(Unavailable, "the {what} {error}; choose another with {flag} IP:PORT");
+            let taken = |error| {
+                fail!(Unavailable, "the {what} {error}; choose another with {flag} IP:PORT")
+            };
             Listener::bind(at.ip(), at.port()).map_err(taken)
         };
         let listener = bind("listener for peers and commands", config.listen, "--listen")?;
-        let admin = bind("admin listener (probes and metrics)", config.admin_listen, "--admin-listen")?;
+        let admin =
+            bind("admin listener (probes and metrics)", config.admin_listen, "--admin-listen")?;
         Ok(Self { config, clock, metrics, listener, admin })
     }
 
@@ -68,16 +75,19 @@ impl Central {
         self.admin.local_addr()
     }
 
-    /// Runs until the drain is over. Waits for its database as long as it takes, not ready meanwhile.
+    /// Runs until the drain is over. Waits for its database as long as it takes, not ready
+    /// meanwhile.
     ///
     /// # Errors
-    /// Keys or certificates that cannot be used, a database of another network, a bootstrap file that is wrong.
+    /// Keys or certificates that cannot be used, a database of another network, a bootstrap file
+    /// that is wrong.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let checks = Checks::new();
         let ready = checks.register("database");
         let grace = self.config.limits.drain;
         tokio::spawn(serve_admin(self.admin, checks, self.metrics, shutdown.clone()));
-        let serving = Serving { config: self.config, clock: self.clock, ready, shutdown: shutdown.clone() };
+        let serving =
+            Serving { config: self.config, clock: self.clock, ready, shutdown: shutdown.clone() };
         let served = serving.run(self.listener).await;
         shutdown.finish(grace).await;
         tracing::info!("stopped");
@@ -95,14 +105,15 @@ struct Serving {
 impl Serving {
     async fn run(self, listener: Listener) -> Result<(), Failure> {
         make_data_folder(&self.config)?;
-        // Without keys the database comes first: it gives the network its id. With keys, which give it to a new database, callers hear at once that
-        // it is away.
+        // Without keys the database comes first: it gives the network its id. With keys, which give
+        // it to a new database, callers hear at once that it is away.
         let mut store = None;
         let keys = match Keys::known(&self.config)? {
             Some(keys) => keys,
             None => {
                 let Some(opened) = self.database(None).await? else { return Ok(()) };
-                let keys = Keys::open_or_make(&self.config.keys(), opened.network(), self.clock.now_ms())?;
+                let keys =
+                    Keys::open_or_make(&self.config.keys(), opened.network(), self.clock.now_ms())?;
                 store = Some(opened);
                 keys
             }
@@ -110,7 +121,13 @@ impl Serving {
         let app = App::new(self.config.clone(), keys, self.clock.clone())?;
         let certificate = Certificate::new(&app)?;
         let (address, shutdown) = (listener.local_addr(), self.shutdown.clone());
-        shutdown.spawn(serve(listener, self.limits(), Some(tls(certificate.store())), http::router(&app), shutdown.clone()));
+        shutdown.spawn(serve(
+            listener,
+            self.limits(),
+            Some(tls(certificate.store())),
+            http::router(&app),
+            shutdown.clone(),
+        ));
         tracing::info!(%address, network = %app.keys.network, "listening");
         let store = match store {
             Some(store) => store,
@@ -151,7 +168,9 @@ impl Serving {
             };
             let failure = match opened {
                 Ok(store) => return Ok(Some(store)),
-                Err(error @ store::StoreError::Database(sqlx::Error::Configuration(_))) => return Err(fail!(InvalidArgument, "{error}")),
+                Err(error @ store::StoreError::Database(sqlx::Error::Configuration(_))) => {
+                    return Err(fail!(InvalidArgument, "{error}"));
+                }
                 Err(error) => error.to_string(),
             };
             self.ready.err(&failure);
@@ -175,8 +194,9 @@ impl Serving {
             return Ok(());
         }
         let line = secret_line(path)?;
-        let (name, password) =
-            line.expose_secret().split_once(':').ok_or_else(|| fail!(InvalidArgument, "{} does not hold name:password", path.display()))?;
+        let (name, password) = line.expose_secret().split_once(':').ok_or_else(|| {
+            fail!(InvalidArgument, "{} does not hold name:password", path.display())
+        })?;
         app.add_first_administrator(name, &SecretString::from(password.to_owned())).await.map(drop)
     }
 
@@ -187,7 +207,11 @@ impl Serving {
             tokio::spawn(async move { app.write_beats(&shutdown).await })
         };
         let chores = async {
-            tokio::join!(self.watch(store), tidy(app, store, certificate), app.keep_counting(store));
+            tokio::join!(
+                self.watch(store),
+                tidy(app, store, certificate),
+                app.keep_counting(store)
+            );
         };
         tokio::select! {
             () = chores => {}
@@ -238,14 +262,22 @@ fn same_network(app: &App, store: &SharedStore) -> Result<(), Failure> {
     let keys = app.config.keys();
     Err(fail!(
         InvalidArgument,
-        "the keys in {} are of network {ours}, the database is of network {its}: give the keys and the database that belong together",
+        "the keys in {} are of network {ours}, the database is of network {its}: give the keys \
+         and the database that belong together",
         keys.display()
     ))
 }
 
 /// Opens the database once.
-pub(crate) async fn open_store(config: &Config, network: Option<NetworkId>) -> Result<SharedStore, store::StoreError> {
-    let options = store::Options { url: config.database().expose_secret().to_owned(), connections: CONNECTIONS, network };
+pub(crate) async fn open_store(
+    config: &Config,
+    network: Option<NetworkId>,
+) -> Result<SharedStore, store::StoreError> {
+    let options = store::Options {
+        url: config.database().expose_secret().to_owned(),
+        connections: CONNECTIONS,
+        network,
+    };
     store::open(&options).await
 }
 

@@ -71,12 +71,19 @@ impl App {
     /// Central without its database, which comes by [`App::open`].
     ///
     /// # Errors
-    /// INTERNAL, when the system gives no randomness. INVALID_ARGUMENT, when Kubernetes cannot be asked as it is configured.
+    /// INTERNAL, when the system gives no randomness. INVALID_ARGUMENT, when Kubernetes cannot be
+    /// asked as it is configured.
     pub fn new(config: Config, keys: Keys, clock: SharedClock) -> Result<Arc<Self>, Failure> {
         let limits = &config.limits;
         let attempts = Attempts {
-            logins: PerMinute::new("logins for this account from this address", limits.logins_per_account),
-            logins_in_all: PerMinute::new("logins for this account", limits.logins_per_account_in_all),
+            logins: PerMinute::new(
+                "logins for this account from this address",
+                limits.logins_per_account,
+            ),
+            logins_in_all: PerMinute::new(
+                "logins for this account",
+                limits.logins_per_account_in_all,
+            ),
             logins_from: PerMinute::new("logins from this address", limits.logins_per_address),
             proofs_from: PerMinute::new("proofs from this address", limits.proofs_per_address),
             nonces_from: PerMinute::new("nonces for this address", limits.nonces_per_address),
@@ -103,7 +110,9 @@ impl App {
     }
 
     pub(crate) fn store(&self) -> Result<&SharedStore, Failure> {
-        self.store.get().ok_or_else(|| fail!(Unavailable, "central waits for its database; try again later"))
+        self.store
+            .get()
+            .ok_or_else(|| fail!(Unavailable, "central waits for its database; try again later"))
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -113,13 +122,19 @@ impl App {
     /// What a client needs before it can trust central.
     pub fn ca(&self) -> Ca {
         let authority = &self.keys.authority;
-        Ca { network: self.keys.network, certificate: authority.certificate_pem(), fingerprint: authority.fingerprint() }
+        Ca {
+            network: self.keys.network,
+            certificate: authority.certificate_pem(),
+            fingerprint: authority.fingerprint(),
+        }
     }
 
     /// Signs records, inside the store's transactions.
     pub(crate) fn seal(&self) -> Seal {
         let keys = Arc::clone(&self.keys);
-        Arc::new(move |record| peral_wire::Sealed::seal(record.clone(), &keys.record).to_bytes().to_vec())
+        Arc::new(move |record| {
+            peral_wire::Sealed::seal(record.clone(), &keys.record).to_bytes().to_vec()
+        })
     }
 
     /// Forgets what no longer matters in memory.
@@ -134,7 +149,8 @@ impl App {
 
 /// Turns what the store says into what callers are told.
 pub(crate) trait Told<T> {
-    /// The value, or the failure for the caller. What the database says of its own troubles is for the log.
+    /// The value, or the failure for the caller. What the database says of its own troubles is for
+    /// the log.
     fn told(self) -> Result<T, Failure>;
 }
 
@@ -160,5 +176,8 @@ fn short(what: &str, text: &str, most: usize) -> Result<(), Failure> {
     if chars <= most && !text.contains('\0') {
         return Ok(());
     }
-    Err(fail!(InvalidArgument, "the {what} has {chars} characters; it takes at most {most}, and no NUL"))
+    Err(fail!(
+        InvalidArgument,
+        "the {what} has {chars} characters; it takes at most {most}, and no NUL"
+    ))
 }

@@ -1,25 +1,30 @@
 //! What central keeps: the catalogue behind one interface, on Postgres or on SQLite.
 //!
-//! Each method is one transaction, because its rules (who may write, which version is current, whose epoch counts) must be checked where they
-//! are acted on. A transaction runs in a task of its own: a request that is dropped cannot leave a connection inside one. Not there is
-//! `Option`, a rule that says no is [`StoreError::Refused`], and everything else is a fault of the database.
+//! Each method is one transaction, because its rules (who may write, which version is current,
+//! whose epoch counts) must be checked where they are acted on. A transaction runs in a task of its
+//! own: a request that is dropped cannot leave a connection inside one. Not there is `Option`, a
+//! rule that says no is [`StoreError::Refused`], and everything else is a fault of the database.
 
-/// The condition that the viewer ($1 its account, $2 acts as an administrator) may read the file `f`.
+/// The condition that the viewer ($1 its account, $2 acts as an administrator) may read the file
+/// `f`.
 macro_rules! visible {
     () => {
         "(f.public OR $2 OR f.owner = $1 OR EXISTS (SELECT 1 FROM access x WHERE x.file = f.id
-          AND (x.principal = $1 OR x.principal IN (SELECT m.grp FROM members m WHERE m.account = $1))))"
+          AND (x.principal = $1 OR x.principal IN (SELECT m.grp FROM members m WHERE m.account =
+          $1))))"
     };
 }
 /// The columns of a `FileRow`, of the file `f` with the owner `o`; $3 is now.
 macro_rules! file_columns {
     () => {
         concat!(
-            "f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size, f.published_ms, f.last_seen_ms, (SELECT ",
+            "f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size, f.published_ms, \
+             f.last_seen_ms, (SELECT ",
             joined!("t.tag"),
             " FROM tags t WHERE t.file = f.id) AS tags,
              (SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer
-              WHERE h.file = f.id AND h.version = f.version AND h.whole AND l.ends_ms > $3 AND l.state <> 2) AS sources,
+              WHERE h.file = f.id AND h.version = f.version AND h.whole AND l.ends_ms > $3 AND
+              l.state <> 2) AS sources,
              (SELECT max(l.seen_ms) FROM holdings h JOIN leases l ON l.peer = h.peer
               WHERE h.file = f.id AND h.version = f.version) AS seen_ms"
         )
@@ -74,13 +79,16 @@ pub struct Options {
     pub url: String,
     /// Most connections of this process; SQLite has one more that writes.
     pub connections: u32,
-    /// The network that a new database becomes one of; without it, of a new network. One that is there keeps its own.
+    /// The network that a new database becomes one of; without it, of a new network. One that is
+    /// there keeps its own.
     pub network: Option<NetworkId>,
 }
 
 /// The whole interface: one trait for each concern.
 #[async_trait]
-pub trait Store: Accounts + Sessions + Peers + Holdings + Publishes + Files + Searches + Feed + Counting {
+pub trait Store:
+    Accounts + Sessions + Peers + Holdings + Publishes + Files + Searches + Feed + Counting
+{
     /// Id of the network; made when the database was.
     fn network(&self) -> NetworkId;
 
@@ -93,8 +101,9 @@ pub trait Store: Accounts + Sessions + Peers + Holdings + Publishes + Files + Se
     /// Unavailable, Full.
     async fn ping(&self) -> Result<()>;
 
-    /// Drops what has ended and nobody asks for any more: nonces, idempotency keys, uploads, sessions, tokens, old revocations and events.
-    /// To be called every few minutes; gives the number of rows dropped.
+    /// Drops what has ended and nobody asks for any more: nonces, idempotency keys, uploads,
+    /// sessions, tokens, old revocations and events. To be called every few minutes; gives the
+    /// number of rows dropped.
     ///
     /// # Errors
     /// Of the database.

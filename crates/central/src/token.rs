@@ -58,7 +58,8 @@ pub struct Claims {
     pub iat: i64,
     /// When it ends, in seconds since 1970.
     pub exp: i64,
-    /// When the proof that it goes back to ends, in seconds since 1970: no token that is made from this one lasts longer.
+    /// When the proof that it goes back to ends, in seconds since 1970: no token that is made from
+    /// this one lasts longer.
     #[serde(default)]
     pub proof: i64,
     /// Whom it speaks for.
@@ -82,11 +83,16 @@ impl Tokens {
     ///
     /// # Errors
     /// INTERNAL, when a key cannot be read.
-    pub fn new(network: NetworkId, private: &Zeroizing<Vec<u8>>, public: &[Jwk]) -> Result<Self, Failure> {
+    pub fn new(
+        network: NetworkId,
+        private: &Zeroizing<Vec<u8>>,
+        public: &[Jwk],
+    ) -> Result<Self, Failure> {
         let key = SigningKey::from_pkcs8(private, KeyUse::Token)?;
         let readable = |jwk: &Jwk| {
-            let key =
-                DecodingKey::from_ed_components(&jwk.x).map_err(|error| fail!(Internal, "the token key {} cannot be read: {error}", jwk.kid))?;
+            let key = DecodingKey::from_ed_components(&jwk.x).map_err(|error| {
+                fail!(Internal, "the token key {} cannot be read: {error}", jwk.kid)
+            })?;
             Ok((jwk.kid.clone(), key))
         };
         let own = key.public();
@@ -108,16 +114,24 @@ impl Tokens {
         })
     }
 
-    /// A fresh token, and when it ends in milliseconds since 1970: with the proof that it goes back to, if that is sooner.
+    /// A fresh token, and when it ends in milliseconds since 1970: with the proof that it goes back
+    /// to, if that is sooner.
     ///
     /// # Errors
     /// INTERNAL.
-    pub fn make(&self, account: AccountId, subject: Subject, proof_ends_ms: i64, now_ms: i64) -> Result<(String, i64), Failure> {
+    pub fn make(
+        &self,
+        account: AccountId,
+        subject: Subject,
+        proof_ends_ms: i64,
+        now_ms: i64,
+    ) -> Result<(String, i64), Failure> {
         let (exp, iat) = ((now_ms + LIFE_MS).min(proof_ends_ms) / 1000, now_ms / 1000);
         let (iss, aud) = (self.network.to_string(), AUDIENCE.into());
-        let claims = Claims { iss, aud, sub: account, iat, exp, proof: proof_ends_ms / 1000, subject };
-        let token =
-            jsonwebtoken::encode(&self.header, &claims, &self.signer).map_err(|error| fail!(Internal, "a token cannot be signed: {error}"))?;
+        let claims =
+            Claims { iss, aud, sub: account, iat, exp, proof: proof_ends_ms / 1000, subject };
+        let token = jsonwebtoken::encode(&self.header, &claims, &self.signer)
+            .map_err(|error| fail!(Internal, "a token cannot be signed: {error}"))?;
         Ok((token, exp * 1000))
     }
 
@@ -128,7 +142,10 @@ impl Tokens {
     pub fn read(&self, token: &str, now_ms: i64) -> Result<Claims, Failure> {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        let claims = self.read.try_get_with(hash, || self.check(token)).map_err(|failure| Failure::clone(&failure))?;
+        let claims = self
+            .read
+            .try_get_with(hash, || self.check(token))
+            .map_err(|failure| Failure::clone(&failure))?;
         if claims.exp * 1000 <= now_ms {
             self.read.invalidate(&hash);
             return Err(fail!(Unauthenticated, "the token has ended; renew it or log in again"));
@@ -153,7 +170,9 @@ mod tests {
     use super::*;
 
     fn tokens(network: u128) -> (Tokens, Zeroizing<Vec<u8>>) {
-        let key = Zeroizing::new(Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap().as_ref().to_vec());
+        let key = Zeroizing::new(
+            Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap().as_ref().to_vec(),
+        );
         (Tokens::new(NetworkId(Uuid::from_u128(network)), &key, &[]).unwrap(), key)
     }
 
@@ -164,12 +183,20 @@ mod tests {
     fn a_token_reads_back_until_it_ends() {
         let (tokens, _) = tokens(1);
         for subject in [USER, Subject::Peer { pid: PeerId(Uuid::from_u128(6)), epoch: 7 }] {
-            let (token, ends) = tokens.make(AccountId(Uuid::from_u128(2)), subject, i64::MAX, NOW).unwrap();
+            let (token, ends) =
+                tokens.make(AccountId(Uuid::from_u128(2)), subject, i64::MAX, NOW).unwrap();
             let claims = tokens.read(&token, NOW).unwrap();
-            assert_eq!((claims.sub, claims.subject, ends), (AccountId(Uuid::from_u128(2)), subject, NOW + LIFE_MS));
+            assert_eq!(
+                (claims.sub, claims.subject, ends),
+                (AccountId(Uuid::from_u128(2)), subject, NOW + LIFE_MS)
+            );
             assert!(tokens.read(&token, ends - 1).is_ok() && tokens.read(&token, ends).is_err());
-            let (short, ends) = tokens.make(AccountId(Uuid::from_u128(2)), subject, NOW + 5_000, NOW).unwrap();
-            assert_eq!((ends, tokens.read(&short, NOW).unwrap().proof * 1000), (NOW + 5_000, NOW + 5_000));
+            let (short, ends) =
+                tokens.make(AccountId(Uuid::from_u128(2)), subject, NOW + 5_000, NOW).unwrap();
+            assert_eq!(
+                (ends, tokens.read(&short, NOW).unwrap().proof * 1000),
+                (NOW + 5_000, NOW + 5_000)
+            );
         }
     }
 
@@ -183,7 +210,9 @@ mod tests {
         let mut parts = token.split('.');
         let body = parts.nth(1).unwrap();
         let unsigned = format!("eyJhbGciOiJub25lIn0.{body}.");
-        for text in ["", "a.b.c", &token[..token.len() - 4], unsigned.as_str(), &token.replace('.', "")] {
+        for text in
+            ["", "a.b.c", &token[..token.len() - 4], unsigned.as_str(), &token.replace('.', "")]
+        {
             assert!(ours.read(text, NOW).is_err(), "{text}");
         }
     }
@@ -192,7 +221,8 @@ mod tests {
     fn a_retired_key_still_verifies() {
         let (old, key) = tokens(1);
         let (token, _) = old.make(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
-        let retired = Jwk { retired: true, ..SigningKey::from_pkcs8(&key, KeyUse::Token).unwrap().public() };
+        let retired =
+            Jwk { retired: true, ..SigningKey::from_pkcs8(&key, KeyUse::Token).unwrap().public() };
         let (_, next) = tokens(1);
         let new = Tokens::new(NetworkId(Uuid::from_u128(1)), &next, &[retired]).unwrap();
         assert!(new.read(&token, NOW).is_ok());

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// Most pieces of a bitmap: 2^30, a content of 1 PiB. A size from a remote can so cost 128 MiB at most.
+/// Most pieces of a bitmap: 2^30, a content of 1 PiB. A size from a remote can so cost 128 MiB at
+/// most.
 pub const MAX_LEN: u64 = 1 << 30;
 
 const WORD: u64 = 64;
@@ -64,12 +65,16 @@ impl Bitmap {
         index < self.len && self.word(index / WORD) >> (index % WORD) & 1 == 1
     }
 
-    /// Puts piece `index` in or takes it out, and says whether that changed anything. Behind the end nothing happens.
+    /// Puts piece `index` in or takes it out, and says whether that changed anything. Behind the
+    /// end nothing happens.
     pub fn set(&mut self, index: u64, there: bool) -> bool {
         if index >= self.len || self.get(index) == there {
             return false;
         }
-        let Some(word) = usize::try_from(index / WORD).ok().and_then(|at| self.words.get_mut(at)) else { return false };
+        let Some(word) = usize::try_from(index / WORD).ok().and_then(|at| self.words.get_mut(at))
+        else {
+            return false;
+        };
         *word ^= 1 << (index % WORD);
         self.count = if there { self.count + 1 } else { self.count - 1 };
         true
@@ -121,12 +126,17 @@ impl Bitmap {
             return Err(InvalidBitmap::TooLong(len));
         }
         if bytes.len() as u64 != len.div_ceil(8) {
-            return Err(InvalidBitmap::WrongLength { unit: "bytes", found: bytes.len() as u64, expected: len.div_ceil(8) });
+            return Err(InvalidBitmap::WrongLength {
+                unit: "bytes",
+                found: bytes.len() as u64,
+                expected: len.div_ceil(8),
+            });
         }
         if !len.is_multiple_of(8) && bytes.last().is_some_and(|last| last >> (len % 8) != 0) {
             return Err(InvalidBitmap::BitsBehindEnd);
         }
-        let word = |part: &[u8]| part.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let word =
+            |part: &[u8]| part.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         let words: Vec<u64> = bytes.chunks(8).map(word).collect();
         let count = words.iter().map(|word| u64::from(word.count_ones())).sum();
         Ok(Self { words, len, count })
@@ -174,14 +184,22 @@ mod tests {
     fn a_length_from_a_stranger_costs_nothing() {
         assert_eq!(Bitmap::new(1 << 43), Err(InvalidBitmap::TooLong(1 << 43)));
         assert_eq!(Bitmap::from_bytes(u64::MAX, &[]), Err(InvalidBitmap::TooLong(u64::MAX)));
-        assert_eq!(Bitmap::from_bytes(9, &[0]), Err(InvalidBitmap::WrongLength { unit: "bytes", found: 1, expected: 2 }));
+        assert_eq!(
+            Bitmap::from_bytes(9, &[0]),
+            Err(InvalidBitmap::WrongLength { unit: "bytes", found: 1, expected: 2 })
+        );
         assert_eq!(Bitmap::from_bytes(9, &[0, 2]), Err(InvalidBitmap::BitsBehindEnd));
     }
 
     #[test]
     fn an_empty_content_is_full() {
         let bitmap = Bitmap::new(0).unwrap();
-        assert!(bitmap.is_empty() && bitmap.is_full() && bitmap.iter_missing().next().is_none() && bitmap.to_bytes().is_empty());
+        assert!(
+            bitmap.is_empty()
+                && bitmap.is_full()
+                && bitmap.iter_missing().next().is_none()
+                && bitmap.to_bytes().is_empty()
+        );
     }
 
     proptest! {

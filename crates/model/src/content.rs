@@ -49,7 +49,9 @@ impl FromStr for ContentId {
     type Err = InvalidContentId;
     fn from_str(text: &str) -> Result<Self, InvalidContentId> {
         let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidContentId(format!("{:?}", text.chars().take(70).collect::<String>())))?;
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| {
+            InvalidContentId(format!("{:?}", text.chars().take(70).collect::<String>()))
+        })?;
         Ok(Self(bytes))
     }
 }

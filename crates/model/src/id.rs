@@ -77,7 +77,8 @@ ids! {
     TokenId, "a token id";
 }
 
-/// Who a certificate of central's authority speaks for: the one URI in its subject alternative names.
+/// Who a certificate of central's authority speaks for: the one URI in its subject alternative
+/// names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Identity {
     /// The central server.
@@ -101,7 +102,8 @@ impl fmt::Display for Identity {
 impl FromStr for Identity {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = || InvalidId { text: text.into(), expected: "an identity such as peral:peer/<id>" };
+        let invalid =
+            || InvalidId { text: text.into(), expected: "an identity such as peral:peer/<id>" };
         match text.strip_prefix("peral:").ok_or_else(invalid)?.split_once('/') {
             None if text == "peral:central" => Ok(Self::Central),
             Some(("peer", id)) => id.parse().map(Self::Peer),
@@ -130,14 +132,25 @@ mod tests {
     #[test]
     fn an_identity_reads_back_as_it_is_written() {
         let id = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
-        for identity in [Identity::Central, Identity::Peer(PeerId(id)), Identity::User(SessionId(id))] {
+        for identity in
+            [Identity::Central, Identity::Peer(PeerId(id)), Identity::User(SessionId(id))]
+        {
             assert_eq!(identity.to_string().parse(), Ok(identity));
         }
     }
 
     #[test]
     fn other_uris_are_no_identity() {
-        for text in ["", "peral:", "peral:peer", "peral:peer/", "peral:peer/x", "peral:central/x", "spiffe://peral/central", "peral:user/../x"] {
+        for text in [
+            "",
+            "peral:",
+            "peral:peer",
+            "peral:peer/",
+            "peral:peer/x",
+            "peral:central/x",
+            "spiffe://peral/central",
+            "peral:user/../x",
+        ] {
             assert!(text.parse::<Identity>().is_err(), "{text:?}");
         }
     }

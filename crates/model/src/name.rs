@@ -9,7 +9,8 @@ pub const MAX_NAME: usize = 1024;
 /// Longest segment in bytes: what Linux file systems take.
 pub const MAX_SEGMENT: usize = 255;
 
-/// A name in the catalogue. Any Unicode but NUL, kept byte for byte; never absolute, never with `.`, `..` or an empty segment.
+/// A name in the catalogue. Any Unicode but NUL, kept byte for byte; never absolute, never with
+/// `.`, `..` or an empty segment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct FileName(String);
@@ -26,7 +27,8 @@ impl FileName {
     /// Checks a name.
     ///
     /// # Errors
-    /// Empty, absolute, over [`MAX_NAME`] bytes, or with a segment that is empty, `.`, `..`, over [`MAX_SEGMENT`] bytes or holds NUL.
+    /// Empty, absolute, over [`MAX_NAME`] bytes, or with a segment that is empty, `.`, `..`, over
+    /// [`MAX_SEGMENT`] bytes or holds NUL.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
         let text = text.into();
         match fault(&text) {
@@ -61,7 +63,8 @@ impl FileName {
     }
 }
 
-/// Folds case as search does on both databases: character by character, so that a part of a name folds to a part of the folded name.
+/// Folds case as search does on both databases: character by character, so that a part of a name
+/// folds to a part of the folded name.
 pub fn fold(text: &str) -> String {
     // Both small sigmas are one: which of them a capital becomes would hang on what follows.
     text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
@@ -122,14 +125,37 @@ mod tests {
     #[test]
     fn what_could_leave_a_directory_is_refused() {
         let long = "x".repeat(256);
-        for text in ["", "/", "/etc/passwd", "a//b", "a/", "..", "a/../b", "./a", "a/.", "a\0b", long.as_str(), &"a/".repeat(600)] {
+        for text in [
+            "",
+            "/",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "..",
+            "a/../b",
+            "./a",
+            "a/.",
+            "a\0b",
+            long.as_str(),
+            &"a/".repeat(600),
+        ] {
             assert!(FileName::new(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn any_other_unicode_comes_back_equal() {
-        for text in ["a", "models/llama 3.gguf", "ünï/çødé", "e\u{301}", "\u{1b}]0;x\u{7}", "a\\b", "...", ".hidden", "\u{202e}txt.exe"] {
+        for text in [
+            "a",
+            "models/llama 3.gguf",
+            "ünï/çødé",
+            "e\u{301}",
+            "\u{1b}]0;x\u{7}",
+            "a\\b",
+            "...",
+            ".hidden",
+            "\u{202e}txt.exe",
+        ] {
             assert_eq!(FileName::new(text).map(|name| name.to_string()), Ok(text.to_string()));
         }
     }

@@ -1,9 +1,12 @@
 //! Piece lists: the BLAKE3 subtree chaining values of a content's pieces.
 //!
-//! A piece is a complete subtree of the BLAKE3 tree (a power of two of 1 KiB chunks), so the list of their chaining values folds to the
-//! content's hash and needs no proof of its own. Source: the BLAKE3 paper, section 2.1 (tree shape), and `blake3::hazmat`.
+//! A piece is a complete subtree of the BLAKE3 tree (a power of two of 1 KiB chunks), so the list
+//! of their chaining values folds to the content's hash and needs no proof of its own. Source: the
+//! BLAKE3 paper, section 2.1 (tree shape), and `blake3::hazmat`.
 
-use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use blake3::hazmat::{
+    ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root,
+};
 
 use crate::{Content, ContentId};
 
@@ -32,12 +35,14 @@ pub fn length(size: u64, index: u64) -> u64 {
 pub struct PieceHasher {
     hasher: blake3::Hasher,
     whole: bool,
-    /// Bytes still to come; nothing once there were too many. Checked here, since `blake3::hazmat` panics on input of a wrong length.
+    /// Bytes still to come; nothing once there were too many. Checked here, since `blake3::hazmat`
+    /// panics on input of a wrong length.
     left: Option<u64>,
 }
 
 impl PieceHasher {
-    /// Begins piece `index` of a content of `size` bytes. An index behind the end begins a piece that nothing can finish.
+    /// Begins piece `index` of a content of `size` bytes. An index behind the end begins a piece
+    /// that nothing can finish.
     pub fn new(size: u64, index: u64) -> Self {
         let mut hasher = blake3::Hasher::new();
         let (whole, inside) = (size <= PIECE, index < count(size) || (size, index) == (0, 0));
@@ -55,9 +60,16 @@ impl PieceHasher {
         }
     }
 
-    /// The piece's entry; for a content of at most one piece, the content's hash. Nothing if the bytes were more or fewer than [`length`].
+    /// The piece's entry; for a content of at most one piece, the content's hash. Nothing if the
+    /// bytes were more or fewer than [`length`].
     pub fn finish(self) -> Option<[u8; ENTRY]> {
-        (self.left == Some(0)).then(|| if self.whole { *self.hasher.finalize().as_bytes() } else { self.hasher.finalize_non_root() })
+        (self.left == Some(0)).then(|| {
+            if self.whole {
+                *self.hasher.finalize().as_bytes()
+            } else {
+                self.hasher.finalize_non_root()
+            }
+        })
     }
 }
 
@@ -139,7 +151,11 @@ mod tests {
 
     fn list(bytes: &[u8]) -> Vec<[u8; ENTRY]> {
         let size = bytes.len() as u64;
-        bytes.chunks(PIECE as usize).enumerate().map(|(i, piece)| entry(size, i as u64, piece).unwrap()).collect()
+        bytes
+            .chunks(PIECE as usize)
+            .enumerate()
+            .map(|(i, piece)| entry(size, i as u64, piece).unwrap())
+            .collect()
     }
 
     fn sample(size: usize) -> Vec<u8> {
@@ -149,7 +165,17 @@ mod tests {
     #[test]
     fn a_list_folds_to_the_plain_hash() {
         let piece = PIECE as usize;
-        for size in [piece + 1, 2 * piece, 2 * piece + 1, 3 * piece, 4 * piece - 1, 5 * piece + 7, 7 * piece, 8 * piece, 9 * piece + 1024] {
+        for size in [
+            piece + 1,
+            2 * piece,
+            2 * piece + 1,
+            3 * piece,
+            4 * piece - 1,
+            5 * piece + 7,
+            7 * piece,
+            8 * piece,
+            9 * piece + 1024,
+        ] {
             let bytes = sample(size);
             let content = Content { hash: ContentId::of(&bytes), size: size as u64 };
             assert!(proves(&list(&bytes), content), "{size}");
@@ -168,7 +194,10 @@ mod tests {
     #[test]
     fn sizes_at_the_edges() {
         assert_eq!((count(0), count(1), count(PIECE), count(PIECE + 1)), (0, 1, 1, 2));
-        assert_eq!((length(PIECE + 1, 0), length(PIECE + 1, 1), length(PIECE + 1, 2)), (PIECE, 1, 0));
+        assert_eq!(
+            (length(PIECE + 1, 0), length(PIECE + 1, 1), length(PIECE + 1, 2)),
+            (PIECE, 1, 0)
+        );
         assert_eq!(length(u64::MAX, u64::MAX), 0);
     }
 
@@ -176,10 +205,29 @@ mod tests {
     fn a_piece_of_a_wrong_length_has_no_entry() {
         let size = 2 * PIECE + 5;
         let bytes = sample(PIECE as usize + 1);
-        for (index, length) in [(0, 0), (0, 5), (0, PIECE + 1), (1, PIECE + 1), (2, 0), (2, 4), (2, 6), (3, 0), (3, 5), (1 << 44, 1), (u64::MAX, 0)] {
-            assert_eq!(entry(size, index, &bytes[..length as usize]), None, "piece {index} of {length} bytes");
+        for (index, length) in [
+            (0, 0),
+            (0, 5),
+            (0, PIECE + 1),
+            (1, PIECE + 1),
+            (2, 0),
+            (2, 4),
+            (2, 6),
+            (3, 0),
+            (3, 5),
+            (1 << 44, 1),
+            (u64::MAX, 0),
+        ] {
+            assert_eq!(
+                entry(size, index, &bytes[..length as usize]),
+                None,
+                "piece {index} of {length} bytes"
+            );
         }
-        assert_eq!((entry(0, 1, &[]), entry(3, 0, b"ab"), entry(3, 0, b"abcd"), entry(0, 0, b"a")), (None, None, None, None));
+        assert_eq!(
+            (entry(0, 1, &[]), entry(3, 0, b"ab"), entry(3, 0, b"abcd"), entry(0, 0, b"a")),
+            (None, None, None, None)
+        );
     }
 
     proptest! {

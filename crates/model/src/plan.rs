@@ -1,20 +1,28 @@
-//! The download engine: what to ask of whom next, what is lost, who lies, who is slow, when it is done.
+//! The download engine: what to ask of whom next, what is lost, who lies, who is slow, when it is
+//! done.
 //!
-//! A state machine without I/O and without a clock. A driver tells it what happened ([`Plan::source_joined`], [`Plan::piece_arrived`], ...) and
-//! then asks it for [`Plan::actions`], also at [`Plan::next_deadline`]. `now` is always the time since the download's start. Each request is
-//! one stream of pieces from one source, in the order asked; the driver verifies each piece before it hands it in.
+//! A state machine without I/O and without a clock. A driver tells it what happened
+//! ([`Plan::source_joined`], [`Plan::piece_arrived`], ...) and then asks it for [`Plan::actions`],
+//! also at [`Plan::next_deadline`]. `now` is always the time since the download's start. Each
+//! request is one stream of pieces from one source, in the order asked; the driver verifies each
+//! piece before it hands it in.
 //!
 //! # Who is banned
-//! A piece is judged only against the live request that asked for it. The first bad piece of a source may come of an edited file or of a bad
-//! disk, which is no lie: all its requests are cancelled, and it is asked for that one piece again as *suspect*, and for nothing else. If it
-//! says CHANGED it is out, without a ban. A bad answer is a lie: it is banned. A good answer clears it, but a later bad piece bans it at once.
-//! If the question fails, it is asked again after the back-off, before anything else. So a liar wastes one piece of the download's work, and
-//! one more as its answer to that question; after those two it is out for good. What was under way on its cancelled requests is not judged.
+//! A piece is judged only against the live request that asked for it. The first bad piece of a
+//! source may come of an edited file or of a bad disk, which is no lie: all its requests are
+//! cancelled, and it is asked for that one piece again as *suspect*, and for nothing else. If it
+//! says CHANGED it is out, without a ban. A bad answer is a lie: it is banned. A good answer clears
+//! it, but a later bad piece bans it at once. If the question fails, it is asked again after the
+//! back-off, before anything else. So a liar wastes one piece of the download's work, and one more
+//! as its answer to that question; after those two it is out for good. What was under way on its
+//! cancelled requests is not judged.
 //!
 //! # Who is asked
-//! Nearer sources first; within the same distance a draw weighted by what they deliver. Each gets runs of about two seconds of its own rate,
-//! the next one before the last has ended. Whoever has nothing left to do takes the tail of the slowest; at the very end a piece is asked from
-//! a second source where that is likely to be faster. Slow sources are asked last; nobody is banned for being slow.
+//! Nearer sources first; within the same distance a draw weighted by what they deliver. Each gets
+//! runs of about two seconds of its own rate, the next one before the last has ended. Whoever has
+//! nothing left to do takes the tail of the slowest; at the very end a piece is asked from a second
+//! source where that is likely to be faster. Slow sources are asked last; nobody is banned for
+//! being slow.
 
 mod outcome;
 mod pick;
@@ -28,7 +36,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-pub use self::types::{Action, Counters, End, Have, Locality, Loss, PlanConfig, Refused, RequestId, SourceId, Why};
+pub use self::types::{
+    Action, Counters, End, Have, Locality, Loss, PlanConfig, Refused, RequestId, SourceId, Why,
+};
 use self::{
     pick::Rarity,
     request::Request,
@@ -75,12 +85,17 @@ enum Phase {
 }
 
 impl Plan {
-    /// Begins, or goes on with, the download of a content of `size` bytes of which the pieces `done` are there and verified.
-    /// All randomness comes from `seed`.
+    /// Begins, or goes on with, the download of a content of `size` bytes of which the pieces
+    /// `done` are there and verified. All randomness comes from `seed`.
     ///
     /// # Errors
     /// A bitmap of another number of pieces than the content has.
-    pub fn new(config: PlanConfig, size: u64, done: Bitmap, seed: u64) -> Result<Self, InvalidBitmap> {
+    pub fn new(
+        config: PlanConfig,
+        size: u64,
+        done: Bitmap,
+        seed: u64,
+    ) -> Result<Self, InvalidBitmap> {
         check_length(&done, count(size))?;
         Ok(Self {
             config,
@@ -102,12 +117,19 @@ impl Plan {
         })
     }
 
-    /// A source is there, for the first time or again; its back-off ends. Let those that are known join before the first `actions`:
-    /// a plan whose sources are all out fails at once.
+    /// A source is there, for the first time or again; its back-off ends. Let those that are known
+    /// join before the first `actions`: a plan whose sources are all out fails at once.
     ///
     /// # Errors
-    /// It is out of this download for good, there are too many, or its bitmap has not the content's length.
-    pub fn source_joined(&mut self, id: SourceId, have: Have, locality: Locality, now: Duration) -> Result<(), Refused> {
+    /// It is out of this download for good, there are too many, or its bitmap has not the content's
+    /// length.
+    pub fn source_joined(
+        &mut self,
+        id: SourceId,
+        have: Have,
+        locality: Locality,
+        now: Duration,
+    ) -> Result<(), Refused> {
         let have = match have {
             Have::Some(bitmap) => {
                 check_length(&bitmap, self.done.len())?;
@@ -125,7 +147,8 @@ impl Plan {
         if let Have::Some(bitmap) = &have {
             self.rarity.change(bitmap, 1);
         }
-        let source = self.sources.entry(id).or_insert_with(|| Source::new(Have::All, locality, now));
+        let source =
+            self.sources.entry(id).or_insert_with(|| Source::new(Have::All, locality, now));
         (source.have, source.locality) = (have, locality);
         (source.standing, source.failures, source.fruitless) = (Standing::Ready, 0, None);
         if self.phase != Phase::Done {
@@ -136,7 +159,9 @@ impl Plan {
 
     /// A source with a part of the content has one piece more.
     pub fn source_has(&mut self, id: SourceId, piece: u64) {
-        let Some(source) = self.sources.get_mut(&id).filter(|source| source.counts()) else { return };
+        let Some(source) = self.sources.get_mut(&id).filter(|source| source.counts()) else {
+            return;
+        };
         let Have::Some(bitmap) = &mut source.have else { return };
         if bitmap.set(piece, true) {
             self.rarity.one_more(piece);
@@ -147,7 +172,8 @@ impl Plan {
         }
     }
 
-    /// A source is lost as a whole, with all its requests: each is cancelled once more, and needs no `request_ended`.
+    /// A source is lost as a whole, with all its requests: each is cancelled once more, and needs
+    /// no `request_ended`.
     pub fn source_left(&mut self, id: SourceId, loss: Loss, now: Duration) {
         self.cancel_all(id);
         self.requests.retain(|_, request| request.source != id);
@@ -174,7 +200,8 @@ impl Plan {
     /// Books a verified piece for the source that sent it.
     fn credit(&mut self, request: RequestId, piece: u64, length: u64, now: Duration) {
         let Some(request) = self.requests.get_mut(&request) else { return };
-        let (id, live, suspect, asked) = (request.source, request.live, request.suspect, request.receive(piece));
+        let (id, live, suspect, asked) =
+            (request.source, request.live, request.suspect, request.receive(piece));
         let Some(source) = self.sources.get_mut(&id) else { return };
         source.delivered += length;
         source.meter.piece(length, now);
@@ -191,11 +218,13 @@ impl Plan {
         }
     }
 
-    /// A piece that does not hash to its entry, or has not its length. What follows of it: see the module's page.
+    /// A piece that does not hash to its entry, or has not its length. What follows of it: see the
+    /// module's page.
     pub fn piece_bad(&mut self, request: RequestId, piece: u64, now: Duration) {
         self.counters.wasted += length(self.size, piece);
         let Some(request) = self.requests.get_mut(&request) else { return };
-        let (id, live, suspect, asked) = (request.source, request.live, request.suspect, request.receive(piece));
+        let (id, live, suspect, asked) =
+            (request.source, request.live, request.suspect, request.receive(piece));
         if !live {
             return;
         }
@@ -214,7 +243,8 @@ impl Plan {
         }
     }
 
-    /// A request ended. What it still owed is asked from elsewhere; an end before that is a failure of its source.
+    /// A request ended. What it still owed is asked from elsewhere; an end before that is a failure
+    /// of its source.
     pub fn request_ended(&mut self, request: RequestId, end: End, now: Duration) {
         let Some(ended) = self.requests.remove(&request) else { return };
         self.out.retain(|action| *action != Action::Cancel { request });
@@ -223,7 +253,8 @@ impl Plan {
         match end {
             End::Complete if ended.is_complete() || !ended.live => {}
             End::Complete => self.lose(ended.source, Loss::Away, now),
-            // A cancelled stream may break in any way; only what is said of the file itself counts then.
+            // A cancelled stream may break in any way; only what is said of the file itself counts
+            // then.
             End::Lost(Loss::Away | Loss::Busy(_)) if !ended.live => {}
             End::Lost(loss) => self.lose(ended.source, loss, now),
         }
@@ -251,7 +282,9 @@ impl Plan {
 
     fn lose(&mut self, id: SourceId, loss: Loss, now: Duration) {
         let jitter = self.rng.random::<f64>();
-        let Some(source) = self.sources.get_mut(&id).filter(|source| source.counts()) else { return };
+        let Some(source) = self.sources.get_mut(&id).filter(|source| source.counts()) else {
+            return;
+        };
         let asked_for = match loss {
             Loss::Gone => return self.retire(id, Standing::Gone),
             Loss::Changed => return self.retire(id, Standing::Out),
@@ -261,7 +294,8 @@ impl Plan {
         // Two requests that break with one connection are one failure.
         if source.standing == Standing::Ready {
             source.failures = source.failures.saturating_add(1);
-            source.standing = Standing::Away(now + source.back_off(&self.config, jitter).max(asked_for));
+            source.standing =
+                Standing::Away(now + source.back_off(&self.config, jitter).max(asked_for));
         }
     }
 
@@ -283,14 +317,24 @@ impl Plan {
     }
 
     fn cancel_all(&mut self, id: SourceId) {
-        let live: Vec<RequestId> = self.live().filter(|(_, request)| request.source == id).map(|(request, _)| request).collect();
+        let live: Vec<RequestId> = self
+            .live()
+            .filter(|(_, request)| request.source == id)
+            .map(|(request, _)| request)
+            .collect();
         live.into_iter().for_each(|request| self.cancel(request));
     }
 
-    /// Cancels the requests from which nothing more is wanted though more would come. The answer of a suspect is always wanted.
+    /// Cancels the requests from which nothing more is wanted though more would come. The answer of
+    /// a suspect is always wanted.
     fn cancel_needless(&mut self) {
-        let needless = |request: &Request| !request.suspect && !request.is_complete() && request.kept().all(|piece| self.done.get(piece));
-        let needless: Vec<RequestId> = self.live().filter(|(_, request)| needless(request)).map(|(id, _)| id).collect();
+        let needless = |request: &Request| {
+            !request.suspect
+                && !request.is_complete()
+                && request.kept().all(|piece| self.done.get(piece))
+        };
+        let needless: Vec<RequestId> =
+            self.live().filter(|(_, request)| needless(request)).map(|(id, _)| id).collect();
         needless.into_iter().for_each(|request| self.cancel(request));
     }
 
@@ -302,7 +346,8 @@ impl Plan {
         self.free(&owed);
     }
 
-    /// These pieces are no longer to come on a request; unless another one brings them, they can be asked for again.
+    /// These pieces are no longer to come on a request; unless another one brings them, they can be
+    /// asked for again.
     fn free(&mut self, pieces: &[u64]) {
         for piece in pieces {
             if !self.done.get(*piece) && self.copies(*piece) == 0 {
@@ -324,5 +369,9 @@ impl Plan {
 
 fn check_length(bitmap: &Bitmap, expected: u64) -> Result<(), InvalidBitmap> {
     let found = bitmap.len();
-    if found == expected { Ok(()) } else { Err(InvalidBitmap::WrongLength { unit: "pieces", found, expected }) }
+    if found == expected {
+        Ok(())
+    } else {
+        Err(InvalidBitmap::WrongLength { unit: "pieces", found, expected })
+    }
 }

@@ -1,6 +1,7 @@
 //! The text of a search: what it asks for, and which names it matches.
 //!
-//! [`Query::matches`] is the meaning; the databases answer the same by indexes and are tested against it.
+//! [`Query::matches`] is the meaning; the databases answer the same by indexes and are tested
+//! against it.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,8 @@ use crate::{ContentId, FileName, name::fold};
 pub const MAX_TERMS: usize = 8;
 /// Longest query in bytes.
 pub const MAX_QUERY: usize = 512;
-/// Shortest text, in characters, that is looked for anywhere in a name: what a trigram index can find.
+/// Shortest text, in characters, that is looked for anywhere in a name: what a trigram index can
+/// find.
 pub const TRIGRAM: usize = 3;
 
 /// What a search asks for: all terms must match. Without terms it matches everything.
@@ -27,7 +29,8 @@ pub enum Term {
     Hash(ContentId),
     /// `prefix:text` or `^text`: the name begins so. The text is literal.
     Prefix(String),
-    /// With `*` (any text, slashes too) or `?` (one character): the whole name looks like this. All else is literal; `**` was made `*`.
+    /// With `*` (any text, slashes too) or `?` (one character): the whole name looks like this. All
+    /// else is literal; `**` was made `*`.
     Glob(String),
     /// Three characters or more: somewhere in the name.
     Contains(String),
@@ -51,14 +54,18 @@ pub enum InvalidQuery {
     #[error("{0:?} has no text behind it; write the beginning of the name there")]
     EmptyPrefix(String),
     /// One or two characters that begin no word.
-    #[error("{0:?} is too short; terms of one or two characters find words, so they are letters and digits only (or use * and ?)")]
+    #[error(
+        "{0:?} is too short; terms of one or two characters find words, so they are letters and \
+         digits only (or use * and ?)"
+    )]
     TooShort(String),
 }
 
 impl Query {
     /// Reads a query: terms with white space between them.
     ///
-    /// What is marked wins: `hash:`, `prefix:` and `^` first, then 64 hexadecimal digits, then `*` and `?`.
+    /// What is marked wins: `hash:`, `prefix:` and `^` first, then 64 hexadecimal digits, then `*`
+    /// and `?`.
     ///
     /// # Errors
     /// Too long, too many terms, or a term that could never match.
@@ -119,9 +126,11 @@ fn words(folded: &str) -> impl Iterator<Item = &str> {
     folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-/// The distinct beginnings, of one and of two characters, of the words of a folded name, in order: what an index of [`Term::WordStart`] holds.
+/// The distinct beginnings, of one and of two characters, of the words of a folded name, in order:
+/// what an index of [`Term::WordStart`] holds.
 pub fn word_starts(folded: &str) -> Vec<String> {
-    let starts = words(folded).flat_map(|word| [1, 2].map(|length| word.chars().take(length).collect::<String>()));
+    let starts = words(folded)
+        .flat_map(|word| [1, 2].map(|length| word.chars().take(length).collect::<String>()));
     starts.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -136,7 +145,8 @@ fn collapse(pattern: &str) -> String {
     shorter
 }
 
-/// Does the whole text look like the pattern? Goes back to the last `*` only, so the time is at most length times length.
+/// Does the whole text look like the pattern? Goes back to the last `*` only, so the time is at
+/// most length times length.
 fn looks_like(pattern: &str, text: &str) -> bool {
     let mut pattern = pattern.chars();
     let mut text = text.chars();
@@ -180,14 +190,29 @@ mod tests {
     #[test]
     fn what_a_user_writes_finds_what_a_user_means() {
         let name = "Models/Llama-3 8B.Q4.gguf";
-        for query in
-            ["", "  ", "llama", "LLAMA gguf", "q4", "8", "^models/", "prefix:MODELS", "*.gguf", "models/*", "m*3?8b*", "**q4**", "hash:", HASH]
-        {
+        for query in [
+            "",
+            "  ",
+            "llama",
+            "LLAMA gguf",
+            "q4",
+            "8",
+            "^models/",
+            "prefix:MODELS",
+            "*.gguf",
+            "models/*",
+            "m*3?8b*",
+            "**q4**",
+            "hash:",
+            HASH,
+        ] {
             let query = if query == "hash:" { format!("hash:{HASH}") } else { query.into() };
             assert!(finds(&query, name), "{query:?}");
         }
         let other = HASH.replace('a', "b");
-        for query in ["mistral", "llama mistral", "lama-38", "ma", "^llama", "*.ggu", "llama*", "?", &other] {
+        for query in
+            ["mistral", "llama mistral", "lama-38", "ma", "^llama", "*.ggu", "llama*", "?", &other]
+        {
             assert!(!finds(query, name), "{query:?}");
         }
     }
@@ -219,7 +244,10 @@ mod tests {
         match pattern {
             [] => text.is_empty(),
             ['*', rest @ ..] => (0..=text.len()).any(|skip| plain_match(rest, &text[skip..])),
-            [wanted, rest @ ..] => text.first().is_some_and(|found| *wanted == '?' || wanted == found) && plain_match(rest, &text[1..]),
+            [wanted, rest @ ..] => {
+                text.first().is_some_and(|found| *wanted == '?' || wanted == found)
+                    && plain_match(rest, &text[1..])
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-/// How long to wait before the next try. Starts small and doubles; each pause is drawn from zero to that, so that many peers that lost the
-/// same central do not come back together.
+/// How long to wait before the next try. Starts small and doubles; each pause is drawn from zero to
+/// that, so that many peers that lost the same central do not come back together.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,

@@ -1,5 +1,5 @@
-//! `ControlService`: what a user's command asks of the peer that it stands beside, over the socket in the data folder. The socket lets in
-//! processes of the same user alone.
+//! `ControlService`: what a user's command asks of the peer that it stands beside, over the socket
+//! in the data folder. The socket lets in processes of the same user alone.
 
 mod gauges;
 mod status;
@@ -46,7 +46,13 @@ pub struct Control(Arc<Inner>);
 impl Control {
     /// Serves a peer that may still be waiting for its network.
     pub fn new(library: Library, membership: Membership) -> Self {
-        Self(Arc::new(Inner { library, membership, engine: OnceLock::new(), counted: Counted::default(), gauges: Gauges::default() }))
+        Self(Arc::new(Inner {
+            library,
+            membership,
+            engine: OnceLock::new(),
+            counted: Counted::default(),
+            gauges: Gauges::default(),
+        }))
     }
 
     /// The network is known: downloads can be accepted.
@@ -57,7 +63,12 @@ impl Control {
 
     fn engine(&self) -> Result<&Engine, Failure> {
         let central = self.0.library.link().base();
-        self.0.engine.get().ok_or_else(|| fail!(Unavailable, "this peer has not reached central at {central} yet; see peral status"))
+        self.0.engine.get().ok_or_else(|| {
+            fail!(
+                Unavailable,
+                "this peer has not reached central at {central} yet; see peral status"
+            )
+        })
     }
 
     fn library(&self) -> &Library {
@@ -71,13 +82,18 @@ impl Control {
         self.library().link().check()?;
         let jobs = &self.engine()?.jobs;
         let job = jobs.accept(request).await?;
-        let named = move |progress: pb::Progress| pb::Progress { job: job.as_bytes().to_vec().into(), ..progress };
+        let named = move |progress: pb::Progress| pb::Progress {
+            job: job.as_bytes().to_vec().into(),
+            ..progress
+        };
         Ok(jobs.watch(job)?.map(move |progress| progress.map(named)))
     }
 
     async fn session_now(&self) -> Result<pb::SessionResponse, Failure> {
         let link = self.library().link();
-        let network = self.0.membership.network().ok_or_else(|| fail!(Unavailable, "this peer has not reached central at {} yet", link.base()))?;
+        let network = self.0.membership.network().ok_or_else(|| {
+            fail!(Unavailable, "this peer has not reached central at {} yet", link.base())
+        })?;
         let peer = link.peer()?;
         let token = crate::trust::TokenSource::token(link).await?;
         let expires_ms = link.token_now().map_or(0, |(_, ends_ms)| ends_ms);
@@ -91,7 +107,8 @@ impl Control {
     }
 
     async fn echo_with(&self, request: &pb::EchoRequest) -> Result<pb::EchoResponse, Failure> {
-        let malformed = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "malformed message: {error}");
+        let malformed =
+            |error: &dyn std::fmt::Display| fail!(InvalidArgument, "malformed message: {error}");
         let peer = PeerId::from_bytes(&request.peer).map_err(|error| malformed(&error))?;
         let address = request.address.parse().map_err(|error| malformed(&error))?;
         let report = crate::echo::echo(&self.engine()?.dialer, peer, address, request.size).await?;
@@ -107,7 +124,11 @@ impl Control {
 
 fn absolute(path: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(path);
-    if path.is_absolute() { Ok(path) } else { Err(fail!(InvalidArgument, "{} is no absolute path", path.display())) }
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(fail!(InvalidArgument, "{} is no absolute path", path.display()))
+    }
 }
 
 fn stream_of(
@@ -121,43 +142,69 @@ impl ControlService for Control {
     type UploadStream = BoxStream<'static, Result<pb::Progress, Status>>;
     type DownloadStream = BoxStream<'static, Result<pb::Progress, Status>>;
 
-    async fn share(&self, request: Request<pb::ShareRequest>) -> Result<Response<pb::ShareResponse>, Status> {
+    async fn share(
+        &self,
+        request: Request<pb::ShareRequest>,
+    ) -> Result<Response<pb::ShareResponse>, Status> {
         let request = request.into_inner();
         let visibility = request.visibility().try_into()?;
-        let share = self.library().share(&absolute(&request.path)?, &request.prefix, visibility).await?;
+        let share =
+            self.library().share(&absolute(&request.path)?, &request.prefix, visibility).await?;
         Ok(Response::new(pb::ShareResponse { share_id: share.share_id().to_vec().into() }))
     }
 
-    async fn unshare(&self, request: Request<pb::UnshareRequest>) -> Result<Response<pb::UnshareResponse>, Status> {
+    async fn unshare(
+        &self,
+        request: Request<pb::UnshareRequest>,
+    ) -> Result<Response<pb::UnshareResponse>, Status> {
         self.library().unshare(&absolute(&request.into_inner().path)?).await?;
         Ok(Response::new(pb::UnshareResponse {}))
     }
 
-    async fn upload(&self, request: Request<pb::UploadRequest>) -> Result<Response<Self::UploadStream>, Status> {
+    async fn upload(
+        &self,
+        request: Request<pb::UploadRequest>,
+    ) -> Result<Response<Self::UploadStream>, Status> {
         let request = request.into_inner();
         let path = absolute(&request.path)?;
         Ok(stream_of(upload::start(self.library().clone(), path, request).await?))
     }
 
-    async fn download(&self, request: Request<pb::DownloadRequest>) -> Result<Response<Self::DownloadStream>, Status> {
+    async fn download(
+        &self,
+        request: Request<pb::DownloadRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
         Ok(stream_of(self.download_from(&request.into_inner()).await?))
     }
 
-    async fn cancel(&self, request: Request<pb::CancelRequest>) -> Result<Response<pb::CancelResponse>, Status> {
-        let job = Uuid::from_slice(&request.into_inner().job).map_err(|error| fail!(InvalidArgument, "malformed message: {error}"))?;
+    async fn cancel(
+        &self,
+        request: Request<pb::CancelRequest>,
+    ) -> Result<Response<pb::CancelResponse>, Status> {
+        let job = Uuid::from_slice(&request.into_inner().job)
+            .map_err(|error| fail!(InvalidArgument, "malformed message: {error}"))?;
         self.engine()?.jobs.cancel(job).await?;
         Ok(Response::new(pb::CancelResponse {}))
     }
 
-    async fn status(&self, _: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+    async fn status(
+        &self,
+        _: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusResponse>, Status> {
         Ok(Response::new(status::of(&self.0).await?))
     }
 
-    async fn session(&self, _: Request<pb::SessionRequest>) -> Result<Response<pb::SessionResponse>, Status> {
+    async fn session(
+        &self,
+        _: Request<pb::SessionRequest>,
+    ) -> Result<Response<pb::SessionResponse>, Status> {
         Ok(Response::new(self.session_now().await?))
     }
 
-    async fn echo(&self, request: Request<pb::EchoRequest>) -> Result<Response<pb::EchoResponse>, Status> {
+    async fn echo(
+        &self,
+        request: Request<pb::EchoRequest>,
+    ) -> Result<Response<pb::EchoResponse>, Status> {
         Ok(Response::new(self.echo_with(&request.into_inner()).await?))
     }
 }

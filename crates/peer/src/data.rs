@@ -1,4 +1,5 @@
-//! The data folder: what a peer keeps for itself, readable by nobody else, used by one process at a time.
+//! The data folder: what a peer keeps for itself, readable by nobody else, used by one process at a
+//! time.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
@@ -27,22 +28,38 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the folder where it is missing, checks that nobody else can read it, and takes its lock.
+    /// Makes the folder where it is missing, checks that nobody else can read it, and takes its
+    /// lock.
     ///
     /// # Errors
-    /// FORBIDDEN when the folder is open to others or somebody else's; ALREADY_EXISTS when another process uses it; INTERNAL otherwise.
+    /// FORBIDDEN when the folder is open to others or somebody else's; ALREADY_EXISTS when another
+    /// process uses it; INTERNAL otherwise.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let wrong = |error: io::Error| fail!(Internal, "the data folder {} cannot be used: {error}", path.display());
+        let wrong = |error: io::Error| {
+            fail!(Internal, "the data folder {} cannot be used: {error}", path.display())
+        };
         private_folder(path).map_err(wrong)?;
         let root = path.canonicalize().map_err(wrong)?;
         check(&root)?;
-        // One that takes nothing new would be noticed only by the socket, when no waiting is meant any more.
-        rustix::fs::access(&root, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| wrong(error.into()))?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(root.join("lock")).map_err(wrong)?;
+        // One that takes nothing new would be noticed only by the socket, when no waiting is meant
+        // any more.
+        rustix::fs::access(&root, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| wrong(error.into()))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(root.join("lock"))
+            .map_err(wrong)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(fail!(AlreadyExists, "another peer uses the data folder {}; end it, or give this one another --data", root.display()));
+                return Err(fail!(
+                    AlreadyExists,
+                    "another peer uses the data folder {}; end it, or give this one another --data",
+                    root.display()
+                ));
             }
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
@@ -98,24 +115,37 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
 }
 
 fn check(root: &Path) -> Result<(), Failure> {
-    let found = fs::metadata(root).map_err(|error| fail!(Internal, "the data folder {} cannot be read: {error}", root.display()))?;
+    let found = fs::metadata(root).map_err(|error| {
+        fail!(Internal, "the data folder {} cannot be read: {error}", root.display())
+    })?;
     if found.uid() != rustix::process::geteuid().as_raw() {
         let path = root.display();
-        return Err(fail!(Forbidden, "the data folder {path} belongs to another user (uid {}); give this one another --data", found.uid()));
+        return Err(fail!(
+            Forbidden,
+            "the data folder {path} belongs to another user (uid {}); give this one another --data",
+            found.uid()
+        ));
     }
     if found.mode() & 0o077 != 0 {
         let path = root.display();
         // It was private when this peer made it: Kubernetes opens all of a volume to its fsGroup.
-        if root.join(KEY).exists() && fs::set_permissions(root, Permissions::from_mode(0o700)).is_ok() {
+        if root.join(KEY).exists()
+            && fs::set_permissions(root, Permissions::from_mode(0o700)).is_ok()
+        {
             tracing::warn!(%path, mode = format!("{:o}", found.mode() & 0o777), "the data folder was opened to others: it is private again");
             return Ok(());
         }
-        return Err(fail!(Forbidden, "the data folder {path} is open to others (mode {:o}); run: chmod 700 {path}", found.mode() & 0o777));
+        return Err(fail!(
+            Forbidden,
+            "the data folder {path} is open to others (mode {:o}); run: chmod 700 {path}",
+            found.mode() & 0o777
+        ));
     }
     Ok(())
 }
 
-/// Writes a file that only its owner may read, so that after a crash it is the old one or the new one.
+/// Writes a file that only its owner may read, so that after a crash it is the old one or the new
+/// one.
 ///
 /// # Errors
 /// The system refuses.
@@ -163,7 +193,10 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let refused = DataDir::open(&path).unwrap_err();
         assert_eq!(refused.code, ErrorCode::Forbidden);
-        assert!(refused.detail.contains("open") && refused.detail.contains("chmod 700"), "{refused}");
+        assert!(
+            refused.detail.contains("open") && refused.detail.contains("chmod 700"),
+            "{refused}"
+        );
         // One that this peer has lived in before was private then, and is again.
         fs::write(path.join(KEY), b"").unwrap();
         DataDir::open(&path).unwrap();

@@ -1,6 +1,7 @@
 //! What a peer remembers, in a SQLite file of its own in the data folder.
 //!
-//! One connection writes, several read. Writing runs in tasks of its own, which a caller that goes away cannot cut off in a transaction.
+//! One connection writes, several read. Writing runs in tasks of its own, which a caller that goes
+//! away cannot cut off in a transaction.
 
 pub mod deltas;
 pub mod files;
@@ -57,11 +58,26 @@ impl Db {
     /// INTERNAL, with what the database says.
     pub async fn open(path: &Path) -> Result<Self, Failure> {
         // SQLite gives its other files the rights of this one.
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(broken)?;
-        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(BUSY).foreign_keys(true);
-        let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(broken)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(BUSY)
+            .foreign_keys(true);
+        let options =
+            options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writing = options.clone().pragma("cache_size", "-16384");
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(writing).await.map_err(broken)?;
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(writing)
+            .await
+            .map_err(broken)?;
         sqlx::migrate!("./migrations").run(&write).await.map_err(broken)?;
         let read = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -83,7 +99,9 @@ impl Db {
     pub async fn write<T, F>(&self, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, sqlx::Result<T>> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, sqlx::Result<T>>
+            + Send
+            + 'static,
     {
         let db = self.clone();
         let task = tokio::spawn(async move {
@@ -104,7 +122,9 @@ impl Db {
         match written {
             Err(error) if is_full(error) => {
                 if !self.full.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "the disk of the data folder is full: make room there, nothing new is kept until then");
+                    tracing::error!(%error, "the disk of the data folder is full: make room \
+                        there, nothing new is \
+                        kept until then");
                 }
             }
             Ok(_) => {
@@ -123,7 +143,9 @@ impl Db {
         }
         let probed = self.write(|db| {
             Box::pin(async move {
-                sqlx::query("INSERT INTO meta (key, value) VALUES ('probe', '')").execute(&mut *db).await?;
+                sqlx::query("INSERT INTO meta (key, value) VALUES ('probe', '')")
+                    .execute(&mut *db)
+                    .await?;
                 sqlx::query("DELETE FROM meta WHERE key = 'probe'").execute(db).await.map(drop)
             })
         });
@@ -135,7 +157,11 @@ impl Db {
     /// # Errors
     /// INTERNAL, with what the database says.
     pub async fn meta(&self, key: &str) -> Result<Option<String>, Failure> {
-        sqlx::query_scalar("SELECT value FROM meta WHERE key = $1").bind(key).fetch_optional(&self.read).await.map_err(broken)
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
+            .bind(key)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(broken)
     }
 
     /// Keeps a text under a key.
@@ -145,7 +171,8 @@ impl Db {
     pub async fn set_meta(&self, key: &'static str, value: String) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
-                let text = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+                let text = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO \
+                    UPDATE SET value = excluded.value";
                 sqlx::query(text).bind(key).bind(value).execute(db).await.map(drop)
             })
         })
@@ -161,11 +188,15 @@ impl Db {
 
 /// What others are told while there is no room.
 fn full() -> Failure {
-    fail!(NoSpace, "the disk of this peer's data folder is full: nothing new can be kept until there is room")
+    fail!(
+        NoSpace,
+        "the disk of this peer's data folder is full: nothing new can be kept until there is room"
+    )
 }
 
-/// Runs a transaction. False beside its result: the connection may still be inside it, or think so, and must not be used again. So it is after
-/// SQLite's FULL, which ends the transaction by itself: ROLLBACK then fails, and sqlx 0.9.0 counts on a transaction that is not there.
+/// Runs a transaction. False beside its result: the connection may still be inside it, or think so,
+/// and must not be used again. So it is after SQLite's FULL, which ends the transaction by itself:
+/// ROLLBACK then fails, and sqlx 0.9.0 counts on a transaction that is not there.
 async fn attempt<T, F>(connection: &mut SqliteConnection, work: F) -> (sqlx::Result<T>, bool)
 where
     F: for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, sqlx::Result<T>>,
@@ -197,11 +228,16 @@ pub fn unsigned(number: i64) -> u64 {
 mod tests {
     use super::*;
 
-    /// The writer may not make its file larger, as on a full disk; a connection that is opened later may.
+    /// The writer may not make its file larger, as on a full disk; a connection that is opened
+    /// later may.
     async fn fill(db: &Db) {
         let mut writer = db.write.acquire().await.unwrap();
-        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *writer).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *writer).await.unwrap();
+        let pages: i64 =
+            sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *writer).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+            .execute(&mut *writer)
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

@@ -25,19 +25,25 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Bytes under way on one stream, and on one connection: what a link of 1 Gbit/s with 60 ms holds.
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
-/// The receiver's frame size decides how the sender cuts: one piece, so that it comes in one buffer.
+/// The receiver's frame size decides how the sender cuts: one piece, so that it comes in one
+/// buffer.
 const FRAME: u32 = 1 << 20;
-/// Pings on each connection, and how long an answer may take: a peer that vanished is noticed in half a minute.
+/// Pings on each connection, and how long an answer may take: a peer that vanished is noticed in
+/// half a minute.
 const PING: Duration = Duration::from_secs(15);
 /// Connections kept for the next call; the least used go first.
 const MAX_KEPT: u64 = 256;
 /// Unused connections are closed after this time.
 const IDLE: Duration = Duration::from_secs(90);
-/// All connections are made anew after this time, so that none outlives the certificate it was opened with.
+/// All connections are made anew after this time, so that none outlives the certificate it was
+/// opened with.
 const AGE: Duration = Duration::from_hours(1);
 
 /// Addresses under which clouds tell machines their secrets; the common one of IPv4 is link-local.
-const METADATA: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
+const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
 
 /// Which addresses of others this process connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +53,8 @@ pub struct OutboundPolicy {
 }
 
 impl OutboundPolicy {
-    /// Refuses addresses at which no peer can be, and where a lying catalogue would send us to attack somebody.
+    /// Refuses addresses at which no peer can be, and where a lying catalogue would send us to
+    /// attack somebody.
     ///
     /// # Errors
     /// INVALID_ADDRESS.
@@ -58,7 +65,12 @@ impl OutboundPolicy {
             IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
             IpAddr::V6(ip) => ip.is_unicast_link_local() || hides_v4(ip),
         };
-        let why = if ip.is_unspecified() || ip.is_multicast() || link_local || METADATA.contains(&ip) || address.port() == 0 {
+        let why = if ip.is_unspecified()
+            || ip.is_multicast()
+            || link_local
+            || METADATA.contains(&ip)
+            || address.port() == 0
+        {
             "no peer can be there"
         } else if ip.is_loopback() && !self.allow_loopback {
             "it is this machine's own; start with --allow-loopback where peers share a machine"
@@ -69,10 +81,13 @@ impl OutboundPolicy {
     }
 }
 
-/// Old or translating forms of an IPv4 address: `::a.b.c.d` (but not `::1`), `64:ff9b::/96`, `2002::/16`.
+/// Old or translating forms of an IPv4 address: `::a.b.c.d` (but not `::1`), `64:ff9b::/96`,
+/// `2002::/16`.
 fn hides_v4(ip: Ipv6Addr) -> bool {
     let parts = ip.segments();
-    (parts[..6] == [0; 6] && !ip.is_loopback()) || parts[..6] == [0x64, 0xff9b, 0, 0, 0, 0] || parts[0] == 0x2002
+    (parts[..6] == [0; 6] && !ip.is_loopback())
+        || parts[..6] == [0x64, 0xff9b, 0, 0, 0, 0]
+        || parts[0] == 0x2002
 }
 
 /// Opens and keeps connections. Cheap to clone; clones share the connections.
@@ -87,11 +102,13 @@ pub struct Dialer {
 impl Dialer {
     /// Shows the certificate in `certs`, and believes those of `roots`.
     pub fn new(certs: Arc<CertStore>, roots: TrustRoots, policy: OutboundPolicy) -> Self {
-        let kept = Cache::builder().max_capacity(MAX_KEPT).time_to_idle(IDLE).time_to_live(AGE).build();
+        let kept =
+            Cache::builder().max_capacity(MAX_KEPT).time_to_idle(IDLE).time_to_live(AGE).build();
         Self { certs, roots, policy, kept }
     }
 
-    /// A connection to this peer, if it is the one that answers at this address; a kept one where there is one.
+    /// A connection to this peer, if it is the one that answers at this address; a kept one where
+    /// there is one.
     ///
     /// # Errors
     /// INVALID_ADDRESS; UNAVAILABLE when nobody answers there in time, or somebody else does.
@@ -107,7 +124,11 @@ impl Dialer {
     }
 
     async fn connect(&self, peer: PeerId, address: SocketAddr) -> Result<Channel, Failure> {
-        let mut config = client_config(self.roots.clone(), Expect::Identity(Identity::Peer(peer)), Some(Arc::clone(&self.certs)));
+        let mut config = client_config(
+            self.roots.clone(),
+            Expect::Identity(Identity::Peer(peer)),
+            Some(Arc::clone(&self.certs)),
+        );
         config.alpn_protocols = Alpn::Http2.protocols();
         let tls = TlsConnector::from(Arc::new(config));
         let connector = tower::service_fn(move |_| {
@@ -115,13 +136,18 @@ impl Dialer {
             async move { open(&tls, address).await.map(TokioIo::new) }
         });
         let channel = endpoint(address)?.connect_with_connector(connector).await;
-        channel.map_err(|error| fail!(Unavailable, "peer {peer} at {address} cannot be reached: {}", root_of(&error)))
+        channel.map_err(|error| {
+            fail!(Unavailable, "peer {peer} at {address} cannot be reached: {}", root_of(&error))
+        })
     }
 }
 
 fn endpoint(address: SocketAddr) -> Result<Endpoint, Failure> {
-    let bad = |error: &dyn std::fmt::Display| fail!(InvalidAddress, "{address} is no address to connect to: {error}");
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| bad(&error))?;
+    let bad = |error: &dyn std::fmt::Display| {
+        fail!(InvalidAddress, "{address} is no address to connect to: {error}")
+    };
+    let endpoint =
+        Endpoint::from_shared(format!("http://{address}")).map_err(|error| bad(&error))?;
     // Our connector speaks TLS itself; the origin only says so to the server.
     let origin = format!("https://{address}").parse().map_err(|error| bad(&error))?;
     Ok(endpoint
@@ -140,14 +166,21 @@ async fn open(tls: &TlsConnector, address: SocketAddr) -> io::Result<TlsStream<T
         stream.set_nodelay(true)?;
         tls.connect(ServerName::from(address.ip()), stream).await.map_err(refused)
     });
-    connected.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", CONNECT.as_secs()))))
+    connected.await.unwrap_or_else(|_| {
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {} s", CONNECT.as_secs()),
+        ))
+    })
 }
 
 /// Why the certificate was refused, in our own words where it is our own reason.
 fn refused(error: io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
-        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) => io::Error::other(other.0.to_string()),
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) => {
+            io::Error::other(other.0.to_string())
+        }
         _ => error,
     }
 }
@@ -171,9 +204,15 @@ mod tests {
 
     #[test]
     fn addresses_at_which_no_peer_can_be_are_refused() {
-        let code = |text: &str, allow_loopback| OutboundPolicy { allow_loopback }.check(text.parse().unwrap()).map_err(|failure| failure.code);
-        let nowhere = "0.0.0.0:1 [::]:1 169.254.169.254:80 224.0.0.1:1 255.255.255.255:1 [fe80::1]:1 10.0.0.1:0 100.100.100.200:80 [fd00:ec2::254]:80 \
-                       [::ffff:169.254.169.254]:80 [64:ff9b::a9fe:a9fe]:80 [2002:a9fe:a9fe::]:80 [::169.254.169.254]:80";
+        let code = |text: &str, allow_loopback| {
+            OutboundPolicy { allow_loopback }
+                .check(text.parse().unwrap())
+                .map_err(|failure| failure.code)
+        };
+        let nowhere = "0.0.0.0:1 [::]:1 169.254.169.254:80 224.0.0.1:1 255.255.255.255:1 \
+            [fe80::1]:1 10.0.0.1:0 100.100.100.200:80 [fd00:ec2::254]:80 \
+                       [::ffff:169.254.169.254]:80 [64:ff9b::a9fe:a9fe]:80 [2002:a9fe:a9fe::]:80 \
+            [::169.254.169.254]:80";
         for address in nowhere.split_whitespace() {
             assert_eq!(code(address, true), Err(ErrorCode::InvalidAddress), "{address}");
         }

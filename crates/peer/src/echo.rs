@@ -46,13 +46,23 @@ impl EchoReport {
 /// Sends `bytes` bytes to a peer and takes them back.
 ///
 /// # Errors
-/// UNAVAILABLE or DEADLINE_EXCEEDED when it does not answer; INTEGRITY when something else comes back; what it says.
-pub async fn echo(dialer: &Dialer, peer: PeerId, address: SocketAddr, bytes: u64) -> Result<EchoReport, Failure> {
+/// UNAVAILABLE or DEADLINE_EXCEEDED when it does not answer; INTEGRITY when something else comes
+/// back; what it says.
+pub async fn echo(
+    dialer: &Dialer,
+    peer: PeerId,
+    address: SocketAddr,
+    bytes: u64,
+) -> Result<EchoReport, Failure> {
     let start = Instant::now();
     let channel = dialer.channel(peer, address).await?;
-    let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+    let mut client = PeerServiceClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
     let (sender, pieces) = mpsc::channel(AHEAD);
-    let opened = timeout(PATIENCE, client.echo(inject(tonic::Request::new(ReceiverStream::new(pieces))))).await;
+    let opened =
+        timeout(PATIENCE, client.echo(inject(tonic::Request::new(ReceiverStream::new(pieces)))))
+            .await;
     let mut back = opened.map_err(|_| late(peer))?.map_err(failed)?.into_inner();
     let connect = start.elapsed();
     let mut round_trip = Duration::MAX;
@@ -63,7 +73,8 @@ pub async fn echo(dialer: &Dialer, peer: PeerId, address: SocketAddr, bytes: u64
         round_trip = round_trip.min(start.elapsed());
     }
     let start = Instant::now();
-    let filling: Bytes = (0..=250).cycle().take(usize::try_from(PIECE).unwrap_or(0)).collect::<Vec<u8>>().into();
+    let filling: Bytes =
+        (0..=250).cycle().take(usize::try_from(PIECE).unwrap_or(0)).collect::<Vec<u8>>().into();
     let length = |index: u64| usize::try_from(PIECE.min(bytes - index * PIECE)).unwrap_or(0);
     let pieces = || (0..bytes.div_ceil(PIECE)).map(|index| (index, filling.slice(..length(index))));
     let sending = async {
@@ -87,11 +98,23 @@ fn late(peer: PeerId) -> Failure {
 }
 
 async fn push(sender: &mpsc::Sender<pb::Piece>, index: u64, data: Bytes) -> Result<(), Failure> {
-    sender.send(pb::Piece { index, data }).await.map_err(|_| fail!(Unavailable, "the peer ended the echo"))
+    sender
+        .send(pb::Piece { index, data })
+        .await
+        .map_err(|_| fail!(Unavailable, "the peer ended the echo"))
 }
 
-async fn expect(back: &mut Streaming<pb::Piece>, peer: PeerId, index: u64, data: &[u8]) -> Result<(), Failure> {
+async fn expect(
+    back: &mut Streaming<pb::Piece>,
+    peer: PeerId,
+    index: u64,
+    data: &[u8],
+) -> Result<(), Failure> {
     let piece = timeout(PATIENCE, back.message()).await.map_err(|_| late(peer))?.map_err(failed)?;
     let piece = piece.ok_or_else(|| fail!(Unavailable, "peer {peer} ended the echo"))?;
-    if piece.index == index && piece.data == data { Ok(()) } else { Err(fail!(Integrity, "peer {peer} gave back something else")) }
+    if piece.index == index && piece.data == data {
+        Ok(())
+    } else {
+        Err(fail!(Integrity, "peer {peer} gave back something else"))
+    }
 }

@@ -1,8 +1,9 @@
 //! Fetching a file version from other peers to a path: all of it verified, or nothing in place.
 //!
-//! Drives `peral_model::plan` over real connections. What is there of the file lies beside the target, in `.<name>.<hash>.part`, with a
-//! journal of the pieces that were verified; the journal is a hint, and what it claims is hashed again before it counts. So a download goes
-//! on after a crash of anybody, on this machine and on others.
+//! Drives `peral_model::plan` over real connections. What is there of the file lies beside the
+//! target, in `.<name>.<hash>.part`, with a journal of the pieces that were verified; the journal
+//! is a hint, and what it claims is hashed again before it counts. So a download goes on after a
+//! crash of anybody, on this machine and on others.
 
 mod drive;
 mod finder;
@@ -162,15 +163,21 @@ pub struct Fetched {
     pub bytes_wasted: u64,
 }
 
-/// Fetches a file version. Whatever ends it, the path holds the whole right file or what was there before.
-/// When it fails or is cancelled, the pieces that came so far stay beside the path for the next time ([`discard`] removes them); without one,
-/// nothing stays.
+/// Fetches a file version. Whatever ends it, the path holds the whole right file or what was there
+/// before. When it fails or is cancelled, the pieces that came so far stay beside the path for the
+/// next time ([`discard`] removes them); without one, nothing stays.
 ///
 /// # Errors
-/// ALREADY_EXISTS, INVALID_ARGUMENT (no such folder, or what is there is no regular file), FORBIDDEN (the disk, or central meanwhile),
-/// NOT_FOUND and UNAUTHENTICATED (the right was withdrawn meanwhile), NO_SPACE, BUSY (another download writes there), NO_SOURCE, INTEGRITY (names piece and
-/// peer), CANCELLED, INTERNAL (the disk fails).
-pub async fn fetch(request: FetchRequest, deps: &FetchDeps, observer: Arc<dyn Observer>, cancel: CancellationToken) -> Result<Fetched, Failure> {
+/// ALREADY_EXISTS, INVALID_ARGUMENT (no such folder, or what is there is no regular file),
+/// FORBIDDEN (the disk, or central meanwhile), NOT_FOUND and UNAUTHENTICATED (the right was
+/// withdrawn meanwhile), NO_SPACE, BUSY (another download writes there), NO_SOURCE, INTEGRITY
+/// (names piece and peer), CANCELLED, INTERNAL (the disk fails).
+pub async fn fetch(
+    request: FetchRequest,
+    deps: &FetchDeps,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Result<Fetched, Failure> {
     let record = &request.record.value;
     let span = tracing::info_span!("download", name = %record.name, version = record.version, size = record.content.size);
     let running = Box::pin(run(&request, deps, observer.as_ref()).instrument(span));
@@ -181,7 +188,11 @@ pub async fn fetch(request: FetchRequest, deps: &FetchDeps, observer: Arc<dyn Ob
     }
 }
 
-async fn run(request: &FetchRequest, deps: &FetchDeps, observer: &dyn Observer) -> Result<Fetched, Failure> {
+async fn run(
+    request: &FetchRequest,
+    deps: &FetchDeps,
+    observer: &dyn Observer,
+) -> Result<Fetched, Failure> {
     let content = request.record.value.content;
     if let Some(fetched) = place::already_there(request).await? {
         return Ok(fetched);
@@ -198,17 +209,37 @@ async fn run(request: &FetchRequest, deps: &FetchDeps, observer: &dyn Observer) 
     .await?;
     let mut swarm = Swarm::new(request, deps);
     let list = list::obtain(&mut swarm, deps, request, observer).await?;
-    observer.progress(&Progress { phase: Phase::Hashing, done: 0, total: content.size, fetched: 0, sources: 0 });
+    observer.progress(&Progress {
+        phase: Phase::Hashing,
+        done: 0,
+        total: content.size,
+        fetched: 0,
+        sources: 0,
+    });
     let (part, proof) = (Arc::clone(&partial), list.clone());
     let done = blocking(move || part.verify(&proof)).await?;
     let (counters, record) = drive(request, deps, observer, swarm, list, &partial, done).await?;
-    let how = place::How { overwrite: request.overwrite, private: record.value.visibility == Visibility::Private };
+    let how = place::How {
+        overwrite: request.overwrite,
+        private: record.value.visibility == Visibility::Private,
+    };
     let stamp = blocking(move || partial.finish(how)).await?;
-    Ok(Fetched { path: request.path.clone(), stamp, content, record, bytes_fetched: counters.fetched, bytes_wasted: counters.wasted })
+    Ok(Fetched {
+        path: request.path.clone(),
+        stamp,
+        content,
+        record,
+        bytes_fetched: counters.fetched,
+        bytes_wasted: counters.wasted,
+    })
 }
 
 /// Runs what blocks where blocking is allowed.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(fail!(Internal, "a task ended before its work was done: {error}")))
+    done.unwrap_or_else(|error| {
+        Err(fail!(Internal, "a task ended before its work was done: {error}"))
+    })
 }

@@ -1,7 +1,8 @@
 //! What this peer offers others: `PeerService`, over mutual TLS.
 //!
-//! Each method first asks [`crate::rights::Rights`]; nothing here decides who may have what. `DownloadFile` is served by bodies of our own
-//! ([`crate::wirebody`]), the other methods by generated code.
+//! Each method first asks [`crate::rights::Rights`]; nothing here decides who may have what.
+//! `DownloadFile` is served by bodies of our own ([`crate::wirebody`]), the other methods by
+//! generated code.
 
 mod download;
 mod echo;
@@ -17,7 +18,10 @@ use axum::{Router, body::Body, extract::Request, response::Response, routing::po
 use http::{Extensions, StatusCode, header::CONTENT_TYPE};
 use peral_model::FileId;
 use peral_runtime::{propagate, serve::Caller, tls::PeerCertificate};
-use peral_wire::{Failure, convert::required, fail, failure::CODE_KEY, pb, pb::peer_service_server::PeerServiceServer};
+use peral_wire::{
+    Failure, convert::required, fail, failure::CODE_KEY, pb,
+    pb::peer_service_server::PeerServiceServer,
+};
 use tokio::time::timeout;
 use tonic::{metadata::MetadataMap, service::Routes};
 
@@ -58,9 +62,12 @@ impl PeerService {
         Self(Arc::new(Inner { library, limits, metrics, uploads: upload::Running::default() }))
     }
 
-    /// Its methods as routes, for [`peral_runtime::serve`] with [`peral_runtime::serve::ServeConfig::peer`] and required certificates.
+    /// Its methods as routes, for [`peral_runtime::serve`] with
+    /// [`peral_runtime::serve::ServeConfig::peer`] and required certificates.
     pub fn router(&self) -> Router {
-        let generated = PeerServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+        let generated = PeerServiceServer::new(self.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
         let this = self.clone();
         let download = move |request: Request| async move { this.answer(request).await };
         Routes::new(generated).into_axum_router().route(DOWNLOAD, post(download))
@@ -76,15 +83,25 @@ impl PeerService {
 
     async fn answer(&self, request: Request) -> Response {
         let (head, body) = request.into_parts();
-        if !head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        if !head
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+        {
             let mut refused = Response::default();
             *refused.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return refused;
         }
         let answered = async {
             let caller = self.caller(&head.extensions)?;
-            let message = timeout(REQUEST, wirebody::message_of(tonic::body::Body::new(body), MAX_CONTROL_MESSAGE)).await;
-            let message = message.map_err(|_| fail!(DeadlineExceeded, "the request did not come within {} s", REQUEST.as_secs()))??;
+            let message = timeout(
+                REQUEST,
+                wirebody::message_of(tonic::body::Body::new(body), MAX_CONTROL_MESSAGE),
+            )
+            .await;
+            let message = message.map_err(|_| {
+                fail!(DeadlineExceeded, "the request did not come within {} s", REQUEST.as_secs())
+            })??;
             download::pieces(self, &caller, message).await
         };
         match answered.await {
@@ -96,14 +113,17 @@ impl PeerService {
     /// Who calls, if anybody who is served at all.
     fn caller(&self, extensions: &Extensions) -> Result<Arc<PeerCertificate>, Failure> {
         let certificate = extensions.get::<Caller>().and_then(|caller| caller.certificate.clone());
-        let certificate = certificate.ok_or_else(|| fail!(Unauthenticated, "peers are called with a certificate of this network"))?;
+        let certificate = certificate.ok_or_else(|| {
+            fail!(Unauthenticated, "peers are called with a certificate of this network")
+        })?;
         self.0.library.rights().admits(&certificate)?;
         Ok(certificate)
     }
 
     /// The version that a caller speaks of.
     async fn held(&self, shown: &pb::FileRef) -> Result<Held, Failure> {
-        let file = FileId::from_bytes(&shown.file_id).map_err(|error| fail!(InvalidArgument, "malformed message: {error}"))?;
+        let file = FileId::from_bytes(&shown.file_id)
+            .map_err(|error| fail!(InvalidArgument, "malformed message: {error}"))?;
         self.0.library.find(file, shown.version).await?.ok_or_else(absent)
     }
 
@@ -129,7 +149,8 @@ pub fn inject<T>(mut request: tonic::Request<T>) -> tonic::Request<T> {
     request
 }
 
-/// What a call by generated code failed with. Our peers name a code of ours; a failure without one comes of the way to them.
+/// What a call by generated code failed with. Our peers name a code of ours; a failure without one
+/// comes of the way to them.
 pub fn failed(status: tonic::Status) -> Failure {
     use tonic::Code;
     let named = status.metadata().contains_key(CODE_KEY);

@@ -1,7 +1,8 @@
 //! Hashing files: one read, in parallel over pieces, in bounded memory.
 //!
-//! Threads take the next piece of a window of pieces, read it in parts that stay in the processor's cache, and put its entry into the
-//! window; full windows are folded in order. Synchronous: call it from a blocking thread.
+//! Threads take the next piece of a window of pieces, read it in parts that stay in the processor's
+//! cache, and put its entry into the window; full windows are folded in order. Synchronous: call it
+//! from a blocking thread.
 
 use std::{
     fs::File,
@@ -25,13 +26,24 @@ const WINDOW: u64 = 512;
 /// Most threads for one file.
 const MAX_THREADS: usize = 16;
 
-/// Hashes the first `size` bytes of a file, and gives each entry of its piece list to `sink`, in order.
+/// Hashes the first `size` bytes of a file, and gives each entry of its piece list to `sink`, in
+/// order.
 ///
 /// # Errors
 /// Reading fails, the file is shorter than `size`, or `sink` fails.
-pub fn hash_file(file: &File, size: u64, mut sink: impl FnMut([u8; ENTRY]) -> io::Result<()>) -> io::Result<ContentId> {
+pub fn hash_file(
+    file: &File,
+    size: u64,
+    mut sink: impl FnMut([u8; ENTRY]) -> io::Result<()>,
+) -> io::Result<ContentId> {
     if pieces::entries(size) == 0 {
-        return hash_piece(file, size, 0, &mut vec![0; PART.min(usize::try_from(size).unwrap_or(PART))]).map(ContentId);
+        return hash_piece(
+            file,
+            size,
+            0,
+            &mut vec![0; PART.min(usize::try_from(size).unwrap_or(PART))],
+        )
+        .map(ContentId);
     }
     let mut fold = Fold::default();
     let count = pieces::count(size);
@@ -75,7 +87,9 @@ pub fn hash_pieces(file: &File, size: u64, first: u64, count: u64) -> io::Result
     } else {
         std::thread::scope(|scope| {
             let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let joined = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("hashing panicked"))));
+            let joined = running.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(io::Error::other("hashing panicked")))
+            });
             // All are waited for, then the first failure counts.
             joined.collect::<Vec<_>>().into_iter().collect::<io::Result<()>>()
         })?;
@@ -97,7 +111,9 @@ fn hash_piece(file: &File, size: u64, index: u64, part: &mut [u8]) -> io::Result
         hasher.update(bytes);
         at += length as u64;
     }
-    hasher.finish().ok_or_else(|| io::Error::other(format!("there is no piece {index} in a content of {size} bytes")))
+    hasher.finish().ok_or_else(|| {
+        io::Error::other(format!("there is no piece {index} in a content of {size} bytes"))
+    })
 }
 
 #[cfg(test)]
@@ -128,7 +144,19 @@ mod tests {
     #[test]
     fn the_hash_is_plain_blake3_and_the_list_proves_it() {
         let piece = PIECE as usize;
-        for size in [0, 1, 1023, PART, PART + 1, piece - 1, piece, piece + 1, 2 * piece, 3 * piece + 17, 9 * piece] {
+        for size in [
+            0,
+            1,
+            1023,
+            PART,
+            PART + 1,
+            piece - 1,
+            piece,
+            piece + 1,
+            2 * piece,
+            3 * piece + 17,
+            9 * piece,
+        ] {
             let bytes = sample(size);
             let (hash, list) = hashed(&bytes);
             assert_eq!(hash, ContentId::of(&bytes), "{size}");

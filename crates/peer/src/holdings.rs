@@ -1,4 +1,5 @@
-//! Telling central what this peer holds: the numbered deltas of the log, and from time to time a digest of all.
+//! Telling central what this peer holds: the numbered deltas of the log, and from time to time a
+//! digest of all.
 
 use std::time::Duration;
 
@@ -14,8 +15,13 @@ use crate::{backoff::Backoff, library::Library};
 /// All holdings are compared so often.
 const DIGEST: Duration = Duration::from_secs(3600);
 
-/// Tells central, until told to stop. `compare` asks for a comparison of all holdings now: at registration, and when numbers do not fit.
-pub async fn run(library: Library, compare: std::sync::Arc<tokio::sync::Notify>, stop: CancellationToken) {
+/// Tells central, until told to stop. `compare` asks for a comparison of all holdings now: at
+/// registration, and when numbers do not fit.
+pub async fn run(
+    library: Library,
+    compare: std::sync::Arc<tokio::sync::Notify>,
+    stop: CancellationToken,
+) {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
     let mut due = tokio::time::interval(DIGEST);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -27,7 +33,9 @@ pub async fn run(library: Library, compare: std::sync::Arc<tokio::sync::Notify>,
                 backoff.reset();
                 None
             }
-            Err(failure) if matches!(failure.code, ErrorCode::Superseded | ErrorCode::Revoked) => None,
+            Err(failure) if matches!(failure.code, ErrorCode::Superseded | ErrorCode::Revoked) => {
+                None
+            }
             Err(failure) => {
                 tracing::warn!(code = %failure.code, reason = %failure, "telling central of holdings waits");
                 Some(backoff.pause())
@@ -68,7 +76,11 @@ async fn send(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
             Ok(answer) => acknowledge(library, answer.last_delta).await?,
             // The log does not reach back so far: a comparison mends what is between.
             Err(failure) if failure.code == ErrorCode::IndexGap => {
-                tracing::info!(acknowledged, first, "central misses deltas that are no longer in the log; all holdings are compared");
+                tracing::info!(
+                    acknowledged,
+                    first,
+                    "central misses deltas that are no longer in the log; all holdings are compared"
+                );
                 compare(library).await?;
                 *wanted = false;
             }
@@ -90,16 +102,21 @@ pub async fn acknowledge(library: &Library, last_delta: u64) -> Result<(), Failu
 /// Sends a digest of all holdings, and again the rows of each bucket that differs.
 async fn compare(library: &Library) -> Result<(), Failure> {
     let (last_delta, words) = library.db().digest().await?;
-    let buckets = STANDARD.encode(words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>());
+    let buckets =
+        STANDARD.encode(words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>());
     let catalogue = library.link().catalogue().await?;
     let answer = catalogue.digest(&Digest { last_delta, buckets }).await?;
     if !answer.differing.is_empty() {
-        tracing::info!(buckets = answer.differing.len(), "some holdings differ from what central has, and are sent again");
+        tracing::info!(
+            buckets = answer.differing.len(),
+            "some holdings differ from what central has, and are sent again"
+        );
     }
     for bucket in answer.differing {
         send_bucket(library, last_delta, bucket).await?;
     }
-    // Central's number is now this one. What was written meanwhile has higher ones and is told next, some of it for the second time.
+    // Central's number is now this one. What was written meanwhile has higher ones and is told
+    // next, some of it for the second time.
     acknowledge(library, last_delta).await
 }
 

@@ -1,4 +1,5 @@
-//! Who this peer is: its key, made before the first call, and what central gave for it. Both on disk.
+//! Who this peer is: its key, made before the first call, and what central gave for it. Both on
+//! disk.
 
 use std::{io::ErrorKind, path::PathBuf, sync::Arc};
 
@@ -41,7 +42,9 @@ impl PeerKey {
     /// INTERNAL, naming the file.
     pub fn open(data: &DataDir) -> Result<Self, Failure> {
         let path = data.file(KEY);
-        let failed = |error: &dyn std::fmt::Display| fail!(Internal, "the key of this peer, {}, cannot be used: {error}", path.display());
+        let failed = |error: &dyn std::fmt::Display| {
+            fail!(Internal, "the key of this peer, {}, cannot be used: {error}", path.display())
+        };
         let key = match std::fs::read_to_string(&path) {
             Ok(pem) => KeyPkcs8Der::from_pem(&pem).map_err(|error| failed(&error))?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -52,7 +55,11 @@ impl PeerKey {
             }
             Err(error) => return Err(failed(&error)),
         };
-        Ok(Self { key: Arc::new(key), certs: CertStore::shared(), kept: data.file("standing.json") })
+        Ok(Self {
+            key: Arc::new(key),
+            certs: CertStore::shared(),
+            kept: data.file("standing.json"),
+        })
     }
 
     /// The certificate that both ends of connections show.
@@ -65,7 +72,8 @@ impl PeerKey {
     /// # Errors
     /// INTERNAL.
     pub fn csr(&self) -> Result<String, Failure> {
-        let csr = signing_request(&self.key).map_err(|error| fail!(Internal, "the key of this peer cannot be used: {error}"))?;
+        let csr = signing_request(&self.key)
+            .map_err(|error| fail!(Internal, "the key of this peer cannot be used: {error}"))?;
         Ok(STANDARD.encode(csr))
     }
 
@@ -73,43 +81,73 @@ impl PeerKey {
     ///
     /// # Errors
     /// What central says; UNAUTHENTICATED when it is another network's.
-    pub async fn prove<T: Serialize + Sync>(&self, catalogue: &Catalogue, network: NetworkId, request: &T) -> Result<Proven, Failure> {
+    pub async fn prove<T: Serialize + Sync>(
+        &self,
+        catalogue: &Catalogue,
+        network: NetworkId,
+        request: &T,
+    ) -> Result<Proven, Failure> {
         let nonce = catalogue.nonce().await?;
         if nonce.network != network {
             return Err(fail!(
                 Unauthenticated,
-                "central at {} is now that of another network; this data folder belongs to {network}",
+                "central at {} is now that of another network; this data folder belongs to \
+                 {network}",
                 catalogue.base()
             ));
         }
         Proven::sign(request, network, nonce.nonce, &self.key.0)
     }
 
-    /// Shows the certificate that is kept from before, if there is one. Gives the standing that came with it.
+    /// Shows the certificate that is kept from before, if there is one. Gives the standing that
+    /// came with it.
     ///
     /// # Errors
     /// INTERNAL, naming the file.
     pub fn resume(&self) -> Result<Option<(Standing, Lifetime)>, Failure> {
-        let failed = |error: &dyn std::fmt::Display| fail!(Internal, "{} cannot be used: {error}", self.kept.display());
+        let failed = |error: &dyn std::fmt::Display| {
+            fail!(Internal, "{} cannot be used: {error}", self.kept.display())
+        };
         let kept: Kept = match std::fs::read(&self.kept) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(&error))?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&error)),
         };
         self.show(&kept.certificate)?;
-        let standing = Standing { peer: kept.peer, epoch: kept.epoch, account: kept.account, network: kept.network };
-        Ok(Some((standing, Lifetime { from_ms: kept.certificate_from_ms, ends_ms: kept.certificate_ends_ms })))
+        let standing = Standing {
+            peer: kept.peer,
+            epoch: kept.epoch,
+            account: kept.account,
+            network: kept.network,
+        };
+        Ok(Some((
+            standing,
+            Lifetime { from_ms: kept.certificate_from_ms, ends_ms: kept.certificate_ends_ms },
+        )))
     }
 
     /// Shows a new certificate from now on, and keeps it with the standing.
     ///
     /// # Errors
     /// INTERNAL, when central gave one that is not for this key or this peer, or the disk fails.
-    pub fn take(&self, standing: Standing, credentials: &Credentials, now_ms: i64) -> Result<Lifetime, Failure> {
+    pub fn take(
+        &self,
+        standing: Standing,
+        credentials: &Credentials,
+        now_ms: i64,
+    ) -> Result<Lifetime, Failure> {
         self.show(&credentials.certificate)?;
-        let shown = self.certs.leaf().and_then(|leaf| peral_runtime::tls::peer_of(&leaf).ok()).map(|shown| shown.identity);
+        let shown = self
+            .certs
+            .leaf()
+            .and_then(|leaf| peral_runtime::tls::peer_of(&leaf).ok())
+            .map(|shown| shown.identity);
         if shown != Some(Identity::Peer(standing.peer)) {
-            return Err(fail!(Internal, "central gave a certificate for another than peer {}", standing.peer));
+            return Err(fail!(
+                Internal,
+                "central gave a certificate for another than peer {}",
+                standing.peer
+            ));
         }
         let lifetime = Lifetime { from_ms: now_ms, ends_ms: credentials.certificate_ends_ms };
         let kept = Kept {
@@ -121,15 +159,21 @@ impl PeerKey {
             certificate_from_ms: lifetime.from_ms,
             certificate_ends_ms: lifetime.ends_ms,
         };
-        let failed = |error: &dyn std::fmt::Display| fail!(Internal, "{} cannot be written: {error}", self.kept.display());
+        let failed = |error: &dyn std::fmt::Display| {
+            fail!(Internal, "{} cannot be written: {error}", self.kept.display())
+        };
         let bytes = serde_json::to_vec_pretty(&kept).map_err(|error| failed(&error))?;
         write_private(&self.kept, &bytes).map_err(|error| failed(&error))?;
         Ok(lifetime)
     }
 
     fn show(&self, pem: &str) -> Result<(), Failure> {
-        let wrong = |error: &dyn std::fmt::Display| fail!(Internal, "the certificate of this peer cannot be used: {error}");
-        let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
+        let wrong = |error: &dyn std::fmt::Display| {
+            fail!(Internal, "the certificate of this peer cannot be used: {error}")
+        };
+        let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| wrong(&error))?;
         self.certs.set(chain, &self.key).map_err(|error| wrong(&error))
     }
 }
@@ -169,6 +213,10 @@ mod tests {
     #[test]
     fn a_certificate_is_renewed_at_half_of_its_life() {
         let lifetime = Lifetime { from_ms: 1000, ends_ms: 3000 };
-        assert!(!lifetime.is_half_over(1999) && lifetime.is_half_over(2000) && lifetime.is_half_over(9000));
+        assert!(
+            !lifetime.is_half_over(1999)
+                && lifetime.is_half_over(2000)
+                && lifetime.is_half_over(9000)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The indexer: what is in the shares, hashed once and again only when it changed.
 //!
-//! Events say where to look, a walk from time to time finds what no event told. Found files are compared with their rows, changed ones are
-//! hashed and become pending; `publish` does the rest.
+//! Events say where to look, a walk from time to time finds what no event told. Found files are
+//! compared with their rows, changed ones are hashed and become pending; `publish` does the rest.
 
 mod examine;
 mod steady;
@@ -36,7 +36,8 @@ const RETRY: Duration = Duration::from_secs(10);
 const WALK_SHARE: u32 = 20;
 /// More changed paths than this at a time are found by a walk.
 const MAX_PATHS: usize = 10_000;
-/// Chunks of files that are in work at a time: one is hashed while another is written to the database.
+/// Chunks of files that are in work at a time: one is hashed while another is written to the
+/// database.
 const CHUNKS: usize = 2;
 
 /// Finds what is in the shares. One task.
@@ -70,7 +71,9 @@ impl Indexer {
             };
             let start = Instant::now();
             let done = match work {
-                Some(paths) if paths.len() <= MAX_PATHS => stop.run_until_cancelled(self.look_at(paths)).await,
+                Some(paths) if paths.len() <= MAX_PATHS => {
+                    stop.run_until_cancelled(self.look_at(paths)).await
+                }
                 _ => {
                     let done = stop.run_until_cancelled(self.walk_all(&mut watcher)).await;
                     next = Instant::now() + self.rescan.max(start.elapsed() * WALK_SHARE);
@@ -99,7 +102,10 @@ impl Indexer {
         let root = PathBuf::from(&share.path);
         if let Err(error) = tokio::fs::read_dir(&root).await {
             // A volume that is not mounted is no reason to forget what was on it.
-            self.library.note(&root, Some((ErrorCode::Unavailable, format!("the folder cannot be read: {error}"))));
+            self.library.note(
+                &root,
+                Some((ErrorCode::Unavailable, format!("the folder cannot be read: {error}"))),
+            );
             return Ok(());
         }
         let newest = self.library.db().newest_file().await?;
@@ -110,7 +116,8 @@ impl Indexer {
     async fn look_at(&mut self, paths: BTreeSet<PathBuf>) -> Result<(), Failure> {
         for share in self.library.shares().await? {
             let root = PathBuf::from(&share.path);
-            let inside: Vec<PathBuf> = paths.iter().filter(|path| path.starts_with(&root)).cloned().collect();
+            let inside: Vec<PathBuf> =
+                paths.iter().filter(|path| path.starts_with(&root)).cloned().collect();
             if inside.is_empty() {
                 continue;
             }
@@ -129,7 +136,9 @@ impl Indexer {
         let walking = tokio::task::spawn_blocking(move || walk.run(&from));
         let found = tokio_stream::wrappers::ReceiverStream::new(found);
         let (library, counted) = (self.library.clone(), self.counted.clone());
-        let mut examined = found.map(|chunk| examine(library.clone(), counted.clone(), share.number, chunk)).buffered(CHUNKS);
+        let mut examined = found
+            .map(|chunk| examine(library.clone(), counted.clone(), share.number, chunk))
+            .buffered(CHUNKS);
         let mut seen = SeenRows::default();
         while let Some(done) = examined.next().await {
             let Found { rows, again } = done?;

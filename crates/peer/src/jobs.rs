@@ -1,4 +1,5 @@
-//! Accepted downloads: each goes on without the command that asked for it, and over restarts, until it is done, has failed or is cancelled.
+//! Accepted downloads: each goes on without the command that asked for it, and over restarts, until
+//! it is done, has failed or is cancelled.
 
 mod run;
 mod state;
@@ -81,7 +82,11 @@ struct Wanted {
 impl Jobs {
     /// None yet; [`Jobs::resume_all`] takes up those from before.
     pub fn new(deps: JobsDeps) -> Self {
-        Self(Arc::new(Inner { deps, moving: Arc::new(Semaphore::new(MAX_MOVING)), jobs: Mutex::default() }))
+        Self(Arc::new(Inner {
+            deps,
+            moving: Arc::new(Semaphore::new(MAX_MOVING)),
+            jobs: Mutex::default(),
+        }))
     }
 
     /// What this process counts.
@@ -89,7 +94,8 @@ impl Jobs {
         &self.0.deps.metrics
     }
 
-    /// Accepts a download. It is kept on disk when this returns. A download of the same version to the same path is the same job.
+    /// Accepts a download. It is kept on disk when this returns. A download of the same version to
+    /// the same path is the same job.
     ///
     /// # Errors
     /// INVALID_ARGUMENT or UNAUTHENTICATED for the request, BUSY, INTERNAL.
@@ -106,7 +112,10 @@ impl Jobs {
         {
             let mut jobs = self.lock();
             if jobs.len() >= MAX_JOBS {
-                return Err(fail!(Busy, "{MAX_JOBS} downloads are kept here already; cancel some that failed"));
+                return Err(fail!(
+                    Busy,
+                    "{MAX_JOBS} downloads are kept here already; cancel some that failed"
+                ));
             }
             jobs.insert(state.id(), Arc::clone(&state));
         }
@@ -126,7 +135,9 @@ impl Jobs {
     pub async fn resume_all(&self) -> Result<(), Failure> {
         for row in self.0.deps.library.db().jobs().await? {
             let request = pb::DownloadRequest::decode(row.request.as_slice());
-            let wanted = request.map_err(|error| fail!(Internal, "{error}")).and_then(|request| Ok((self.read(&request)?, request)));
+            let wanted = request
+                .map_err(|error| fail!(Internal, "{error}"))
+                .and_then(|request| Ok((self.read(&request)?, request)));
             let (wanted, request) = match wanted {
                 Ok(wanted) => wanted,
                 Err(failure) => {
@@ -150,7 +161,10 @@ impl Jobs {
     ///
     /// # Errors
     /// NOT_FOUND.
-    pub fn watch(&self, id: Uuid) -> Result<impl Stream<Item = Result<pb::Progress, Failure>> + Send + use<>, Failure> {
+    pub fn watch(
+        &self,
+        id: Uuid,
+    ) -> Result<impl Stream<Item = Result<pb::Progress, Failure>> + Send + use<>, Failure> {
         Ok(state::watch(self.get(id)?))
     }
 
@@ -181,7 +195,10 @@ impl Jobs {
     }
 
     fn get(&self, id: Uuid) -> Result<Arc<State>, Failure> {
-        self.lock().get(&id).cloned().ok_or_else(|| fail!(NotFound, "there is no download {id} on this peer"))
+        self.lock()
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| fail!(NotFound, "there is no download {id} on this peer"))
     }
 
     fn all(&self) -> Vec<Arc<State>> {
@@ -198,16 +215,29 @@ impl Jobs {
         Ok(())
     }
 
-    async fn save(&self, id: Uuid, request: &pb::DownloadRequest, state: &str, detail: &str) -> Result<(), Failure> {
+    async fn save(
+        &self,
+        id: Uuid,
+        request: &pb::DownloadRequest,
+        state: &str,
+        detail: &str,
+    ) -> Result<(), Failure> {
         let created_ms = self.0.deps.clock.now_ms();
-        let row = JobRow { id, request: request.encode_to_vec(), created_ms, state: state.into(), detail: detail.into() };
+        let row = JobRow {
+            id,
+            request: request.encode_to_vec(),
+            created_ms,
+            state: state.into(),
+            detail: detail.into(),
+        };
         self.0.deps.library.db().save_job(row).await
     }
 
     /// Those that are done longest go first.
     fn trim(&self) {
         let mut jobs = self.lock();
-        let mut done: Vec<Uuid> = jobs.values().filter(|state| state.is_done()).map(|state| state.id()).collect();
+        let mut done: Vec<Uuid> =
+            jobs.values().filter(|state| state.is_done()).map(|state| state.id()).collect();
         done.sort_unstable();
         let surplus = done.len().saturating_sub(MAX_ENDED);
         for id in done.into_iter().take(surplus) {
@@ -218,21 +248,46 @@ impl Jobs {
     fn read(&self, request: &pb::DownloadRequest) -> Result<Wanted, Failure> {
         let rights = self.0.deps.library.rights();
         let record: Sealed<Record> = rights.read(required(request.record.clone(), "record")?)?;
-        let grant: Option<Sealed<Grant>> = request.grant.clone().map(|envelope| rights.read(envelope)).transpose()?;
+        let grant: Option<Sealed<Grant>> =
+            request.grant.clone().map(|envelope| rights.read(envelope)).transpose()?;
         let path = PathBuf::from(&request.path);
-        if !path.is_absolute() || path.components().any(|part| part == std::path::Component::ParentDir) {
-            return Err(fail!(InvalidArgument, "{} is no absolute path without ..", path.display()));
+        if !path.is_absolute()
+            || path.components().any(|part| part == std::path::Component::ParentDir)
+        {
+            return Err(fail!(
+                InvalidArgument,
+                "{} is no absolute path without ..",
+                path.display()
+            ));
         }
         if path.starts_with(self.0.deps.library.data().root()) {
-            return Err(fail!(InvalidArgument, "{} is inside the peer's data folder; choose another place", path.display()));
+            return Err(fail!(
+                InvalidArgument,
+                "{} is inside the peer's data folder; choose another place",
+                path.display()
+            ));
         }
         if request.sources.len() > MAX_SOURCES || request.wait_seconds > MAX_WAIT {
-            return Err(fail!(InvalidArgument, "at most {MAX_SOURCES} sources and {MAX_WAIT} seconds of waiting"));
+            return Err(fail!(
+                InvalidArgument,
+                "at most {MAX_SOURCES} sources and {MAX_WAIT} seconds of waiting"
+            ));
         }
         let sources = request.sources.iter().map(source).collect::<Result<_, _>>()?;
-        let wait = if request.wait_seconds == 0 { DEFAULT_WAIT } else { Duration::from_secs(request.wait_seconds.into()) };
+        let wait = if request.wait_seconds == 0 {
+            DEFAULT_WAIT
+        } else {
+            Duration::from_secs(request.wait_seconds.into())
+        };
         let envelope = grant.as_ref().map(|grant| grant.envelope.clone());
-        let fetch = FetchRequest { record, grant: envelope, sources, path, overwrite: request.overwrite, wait };
+        let fetch = FetchRequest {
+            record,
+            grant: envelope,
+            sources,
+            path,
+            overwrite: request.overwrite,
+            wait,
+        };
         Ok(Wanted { fetch, grant })
     }
 }
@@ -241,7 +296,13 @@ fn source(source: &pb::Source) -> Result<Source, Failure> {
     let bad = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "malformed source: {error}");
     let peer = peral_model::PeerId::from_bytes(&source.peer).map_err(|error| bad(&error))?;
     let address: std::net::SocketAddr = source.address.parse().map_err(|error| bad(&error))?;
-    Ok(Source { peer, address: address.to_string(), node: source.node.clone(), zone: source.zone.clone(), complete: true })
+    Ok(Source {
+        peer,
+        address: address.to_string(),
+        node: source.node.clone(),
+        zone: source.zone.clone(),
+        complete: true,
+    })
 }
 
 /// Does this path name the same file as that one, as far as can be told without looking?
@@ -250,8 +311,18 @@ fn same_path(one: &Path, other: &Path) -> bool {
 }
 
 impl Jobs {
-    fn ended(&self, state: &State, request: &pb::DownloadRequest, end: &Ended) -> impl Future<Output = ()> + Send {
-        let (this, id, request, failed) = (self.clone(), state.id(), request.clone(), end.as_ref().err().map(ToString::to_string));
+    fn ended(
+        &self,
+        state: &State,
+        request: &pb::DownloadRequest,
+        end: &Ended,
+    ) -> impl Future<Output = ()> + Send {
+        let (this, id, request, failed) = (
+            self.clone(),
+            state.id(),
+            request.clone(),
+            end.as_ref().err().map(ToString::to_string),
+        );
         async move {
             let kept = match failed {
                 None => this.0.deps.library.db().remove_job(id).await,

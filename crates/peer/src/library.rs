@@ -98,12 +98,32 @@ impl Library {
     ///
     /// # Errors
     /// INTERNAL, when the folder for piece lists cannot be made.
-    pub fn new(data: DataDir, db: Db, rights: Rights, link: Link, clock: SharedClock) -> Result<Self, Failure> {
-        let lists = ListStore::new(&data.lists()).map_err(|error| fail!(Internal, "no room for piece lists: {error}"))?;
+    pub fn new(
+        data: DataDir,
+        db: Db,
+        rights: Rights,
+        link: Link,
+        clock: SharedClock,
+    ) -> Result<Self, Failure> {
+        let lists = ListStore::new(&data.lists())
+            .map_err(|error| fail!(Internal, "no room for piece lists: {error}"))?;
         let space = Space::new(data.root());
         let kicks = Kicks::default();
-        let (moves, acknowledged, noted) = (Mutex::default(), watch::channel(0).0, std::sync::Mutex::default());
-        Ok(Self(Arc::new(Inner { data, db, lists, rights, link, clock, space, kicks, moves, acknowledged, noted })))
+        let (moves, acknowledged, noted) =
+            (Mutex::default(), watch::channel(0).0, std::sync::Mutex::default());
+        Ok(Self(Arc::new(Inner {
+            data,
+            db,
+            lists,
+            rights,
+            link,
+            clock,
+            space,
+            kicks,
+            moves,
+            acknowledged,
+            noted,
+        })))
     }
 
     /// The peer's database.
@@ -155,7 +175,10 @@ impl Library {
     /// NO_SPACE.
     pub fn has_room(&self) -> Result<(), Failure> {
         if self.0.space.is_full() {
-            Err(fail!(NoSpace, "the volume of this peer is full: it takes no uploads until there is more room"))
+            Err(fail!(
+                NoSpace,
+                "the volume of this peer is full: it takes no uploads until there is more room"
+            ))
         } else {
             Ok(())
         }
@@ -176,34 +199,45 @@ impl Library {
     /// # Errors
     /// INTERNAL, when the database fails.
     pub async fn find_name(&self, name: &FileName) -> Result<Option<Held>, Failure> {
-        let text = "SELECT file_id, version FROM files WHERE name = $1 AND state = 1 ORDER BY version DESC LIMIT 1";
-        let found: Option<(uuid::Uuid, i64)> = sqlx::query_as(text).bind(name.as_str()).fetch_optional(self.0.db.reader()).await.map_err(broken)?;
+        let text = "SELECT file_id, version FROM files WHERE name = $1 AND state = 1 ORDER BY \
+            version DESC LIMIT 1";
+        let found: Option<(uuid::Uuid, i64)> = sqlx::query_as(text)
+            .bind(name.as_str())
+            .fetch_optional(self.0.db.reader())
+            .await
+            .map_err(broken)?;
         match found {
             Some((file, version)) => self.find(FileId(file), crate::db::unsigned(version)).await,
             None => Ok(None),
         }
     }
 
-    /// What is held under names with this prefix, after a name, in byte order; at most `limit` and [`MAX_LIST`]. A name may come more than
-    /// once, with several versions; a page never ends between them, but for a name of more than a page. Versions whose rights have changed
-    /// since their records were signed are left out: nobody here knows who may see them.
+    /// What is held under names with this prefix, after a name, in byte order; at most `limit` and
+    /// [`MAX_LIST`]. A name may come more than once, with several versions; a page never ends
+    /// between them, but for a name of more than a page. Versions whose rights have changed since
+    /// their records were signed are left out: nobody here knows who may see them.
     ///
     /// # Errors
     /// INTERNAL, when the database fails.
     pub async fn list(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<Held>, Failure> {
-        let text = "SELECT f.id, f.path, f.share, f.name, f.size, f.mtime_ns, f.inode, f.device, f.hash, f.state, f.file_id, f.version, f.fetched,
+        let text = "SELECT f.id, f.path, f.share, f.name, f.size, f.mtime_ns, f.inode, f.device,
+            f.hash, f.state, f.file_id, f.version, f.fetched,
                 f.code, f.detail, r.envelope
             FROM files f JOIN records r ON r.file_id = f.file_id AND r.version = f.version
-            WHERE f.state = 1 AND f.name >= $1 AND f.name > $2 AND substr(f.name, 1, length($1)) = $1
-                AND r.serial >= COALESCE((SELECT s.serial FROM serials s WHERE s.file_id = r.file_id), 0)
-                AND NOT EXISTS (SELECT 1 FROM records o WHERE o.file_id = r.file_id AND o.serial > r.serial)
+            WHERE f.state = 1 AND f.name >= $1 AND f.name > $2 AND substr(f.name, 1, length($1))
+            = $1
+                AND r.serial >= COALESCE((SELECT s.serial FROM serials s WHERE s.file_id =
+                r.file_id), 0)
+                AND NOT EXISTS (SELECT 1 FROM records o WHERE o.file_id = r.file_id AND o.serial
+                > r.serial)
             ORDER BY f.name, f.version DESC LIMIT $3";
         let query = sqlx::query_as::<_, ListedRow>(text).bind(prefix).bind(after);
         let limit = limit.min(MAX_LIST);
         let mut rows = query.bind(limit + 1).fetch_all(self.0.db.reader()).await.map_err(broken)?;
         let limit = limit as usize;
         if let Some(next) = rows.get(limit).map(|row| row.file.name.clone()) {
-            let whole = rows.iter().position(|row| row.file.name == next).filter(|whole| *whole > 0);
+            let whole =
+                rows.iter().position(|row| row.file.name == next).filter(|whole| *whole > 0);
             rows.truncate(whole.unwrap_or(limit));
         }
         rows.into_iter().map(|row| Ok(held(&row.file, stored(&row.envelope)?))).collect()
@@ -212,10 +246,12 @@ impl Library {
     /// The piece list of what is held, made again from the file where it is missing.
     ///
     /// # Errors
-    /// CHANGED when the file is not what was indexed; INTEGRITY when its bytes are not, though it looks so; INTERNAL.
+    /// CHANGED when the file is not what was indexed; INTEGRITY when its bytes are not, though it
+    /// looks so; INTERNAL.
     pub async fn piece_list(&self, held: &Held) -> Result<PieceList, Failure> {
         let (lists, of) = (self.0.lists.clone(), held.clone());
-        let made = tokio::task::spawn_blocking(move || list_of(&lists, &of)).await.map_err(broken)?;
+        let made =
+            tokio::task::spawn_blocking(move || list_of(&lists, &of)).await.map_err(broken)?;
         if let Err(failure) = &made {
             match failure.code {
                 ErrorCode::Changed => self.withdraw(held, Withdraw::Changed).await?,
@@ -240,7 +276,10 @@ impl Library {
     }
 
     /// The share that a path is in, and the name that it has there.
-    pub(crate) async fn share_of(&self, path: &Path) -> Result<Option<(ShareRow, String)>, Failure> {
+    pub(crate) async fn share_of(
+        &self,
+        path: &Path,
+    ) -> Result<Option<(ShareRow, String)>, Failure> {
         let below = |share: ShareRow| {
             let below = path.strip_prefix(&share.path).ok()?.to_str()?;
             let name = share.name_of(below);
@@ -256,7 +295,13 @@ impl Library {
     pub async fn acknowledged(&self) -> Result<(), Failure> {
         let last = self.0.db.last_delta().await?;
         self.0.kicks.deltas.notify_one();
-        self.0.acknowledged.subscribe().wait_for(|number| *number >= last).await.map(drop).map_err(broken)
+        self.0
+            .acknowledged
+            .subscribe()
+            .wait_for(|number| *number >= last)
+            .await
+            .map(drop)
+            .map_err(broken)
     }
 
     /// Forgets a row and what it held.
@@ -286,10 +331,16 @@ fn list_of(lists: &ListStore, held: &Held) -> Result<PieceList, Failure> {
         return Ok(list);
     }
     let file = held.open()?;
-    let hashed = lists.hash(file.file(), content.size).map_err(|error| fail!(Internal, "a piece list cannot be made: {error}"))?;
+    let hashed = lists
+        .hash(file.file(), content.size)
+        .map_err(|error| fail!(Internal, "a piece list cannot be made: {error}"))?;
     file.check()?;
     if hashed != content {
-        return Err(fail!(Integrity, "the copy of {} on this peer no longer hashes to its content; ask another", held.record.value.name));
+        return Err(fail!(
+            Integrity,
+            "the copy of {} on this peer no longer hashes to its content; ask another",
+            held.record.value.name
+        ));
     }
     lists.open(&content).ok_or_else(|| fail!(Internal, "a piece list that was just made is gone"))
 }

@@ -16,7 +16,8 @@ pub const STREAMS_PER_IDENTITY: usize = 16;
 pub const STREAMS: usize = 256;
 /// Pieces on their way out of this process, in memory.
 pub const PIECES_OUT: usize = 48;
-/// Of these, pieces on their way to one identity: who does not take what it asked for holds up itself first.
+/// Of these, pieces on their way to one identity: who does not take what it asked for holds up
+/// itself first.
 pub const PIECES_PER_IDENTITY: usize = 12;
 /// How long a stream may stand still before it is ended.
 pub const IDLE: Duration = Duration::from_secs(30);

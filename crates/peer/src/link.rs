@@ -1,4 +1,5 @@
-//! The daemon's way to central: none before the first registration, none after another process took over or the key was revoked.
+//! The daemon's way to central: none before the first registration, none after another process took
+//! over or the key was revoked.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -99,7 +100,11 @@ impl Link {
     }
 
     fn unknown(&self) -> Failure {
-        fail!(Unavailable, "this peer has not reached central at {} yet; see peral status", self.0.base)
+        fail!(
+            Unavailable,
+            "this peer has not reached central at {} yet; see peral status",
+            self.0.base
+        )
     }
 
     /// Central gave this standing, now or before a restart.
@@ -141,7 +146,8 @@ impl Link {
         self.0.token.load().as_ref().map(|token| (Arc::clone(&token.text), token.ends_ms))
     }
 
-    /// This process is this peer no more: from now on nothing is served or written. The first reason counts.
+    /// This process is this peer no more: from now on nothing is served or written. The first
+    /// reason counts.
     pub fn end(&self, why: Ended) {
         self.0.ended.get_or_init(|| why);
         self.0.renewed.notify_waiters();
@@ -159,12 +165,15 @@ impl Link {
     pub fn check(&self) -> Result<(), Failure> {
         match self.ended() {
             None => Ok(()),
-            Some(Ended::Superseded) => {
-                Err(fail!(Superseded, "another process has taken over this peer's identity; end this one, or give it a data folder of its own"))
-            }
+            Some(Ended::Superseded) => Err(fail!(
+                Superseded,
+                "another process has taken over this peer's identity; end this one, or give it a \
+                 data folder of its own"
+            )),
             Some(Ended::Revoked) => Err(fail!(
                 Revoked,
-                "the key of this peer is revoked; with a new data folder and a join token, or in Kubernetes as a new pod with a new volume, it can come back as another peer"
+                "the key of this peer is revoked; with a new data folder and a join token, or in \
+                 Kubernetes as a new pod with a new volume, it can come back as another peer"
             )),
         }
     }
@@ -188,13 +197,21 @@ impl Link {
                 let next = self.0.renewed.notified();
                 self.check()?;
                 match self.token_now() {
-                    Some((token, ends_ms)) if ends_ms > self.0.clock.now_ms() + NEARLY => return Ok(token),
+                    Some((token, ends_ms)) if ends_ms > self.0.clock.now_ms() + NEARLY => {
+                        return Ok(token);
+                    }
                     _ => self.0.wanted.notify_one(),
                 }
                 next.await;
             }
         };
-        let late = || fail!(Unavailable, "central at {} gives this peer no token now; see peral status", self.0.base);
+        let late = || {
+            fail!(
+                Unavailable,
+                "central at {} gives this peer no token now; see peral status",
+                self.0.base
+            )
+        };
         tokio::time::timeout(WAIT, renewed).await.map_err(|_| late())?
     }
 }

@@ -1,4 +1,5 @@
-//! Piece lists on disk: one file for each content of more than one piece, 32 bytes an entry, named by the content's hash.
+//! Piece lists on disk: one file for each content of more than one piece, 32 bytes an entry, named
+//! by the content's hash.
 
 use std::{
     collections::HashSet,
@@ -23,7 +24,8 @@ const MAX_CHECKED: usize = 100_000;
 
 /// Where piece lists are kept. Cheap to clone; needs no daemon.
 ///
-/// Lists are not forced to the disk: they can be made again. So each is folded once after the start, before it is used.
+/// Lists are not forced to the disk: they can be made again. So each is folded once after the
+/// start, before it is used.
 #[derive(Debug, Clone)]
 pub struct ListStore {
     folder: Arc<Path>,
@@ -62,18 +64,24 @@ impl ListStore {
         Ok(ListWriter { out: BufWriter::new(temp), fold: Fold::default(), store: self.clone() })
     }
 
-    /// Keeps the list of a content of more than one piece, after it has folded to the content's hash.
+    /// Keeps the list of a content of more than one piece, after it has folded to the content's
+    /// hash.
     ///
     /// # Errors
     /// `InvalidData` when it does not fold to the hash; otherwise the disk refuses.
-    pub fn save(&self, content: &Content, entries: impl IntoIterator<Item = [u8; ENTRY]>) -> io::Result<()> {
+    pub fn save(
+        &self,
+        content: &Content,
+        entries: impl IntoIterator<Item = [u8; ENTRY]>,
+    ) -> io::Result<()> {
         let mut writer = self.writer()?;
         entries.into_iter().try_for_each(|entry| writer.push(entry))?;
         writer.finish(content)
     }
 
-    /// The list of a content; nothing if it is not kept here or is damaged. A content of at most one piece needs none and always has one.
-    /// Blocks, the first time for as long as it takes to read the list.
+    /// The list of a content; nothing if it is not kept here or is damaged. A content of at most
+    /// one piece needs none and always has one. Blocks, the first time for as long as it takes to
+    /// read the list.
     pub fn open(&self, content: &Content) -> Option<PieceList> {
         let entries = pieces::entries(content.size);
         if entries == 0 {
@@ -81,7 +89,8 @@ impl ListStore {
         }
         let file = File::open(self.path(&content.hash)).ok()?;
         let whole = entries.checked_mul(ENTRY as u64) == Some(file.metadata().ok()?.len());
-        (whole && (self.is_checked(&content.hash) || self.check(&file, content))).then(|| PieceList { content: *content, file: Some(Arc::new(file)) })
+        (whole && (self.is_checked(&content.hash) || self.check(&file, content)))
+            .then(|| PieceList { content: *content, file: Some(Arc::new(file)) })
     }
 
     fn is_checked(&self, hash: &ContentId) -> bool {
@@ -121,7 +130,8 @@ impl ListStore {
             return Ok(Content { hash: hashing::hash_file(file, size, |_| Ok(()))?, size });
         }
         let mut writer = self.writer()?;
-        let content = Content { hash: hashing::hash_file(file, size, |entry| writer.push(entry))?, size };
+        let content =
+            Content { hash: hashing::hash_file(file, size, |entry| writer.push(entry))?, size };
         writer.finish(&content)?;
         Ok(content)
     }
@@ -136,7 +146,9 @@ impl ListStore {
             let entry = entry?;
             let written = entry.metadata().and_then(|found| found.modified());
             let is_old = written.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age));
-            if is_old && let Some(hash) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
+            if is_old
+                && let Some(hash) = entry.file_name().to_str().and_then(|name| name.parse().ok())
+            {
                 old.push(hash);
             }
         }
@@ -177,8 +189,13 @@ impl ListWriter {
     /// # Errors
     /// `InvalidData` when it does not; otherwise the disk refuses.
     pub fn finish(self, content: &Content) -> io::Result<()> {
-        if self.fold.count() != pieces::entries(content.size) || self.fold.finish() != Some(content.hash) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("the piece list does not fold to {}", content.hash)));
+        if self.fold.count() != pieces::entries(content.size)
+            || self.fold.finish() != Some(content.hash)
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the piece list does not fold to {}", content.hash),
+            ));
         }
         let temp = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         temp.persist(self.store.path(&content.hash)).map_err(|error| error.error)?;
@@ -205,14 +222,17 @@ impl PieceList {
         self.content
     }
 
-    /// What piece `index` must hash to, as [`peral_model::pieces::entry`] gives it. Blocks for as long as a small read takes.
+    /// What piece `index` must hash to, as [`peral_model::pieces::entry`] gives it. Blocks for as
+    /// long as a small read takes.
     ///
     /// # Errors
     /// There is no such piece, or reading fails.
     pub fn entry(&self, index: u64) -> io::Result<[u8; ENTRY]> {
         match &self.file {
             None if index == 0 => Ok(self.content.hash.0),
-            _ if index >= pieces::count(self.content.size) => Err(io::Error::other(format!("there is no piece {index}"))),
+            _ if index >= pieces::count(self.content.size) => {
+                Err(io::Error::other(format!("there is no piece {index}")))
+            }
             None => Err(io::Error::other("the list of one piece was asked for another")),
             Some(file) => {
                 let mut entry = [0; ENTRY];
@@ -222,8 +242,8 @@ impl PieceList {
         }
     }
 
-    /// The encoded entries from `first` on, at most `count`, as `PieceListPart` carries them; empty behind the end and for a content of at
-    /// most one piece. Blocks.
+    /// The encoded entries from `first` on, at most `count`, as `PieceListPart` carries them; empty
+    /// behind the end and for a content of at most one piece. Blocks.
     ///
     /// # Errors
     /// Reading fails.
@@ -268,7 +288,11 @@ mod tests {
         assert_eq!((0..4).map(|index| list.entry(index).unwrap()).collect::<Vec<_>>(), expected);
         assert_eq!(list.encoded(1, 2).unwrap(), expected[1..3].concat());
         assert_eq!(list.encoded(3, 100).unwrap(), expected[3..].concat());
-        assert!(list.entry(4).is_err() && list.encoded(4, 1).unwrap().is_empty() && list.encoded(u64::MAX, 1).unwrap().is_empty());
+        assert!(
+            list.entry(4).is_err()
+                && list.encoded(4, 1).unwrap().is_empty()
+                && list.encoded(u64::MAX, 1).unwrap().is_empty()
+        );
     }
 
     #[test]
@@ -307,7 +331,12 @@ mod tests {
         let (_temp, store) = store();
         let size = 2 * PIECE;
         let content = store.hash(&file(size), size).unwrap();
-        File::options().write(true).open(store.path(&content.hash)).unwrap().write_at(b"x", 40).unwrap();
+        File::options()
+            .write(true)
+            .open(store.path(&content.hash))
+            .unwrap()
+            .write_at(b"x", 40)
+            .unwrap();
         assert!(ListStore::new(&store.folder).unwrap().open(&content).is_none());
     }
 }

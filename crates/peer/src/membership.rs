@@ -29,7 +29,8 @@ use crate::{
     trust::{FirstContact, Inject, Network},
 };
 
-/// Central's keys are fetched again so often, and at once, but not more often than this, when a key is not known.
+/// Central's keys are fetched again so often, and at once, but not more often than this, when a key
+/// is not known.
 const KEYS: Duration = Duration::from_secs(3600);
 const KEYS_AT_MOST: Duration = Duration::from_secs(10);
 /// Longest pause between two tries to reach central.
@@ -84,11 +85,33 @@ struct Inner {
 
 impl Membership {
     /// A peer that is about to join, or to come back. `check` says whether it can serve.
-    pub fn new(about: About, key: PeerKey, library: Library, clock: SharedClock, inject: Inject, check: Check) -> Self {
+    pub fn new(
+        about: About,
+        key: PeerKey,
+        library: Library,
+        clock: SharedClock,
+        inject: Inject,
+        check: Check,
+    ) -> Self {
         let (compare, lifetime, network) = (Arc::default(), Mutex::default(), Mutex::default());
-        let (address, leaving, trouble) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
+        let (address, leaving, trouble) =
+            (Mutex::default(), AtomicBool::new(false), Mutex::default());
         let beaten = Mutex::default();
-        Self(Arc::new(Inner { about, key, library, clock, inject, check, compare, lifetime, network, address, leaving, beaten, trouble }))
+        Self(Arc::new(Inner {
+            about,
+            key,
+            library,
+            clock,
+            inject,
+            check,
+            compare,
+            lifetime,
+            network,
+            address,
+            leaving,
+            beaten,
+            trouble,
+        }))
     }
 
     fn link(&self) -> &Link {
@@ -130,16 +153,19 @@ impl Membership {
         *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = failure.cloned();
     }
 
-    /// Waits until the network is known, from disk or by first contact. Nothing when told to stop before.
+    /// Waits until the network is known, from disk or by first contact. Nothing when told to stop
+    /// before.
     ///
     /// # Errors
-    /// What no waiting mends: nothing says how to believe central, or what is on disk cannot be read.
+    /// What no waiting mends: nothing says how to believe central, or what is on disk cannot be
+    /// read.
     pub async fn meet(&self, stop: &CancellationToken) -> Result<Option<Network>, Failure> {
         let met = stop.run_until_cancelled(join::meet(self)).await;
         met.transpose()
     }
 
-    /// Registers and keeps the lease, until told to stop, or for ever once another process took over or the key was revoked.
+    /// Registers and keeps the lease, until told to stop, or for ever once another process took
+    /// over or the key was revoked.
     pub async fn run(&self, stop: &CancellationToken) {
         let ended = stop.run_until_cancelled(async {
             if self.register().await {
@@ -161,20 +187,26 @@ impl Membership {
             match join::register(self).await {
                 Ok(()) => {
                     self.note(None);
-                    // The first heartbeat tells what room there is: a peer that is ready can be sent an upload.
+                    // The first heartbeat tells what room there is: a peer that is ready can be
+                    // sent an upload.
                     if let Err(failure) = beat::beat(self).await {
                         tracing::info!(reason = %failure, "central does not take the first heartbeat");
                     }
                     self.0.check.ok();
                     return true;
                 }
-                Err(failure) if failure.code != ErrorCode::StaleEpoch && self.is_over(&failure) => return false,
-                Err(failure) => self.wait(&failure, "this peer is not registered yet", &mut backoff).await,
+                Err(failure) if failure.code != ErrorCode::StaleEpoch && self.is_over(&failure) => {
+                    return false;
+                }
+                Err(failure) => {
+                    self.wait(&failure, "this peer is not registered yet", &mut backoff).await
+                }
             }
         }
     }
 
-    /// Does this failure say that this process is this peer no more? Then nothing is served or written from now on.
+    /// Does this failure say that this process is this peer no more? Then nothing is served or
+    /// written from now on.
     fn is_over(&self, failure: &Failure) -> bool {
         let why = match failure.code {
             ErrorCode::StaleEpoch | ErrorCode::Superseded => Ended::Superseded,
@@ -207,11 +239,18 @@ impl Membership {
                 }
                 Err(failure) if self.is_over(&failure) => return,
                 Err(failure) => {
-                    self.wait(&failure, "central does not take the heartbeat of this peer", &mut backoff).await;
+                    self.wait(
+                        &failure,
+                        "central does not take the heartbeat of this peer",
+                        &mut backoff,
+                    )
+                    .await;
                     continue;
                 }
             }
-            let next = tokio::time::sleep(self.0.about.heartbeat.mul_f64(rand::rng().random_range(0.9..1.1)));
+            let next = tokio::time::sleep(
+                self.0.about.heartbeat.mul_f64(rand::rng().random_range(0.9..1.1)),
+            );
             tokio::pin!(next);
             loop {
                 tokio::select! {
@@ -233,7 +272,9 @@ impl Membership {
         if self.link().standing().is_some()
             && self.link().ended().is_none()
             && let Ok(Err(failure)) | Err(failure) =
-                tokio::time::timeout(LAST_CALL, beat::beat(self)).await.map_err(|_| peral_wire::fail!(DeadlineExceeded, "no answer in time"))
+                tokio::time::timeout(LAST_CALL, beat::beat(self))
+                    .await
+                    .map_err(|_| peral_wire::fail!(DeadlineExceeded, "no answer in time"))
         {
             tracing::info!(reason = %failure, "central was not told that this peer is about to end");
         }
@@ -241,11 +282,16 @@ impl Membership {
 
     /// Logs out.
     pub async fn log_out(&self) {
-        let Some(standing) = self.link().standing().filter(|_| self.link().ended().is_none()) else { return };
+        let Some(standing) = self.link().standing().filter(|_| self.link().ended().is_none())
+        else {
+            return;
+        };
         let call = async { self.link().catalogue().await?.log_out_peer(standing.peer).await };
         match tokio::time::timeout(LAST_CALL, call).await {
             Ok(Ok(_)) => tracing::info!("logged out"),
-            Ok(Err(failure)) => tracing::info!(reason = %failure, "not logged out; the lease ends by itself"),
+            Ok(Err(failure)) => {
+                tracing::info!(reason = %failure, "not logged out; the lease ends by itself")
+            }
             Err(_) => tracing::info!("not logged out in time; the lease ends by itself"),
         }
     }
@@ -257,7 +303,9 @@ impl Membership {
     /// Takes certificate and token that central gave.
     async fn take(&self, standing: Standing, credentials: &Credentials) -> Result<(), Failure> {
         let (key, given, now_ms) = (self.0.key.clone(), credentials.clone(), self.0.clock.now_ms());
-        let taken = tokio::task::spawn_blocking(move || key.take(standing, &given, now_ms)).await.map_err(crate::db::broken)??;
+        let taken = tokio::task::spawn_blocking(move || key.take(standing, &given, now_ms))
+            .await
+            .map_err(crate::db::broken)??;
         *self.0.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
         self.link().stand(standing);
         self.link().renew(&credentials.token, credentials.token_ends_ms);

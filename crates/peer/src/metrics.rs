@@ -19,7 +19,8 @@ pub struct Total {
 }
 
 impl Total {
-    /// Counts from 0, which is shown at once: a counter that is first seen at its first event shows no increase.
+    /// Counts from 0, which is shown at once: a counter that is first seen at its first event shows
+    /// no increase.
     fn new(counter: Counter<u64>) -> Self {
         counter.add(0, &[]);
         Self { counter, total: Arc::default() }
@@ -102,8 +103,12 @@ pub struct Running(Downloads);
 
 impl Downloads {
     fn new(meter: &Meter) -> Self {
-        let running = meter.i64_up_down_counter("peral.downloads.running").with_description("Accepted downloads that run or wait their turn");
-        let ended = meter.u64_counter("peral.downloads").with_description("Accepted downloads that ended, by outcome: ok, or a code");
+        let running = meter
+            .i64_up_down_counter("peral.downloads.running")
+            .with_description("Accepted downloads that run or wait their turn");
+        let ended = meter
+            .u64_counter("peral.downloads")
+            .with_description("Accepted downloads that ended, by outcome: ok, or a code");
         let this = Self { running: running.build(), ended: ended.build() };
         this.running.add(0, &[]);
         this.ended.add(0, &[KeyValue::new("outcome", "ok")]);
@@ -148,8 +153,12 @@ impl Indexed {
             counter.add(0, &[]);
             counter
         };
-        let count = |name, about| from_zero(meter.u64_counter(name).with_description(about).build());
-        let bytes = meter.u64_counter("peral.index.hashed").with_unit("By").with_description("Bytes of files that the indexer hashed");
+        let count =
+            |name, about| from_zero(meter.u64_counter(name).with_description(about).build());
+        let bytes = meter
+            .u64_counter("peral.index.hashed")
+            .with_unit("By")
+            .with_description("Bytes of files that the indexer hashed");
         Self {
             bytes: from_zero(bytes.build()),
             pieces: count("peral.index.pieces", "Pieces of files that the indexer hashed"),
@@ -194,14 +203,24 @@ impl Metrics {
     /// The instruments of this process.
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("peral");
-        let bytes = |name, about| Total::new(meter.u64_counter(name).with_unit("By").with_description(about).build());
-        let count = |name, about| Total::new(meter.u64_counter(name).with_description(about).build());
+        let bytes = |name, about| {
+            Total::new(meter.u64_counter(name).with_unit("By").with_description(about).build())
+        };
+        let count =
+            |name, about| Total::new(meter.u64_counter(name).with_description(about).build());
         let received = meter.u64_counter("peral.transfer.received").with_unit("By");
-        let streams = meter.i64_up_down_counter("peral.streams").with_description("Streams of pieces that are served now").build();
+        let streams = meter
+            .i64_up_down_counter("peral.streams")
+            .with_description("Streams of pieces that are served now")
+            .build();
         streams.add(0, &[]);
         Self {
             sent: bytes("peral.transfer.sent", "Bytes of pieces sent to others"),
-            received: Received::new(received.with_description("Bytes of pieces taken from others, by how near they are").build()),
+            received: Received::new(
+                received
+                    .with_description("Bytes of pieces taken from others, by how near they are")
+                    .build(),
+            ),
             wasted: bytes("peral.transfer.wasted", "Bytes of pieces taken and thrown away"),
             bad_pieces: count("peral.pieces.bad", "Pieces that did not hash to what was signed"),
             streams,

@@ -9,15 +9,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[expect(clippy::cast_possible_truncation, reason = "a piece is 1 MiB")]
 const ROOM: usize = PIECE as usize;
 
-/// A fixed number of buffers of one piece each. Whoever finds none waits: so a process never has more bytes under way than it was given.
-/// Cheap to clone.
+/// A fixed number of buffers of one piece each. Whoever finds none waits: so a process never has
+/// more bytes under way than it was given. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pool {
     idle: Arc<Mutex<Vec<Vec<u8>>>>,
     slots: Arc<Semaphore>,
 }
 
-/// A buffer of the pool, to be filled. Goes back when it is dropped, or when the last [`Bytes`] made of it is.
+/// A buffer of the pool, to be filled. Goes back when it is dropped, or when the last [`Bytes`]
+/// made of it is.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -30,13 +31,18 @@ pub struct Buffer {
 impl Pool {
     /// A pool of at most `buffers` buffers; they are made when they are needed first.
     pub fn new(buffers: usize) -> Self {
-        Self { idle: Arc::default(), slots: Arc::new(Semaphore::new(buffers.clamp(1, Semaphore::MAX_PERMITS))) }
+        Self {
+            idle: Arc::default(),
+            slots: Arc::new(Semaphore::new(buffers.clamp(1, Semaphore::MAX_PERMITS))),
+        }
     }
 
-    /// A buffer of `length` bytes (at most a piece; what is in it is left over from others), as soon as one is free.
+    /// A buffer of `length` bytes (at most a piece; what is in it is left over from others), as
+    /// soon as one is free.
     #[expect(clippy::expect_used, reason = "see the message")]
     pub async fn take(&self, length: u64) -> Buffer {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
+        let slot =
+            Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = kept.unwrap_or_else(|| vec![0; ROOM]);
         let length = usize::try_from(length).map_or(ROOM, |length| length.min(ROOM));
@@ -77,7 +83,10 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.bytes));
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -95,7 +104,10 @@ mod tests {
         let bytes = buffer.freeze();
         let part = bytes.slice(1..);
         drop(bytes);
-        assert!(tokio::time::timeout(Duration::from_millis(20), pool.take(1)).await.is_err(), "it is still in use");
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), pool.take(1)).await.is_err(),
+            "it is still in use"
+        );
         assert_eq!(part, b"bc".as_slice());
         drop(part);
         let length = pool.take(5).await.as_ref().len();

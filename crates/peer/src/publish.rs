@@ -1,4 +1,5 @@
-//! The indexer's half that talks: pending files become versions in the catalogue, in batches, a few at a time.
+//! The indexer's half that talks: pending files become versions in the catalogue, in batches, a few
+//! at a time.
 
 mod batch;
 
@@ -11,17 +12,25 @@ use tokio_util::sync::CancellationToken;
 use self::batch::Batch;
 use crate::{backoff::Backoff, library::Library};
 
-/// Batches that are with central at a time: while it writes one, the next is read and the one before is noted.
+/// Batches that are with central at a time: while it writes one, the next is read and the one
+/// before is noted.
 const AT_A_TIME: usize = 3;
 /// Files of one batch.
 const BATCH: usize = peral_wire::rest::files::MAX_PUBLISH;
-/// With more holdings than these untold, publishing waits: who uploads meanwhile waits for its holding to be told.
+/// With more holdings than these untold, publishing waits: who uploads meanwhile waits for its
+/// holding to be told.
 const MAX_UNTOLD: u64 = 5 * BATCH as u64;
 /// What was left out for reasons that may pass is tried again so often.
 const RETRY: Duration = Duration::from_secs(3600);
 /// Reasons that may pass without a change of the file.
-const PASSING: &[ErrorCode] =
-    &[ErrorCode::NameTaken, ErrorCode::Held, ErrorCode::Forbidden, ErrorCode::Internal, ErrorCode::Busy, ErrorCode::Unavailable];
+const PASSING: &[ErrorCode] = &[
+    ErrorCode::NameTaken,
+    ErrorCode::Held,
+    ErrorCode::Forbidden,
+    ErrorCode::Internal,
+    ErrorCode::Busy,
+    ErrorCode::Unavailable,
+];
 
 /// Publishes what the indexer finds, until told to stop.
 pub async fn run(library: Library, stop: CancellationToken) {

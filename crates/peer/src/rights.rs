@@ -49,7 +49,12 @@ impl Rights {
     ///
     /// # Errors
     /// INTERNAL, when the database fails.
-    pub async fn open(db: Db, clock: SharedClock, link: Link, keys: Verifier) -> Result<Self, Failure> {
+    pub async fn open(
+        db: Db,
+        clock: SharedClock,
+        link: Link,
+        keys: Verifier,
+    ) -> Result<Self, Failure> {
         let revoked = db.revoked(clock.now_ms()).await?.into_iter().collect();
         Ok(Self(Arc::new(Inner {
             db,
@@ -86,7 +91,8 @@ impl Rights {
         Sealed::open(envelope, &self.0.keys.load()).inspect_err(|_| self.0.keys_wanted.notify_one())
     }
 
-    /// Is this caller served at all? Its certificate was verified by the handshake; here it must not have ended since, or been revoked.
+    /// Is this caller served at all? Its certificate was verified by the handshake; here it must
+    /// not have ended since, or been revoked.
     ///
     /// # Errors
     /// UNAUTHENTICATED; SUPERSEDED when this process must serve nobody.
@@ -95,8 +101,9 @@ impl Rights {
         self.standing(caller.identity, caller.not_after_ms)
     }
 
-    /// May a call that was admitted go on? Not once its identity is revoked, or this process superseded. A certificate that ends meanwhile
-    /// ends no upload: its sender could not take it up again over the same connection.
+    /// May a call that was admitted go on? Not once its identity is revoked, or this process
+    /// superseded. A certificate that ends meanwhile ends no upload: its sender could not take it
+    /// up again over the same connection.
     ///
     /// # Errors
     /// UNAUTHENTICATED; SUPERSEDED.
@@ -115,7 +122,10 @@ impl Rights {
     fn standing(&self, identity: Identity, not_after_ms: i64) -> Result<(), Failure> {
         self.not_revoked(identity)?;
         if not_after_ms < self.0.clock.now_ms() {
-            return Err(fail!(Unauthenticated, "the certificate of {identity} has ended; connect again with a new one"));
+            return Err(fail!(
+                Unauthenticated,
+                "the certificate of {identity} has ended; connect again with a new one"
+            ));
         }
         Ok(())
     }
@@ -123,8 +133,14 @@ impl Rights {
     /// May this caller read this version?
     ///
     /// # Errors
-    /// NOT_FOUND when not, as if it were not there; UNAUTHENTICATED when what it shows was not signed by central.
-    pub async fn may_read(&self, caller: &PeerCertificate, held: &Held, shown: &pb::FileRef) -> Result<Permit, Failure> {
+    /// NOT_FOUND when not, as if it were not there; UNAUTHENTICATED when what it shows was not
+    /// signed by central.
+    pub async fn may_read(
+        &self,
+        caller: &PeerCertificate,
+        held: &Held,
+        shown: &pb::FileRef,
+    ) -> Result<Permit, Failure> {
         self.admits(caller)?;
         let mut record = held.record.clone();
         let file = record.value.file;
@@ -144,7 +160,9 @@ impl Rights {
         }
         let serial = self.0.db.serial(file).await?;
         let open = record.value.visibility == Visibility::Public && record.value.serial >= serial;
-        if !open && !grant.is_some_and(|grant| self.fits(&grant.value, caller, &record.value, serial)) {
+        if !open
+            && !grant.is_some_and(|grant| self.fits(&grant.value, caller, &record.value, serial))
+        {
             return Err(absent());
         }
         permit.at(serial);
@@ -153,13 +171,19 @@ impl Rights {
     }
 
     /// The newer of two records of one version; what is newer than ours is kept.
-    async fn newest(&self, ours: Sealed<Record>, shown: Sealed<Record>) -> Result<Sealed<Record>, Failure> {
+    async fn newest(
+        &self,
+        ours: Sealed<Record>,
+        shown: Sealed<Record>,
+    ) -> Result<Sealed<Record>, Failure> {
         let (mine, theirs) = (&ours.value, &shown.value);
         if mine.file != theirs.file {
             return Err(absent());
         }
         self.learn(theirs.file, theirs.serial).await?;
-        let newer = mine.version == theirs.version && mine.content == theirs.content && theirs.serial > mine.serial;
+        let newer = mine.version == theirs.version
+            && mine.content == theirs.content
+            && theirs.serial > mine.serial;
         if newer {
             self.0.db.renew_records(std::slice::from_ref(&shown)).await?;
         }
@@ -209,11 +233,16 @@ impl Rights {
         record.visibility == Visibility::Public || caller.account == Some(record.owner)
     }
 
-    /// Checks an order to upload: for this peer, shown by its bearer, and not over; an upload that was opened in time goes on for 24 hours.
+    /// Checks an order to upload: for this peer, shown by its bearer, and not over; an upload that
+    /// was opened in time goes on for 24 hours.
     ///
     /// # Errors
     /// UNAUTHENTICATED, FORBIDDEN.
-    pub async fn open_order(&self, caller: &PeerCertificate, envelope: &pb::Envelope) -> Result<Sealed<Order>, Failure> {
+    pub async fn open_order(
+        &self,
+        caller: &PeerCertificate,
+        envelope: &pb::Envelope,
+    ) -> Result<Sealed<Order>, Failure> {
         self.admits(caller)?;
         self.order(caller.identity, envelope).await
     }
@@ -222,10 +251,17 @@ impl Rights {
     ///
     /// # Errors
     /// UNAUTHENTICATED, FORBIDDEN.
-    pub async fn order(&self, bearer: Identity, envelope: &pb::Envelope) -> Result<Sealed<Order>, Failure> {
+    pub async fn order(
+        &self,
+        bearer: Identity,
+        envelope: &pb::Envelope,
+    ) -> Result<Sealed<Order>, Failure> {
         let order = self.read::<Order>(envelope.clone())?;
         if order.value.bearer != bearer || order.value.peer != self.0.link.peer()? {
-            return Err(fail!(Forbidden, "this order is for another peer or to be shown by somebody else"));
+            return Err(fail!(
+                Forbidden,
+                "this order is for another peer or to be shown by somebody else"
+            ));
         }
         self.in_time(order.value.upload, order.value.expires_ms).await?;
         Ok(order)
@@ -238,7 +274,9 @@ impl Rights {
         }
         match self.0.db.upload_opened(upload).await? {
             Some(opened_ms) if now_ms - opened_ms < UPLOAD_LIFE_MS => Ok(()),
-            _ => Err(fail!(Forbidden, "the order for this upload is over; ask central for another")),
+            _ => {
+                Err(fail!(Forbidden, "the order for this upload is over; ask central for another"))
+            }
         }
     }
 }

@@ -5,7 +5,10 @@ mod pieces;
 use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use peral_model::{AccountId, Content, Order, PeerId, Record, Visibility};
-use peral_wire::{ErrorCode, Failure, Sealed, fail, keys::Verifier, pb, pb::peer_service_client::PeerServiceClient};
+use peral_wire::{
+    ErrorCode, Failure, Sealed, fail, keys::Verifier, pb,
+    pb::peer_service_client::PeerServiceClient,
+};
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -82,9 +85,15 @@ pub struct SendDeps {
 /// Uploads a file, and gives its record once it is published and held.
 ///
 /// # Errors
-/// NOT_FOUND or INVALID_ARGUMENT for the path; CHANGED when the file is written meanwhile; INTEGRITY when the peer got other bytes or answers
-/// with another record; NO_SPACE; what the peer or central says of the order; UNAVAILABLE; CANCELLED.
-pub async fn send(request: SendRequest, deps: &SendDeps, observer: Arc<dyn Observer>, cancel: CancellationToken) -> Result<Sealed<Record>, Failure> {
+/// NOT_FOUND or INVALID_ARGUMENT for the path; CHANGED when the file is written meanwhile;
+/// INTEGRITY when the peer got other bytes or answers with another record; NO_SPACE; what the peer
+/// or central says of the order; UNAVAILABLE; CANCELLED.
+pub async fn send(
+    request: SendRequest,
+    deps: &SendDeps,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Result<Sealed<Record>, Failure> {
     let order = &request.order.value;
     let span = tracing::info_span!("upload", name = %order.name, peer = %order.peer);
     let running = Box::pin(run(&request, deps, observer.as_ref()).instrument(span));
@@ -109,7 +118,8 @@ impl Sending {
             std::io::ErrorKind::NotFound => fail!(NotFound, "there is no file {shown}"),
             _ => fail!(InvalidArgument, "{shown} cannot be read: {error}"),
         })?;
-        let found = file.metadata().map_err(|error| fail!(Internal, "{shown} cannot be read: {error}"))?;
+        let found =
+            file.metadata().map_err(|error| fail!(Internal, "{shown} cannot be read: {error}"))?;
         if !found.is_file() {
             return Err(fail!(InvalidArgument, "{shown} is no regular file"));
         }
@@ -120,17 +130,29 @@ impl Sending {
     pub fn check(&self) -> Result<(), Failure> {
         match Stamp::of(&self.file) {
             Ok(stamp) if stamp == self.stamp => Ok(()),
-            _ => Err(fail!(Changed, "{} was changed while it was uploaded; try again when nobody writes it", self.shown)),
+            _ => Err(fail!(
+                Changed,
+                "{} was changed while it was uploaded; try again when nobody writes it",
+                self.shown
+            )),
         }
     }
 }
 
-async fn run(request: &SendRequest, deps: &SendDeps, observer: &dyn Observer) -> Result<Sealed<Record>, Failure> {
+async fn run(
+    request: &SendRequest,
+    deps: &SendDeps,
+    observer: &dyn Observer,
+) -> Result<Sealed<Record>, Failure> {
     let path = request.path.clone();
     let sending = Arc::new(blocking(move || Sending::open(&path)).await?);
     let (size, most) = (sending.stamp.size, request.order.value.max_size);
     if size > most {
-        return Err(fail!(TooLarge, "{} has {size} bytes, where the order allows {most}", sending.shown));
+        return Err(fail!(
+            TooLarge,
+            "{} has {size} bytes, where the order allows {most}",
+            sending.shown
+        ));
     }
     let (mut vain, mut furthest, mut fresh) = (0, 0, false);
     loop {
@@ -139,8 +161,11 @@ async fn run(request: &SendRequest, deps: &SendDeps, observer: &dyn Observer) ->
             Ok(record) => return Ok(record),
             Err(failure) => failure,
         };
-        // What the peer kept from before may be of an older state of the file: once more, from the beginning.
-        let stale = failure.code == ErrorCode::Integrity && offset > 0 && !std::mem::replace(&mut fresh, true);
+        // What the peer kept from before may be of an older state of the file: once more, from the
+        // beginning.
+        let stale = failure.code == ErrorCode::Integrity
+            && offset > 0
+            && !std::mem::replace(&mut fresh, true);
         vain = if offset > furthest { 0 } else { vain + 1 };
         furthest = furthest.max(offset);
         if !(stale || may_pass(failure.code)) || vain >= MAX_VAIN {
@@ -153,7 +178,13 @@ async fn run(request: &SendRequest, deps: &SendDeps, observer: &dyn Observer) ->
 }
 
 fn may_pass(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Busy | ErrorCode::RateLimited)
+    matches!(
+        code,
+        ErrorCode::Unavailable
+            | ErrorCode::DeadlineExceeded
+            | ErrorCode::Busy
+            | ErrorCode::RateLimited
+    )
 }
 
 async fn attempt(
@@ -173,7 +204,8 @@ async fn attempt(
     let mut answer = std::pin::pin!(client.upload_file(call));
     let reader = Reader { sending: Arc::clone(sending), deps, observer, sender, offset: *offset };
     let hash = tokio::select! {
-        // An answer before the end is a refusal, and says more than a stream that nobody takes any longer.
+        // An answer before the end is a refusal, and says more than a stream that nobody takes any
+        // longer.
         biased;
         early = answer.as_mut() => return Err(early.map_or_else(failed, |_| fail!(Internal, "the peer answered before the upload's end"))),
         hash = read_all(reader, header) => hash,
@@ -187,34 +219,74 @@ async fn attempt(
         }
         Err(failure) => return Err(failure),
     };
-    observer.progress(&Progress { phase: Phase::Publishing, done: size, total: size, fetched: size - *offset, sources: 1 });
-    let late = |_| fail!(DeadlineExceeded, "the peer did not publish the upload within {} s", LANDING.as_secs());
+    observer.progress(&Progress {
+        phase: Phase::Publishing,
+        done: size,
+        total: size,
+        fetched: size - *offset,
+        sources: 1,
+    });
+    let late = |_| {
+        fail!(
+            DeadlineExceeded,
+            "the peer did not publish the upload within {} s",
+            LANDING.as_secs()
+        )
+    };
     let answered = timeout(LANDING, answer).await.map_err(late)?.map_err(failed)?.into_inner();
     accept(request, deps, answered, Content { hash, size })
 }
 
-async fn open(client: &mut PeerServiceClient<Channel>, order: &Sealed<Order>, size: u64, peer: PeerId) -> Result<u64, Failure> {
-    let message = inject(tonic::Request::new(pb::OpenUploadRequest { order: Some(order.envelope.clone()), size }));
+async fn open(
+    client: &mut PeerServiceClient<Channel>,
+    order: &Sealed<Order>,
+    size: u64,
+    peer: PeerId,
+) -> Result<u64, Failure> {
+    let message = inject(tonic::Request::new(pb::OpenUploadRequest {
+        order: Some(order.envelope.clone()),
+        size,
+    }));
     let answer = timeout(OPENING, client.open_upload(message)).await;
-    let answer = answer.map_err(|_| fail!(DeadlineExceeded, "peer {peer} did not answer within {} s", OPENING.as_secs()))?;
+    let answer = answer.map_err(|_| {
+        fail!(DeadlineExceeded, "peer {peer} did not answer within {} s", OPENING.as_secs())
+    })?;
     let offset = answer.map_err(failed)?.into_inner().offset;
-    let fits = offset == size || (offset < size && offset.is_multiple_of(peral_model::pieces::PIECE));
-    if fits { Ok(offset) } else { Err(fail!(Internal, "peer {peer} says that it has {offset} of {size} bytes, which cannot be")) }
+    let fits =
+        offset == size || (offset < size && offset.is_multiple_of(peral_model::pieces::PIECE));
+    if fits {
+        Ok(offset)
+    } else {
+        Err(fail!(
+            Internal,
+            "peer {peer} says that it has {offset} of {size} bytes, which cannot be"
+        ))
+    }
 }
 
 /// Only the record of what was meant is a success.
-fn accept(request: &SendRequest, deps: &SendDeps, answered: pb::UploadFileResponse, content: Content) -> Result<Sealed<Record>, Failure> {
+fn accept(
+    request: &SendRequest,
+    deps: &SendDeps,
+    answered: pb::UploadFileResponse,
+    content: Content,
+) -> Result<Sealed<Record>, Failure> {
     let (order, meant) = (&request.order.value, request.meant);
-    let envelope = answered.record.ok_or_else(|| fail!(Integrity, "peer {} answered without a record", order.peer))?;
+    let envelope = answered
+        .record
+        .ok_or_else(|| fail!(Integrity, "peer {} answered without a record", order.peer))?;
     let record = Sealed::<Record>::open(envelope, &deps.verifier)?;
     let found = &record.value;
-    let right = found.name == order.name && found.content == content && (found.owner, found.visibility) == (meant.owner, meant.visibility);
+    let right = found.name == order.name
+        && found.content == content
+        && (found.owner, found.visibility) == (meant.owner, meant.visibility);
     if right {
         return Ok(record);
     }
     Err(fail!(
         Integrity,
-        "{:?} was published as {} with {} bytes for account {}, which is not what was uploaded; look at it with peral ls",
+        "{:?} was published as {} with {} bytes for account {}, which is not what was uploaded; \
+         look at it with peral ls",
         found.name.as_str(),
         found.content.hash,
         found.content.size,

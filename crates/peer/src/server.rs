@@ -12,7 +12,9 @@ use peral_runtime::{
 };
 use peral_wire::{
     Failure, fail,
-    pb::{self, control_service_server::ControlServiceServer, peer_service_server::PeerServiceServer},
+    pb::{
+        self, control_service_server::ControlServiceServer, peer_service_server::PeerServiceServer,
+    },
 };
 use tonic::service::Routes;
 
@@ -57,22 +59,38 @@ struct Parts {
 }
 
 impl Peer {
-    /// Opens what is in the data folder and shares what the configuration names, if that can be yet, and binds the ports. `metrics` is what
-    /// the admin listener shows.
+    /// Opens what is in the data folder and shares what the configuration names, if that can be
+    /// yet, and binds the ports. `metrics` is what the admin listener shows.
     ///
     /// # Errors
-    /// ALREADY_EXISTS when another process uses the data folder; INVALID_ARGUMENT or INVALID_NAME for shares that overlap or cannot be meant;
-    /// UNAVAILABLE when a port is taken.
-    pub async fn bind(config: Config, clock: SharedClock, metrics: prometheus::Registry) -> Result<Self, Failure> {
+    /// ALREADY_EXISTS when another process uses the data folder; INVALID_ARGUMENT or INVALID_NAME
+    /// for shares that overlap or cannot be meant; UNAVAILABLE when a port is taken.
+    pub async fn bind(
+        config: Config,
+        clock: SharedClock,
+        metrics: prometheus::Registry,
+    ) -> Result<Self, Failure> {
         config.shares.iter().try_for_each(|share| apart(&share.path, &config.data))?;
         let volume = match volume::open(&config, &clock).await {
             Err(failure) if volume::is_mistake(&failure) => return Err(failure),
             volume => volume,
         };
-        let listener = Listener::bind(config.listen.0, config.listen.1)
-            .map_err(|error| fail!(Unavailable, "the listener for other peers {error}; choose another with --listen-address IP and --port PORTS"))?;
-        let admin = Listener::bind(config.admin_listen.ip(), config.admin_listen.port())
-            .map_err(|error| fail!(Unavailable, "the admin listener (probes and metrics) {error}; choose another with --admin-listen IP:PORT"))?;
+        let listener = Listener::bind(config.listen.0, config.listen.1).map_err(|error| {
+            fail!(
+                Unavailable,
+                "the listener for other peers {error}; choose another with --listen-address \
+                IP and --port PORTS"
+            )
+        })?;
+        let admin = Listener::bind(config.admin_listen.ip(), config.admin_listen.port()).map_err(
+            |error| {
+                fail!(
+                    Unavailable,
+                    "the admin listener (probes and metrics) {error}; choose another with \
+                --admin-listen IP:PORT"
+                )
+            },
+        )?;
         Ok(Self { config, clock, metrics, volume, listener, admin })
     }
 
@@ -86,10 +104,12 @@ impl Peer {
         self.admin.local_addr()
     }
 
-    /// Runs until the drain is over: the lease given up, transfers ended, logged out. A volume that cannot be used yet is waited for.
+    /// Runs until the drain is over: the lease given up, transfers ended, logged out. A volume that
+    /// cannot be used yet is waited for.
     ///
     /// # Errors
-    /// What no waiting mends: shares that overlap, a socket that cannot be, a data folder of another network.
+    /// What no waiting mends: shares that overlap, a socket that cannot be, a data folder of
+    /// another network.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let Self { config, clock, metrics, volume, listener, admin } = self;
         let checks = Checks::new();
@@ -97,14 +117,23 @@ impl Peer {
         tokio::spawn(serve_admin(admin, checks, metrics, shutdown.clone()));
         let opened = match volume {
             Ok(opened) => Some(opened),
-            Err(failure) => volume::wait(&config, &clock, failure, &usable, shutdown.draining()).await?,
+            Err(failure) => {
+                volume::wait(&config, &clock, failure, &usable, shutdown.draining()).await?
+            }
         };
         let Some(Opened { library, key }) = opened else {
             tracing::info!("stopped");
             return Ok(());
         };
         shutdown.spawn(volume::watch(library.clone(), usable, shutdown.draining().clone()));
-        let membership = Membership::new(about(&config, &listener), key.clone(), library.clone(), clock.clone(), propagate::inject, network);
+        let membership = Membership::new(
+            about(&config, &listener),
+            key.clone(),
+            library.clone(),
+            clock.clone(),
+            propagate::inject,
+            network,
+        );
         let control = Control::new(library.clone(), membership.clone());
         let parts = Parts { library, membership, control, shutdown: shutdown.clone() };
         let served = parts.serve(&config, &key, listener, &clock).await;
@@ -135,9 +164,16 @@ fn about(config: &Config, listener: &Listener) -> About {
 
 impl Parts {
     /// Serves until the drain begins.
-    async fn serve(&self, config: &Config, key: &PeerKey, listener: Listener, clock: &SharedClock) -> Result<(), Failure> {
+    async fn serve(
+        &self,
+        config: &Config,
+        key: &PeerKey,
+        listener: Listener,
+        clock: &SharedClock,
+    ) -> Result<(), Failure> {
         // First of all the socket: it tells what the peer waits for.
-        let control = Routes::new(ControlServiceServer::new(self.control.clone())).into_axum_router();
+        let control =
+            Routes::new(ControlServiceServer::new(self.control.clone())).into_axum_router();
         let socket = self.library.data().socket();
         let bound = serve_unix(&socket, traced(control, Kind::Grpc), self.shutdown.clone()).await;
         bound.map_err(|error| fail!(Internal, "{error}"))?;
@@ -155,8 +191,18 @@ impl Parts {
     }
 
     /// Downloads and the service for others.
-    async fn start_engine(&self, config: &Config, key: &PeerKey, network: &Network, clock: &SharedClock) -> Result<PeerService, Failure> {
-        let dialer = Dialer::new(key.certs(), network.roots()?, OutboundPolicy { allow_loopback: config.allow_loopback });
+    async fn start_engine(
+        &self,
+        config: &Config,
+        key: &PeerKey,
+        network: &Network,
+        clock: &SharedClock,
+    ) -> Result<PeerService, Failure> {
+        let dialer = Dialer::new(
+            key.certs(),
+            network.roots()?,
+            OutboundPolicy { allow_loopback: config.allow_loopback },
+        );
         let (limits, metrics) = (Limits::new(config.rates), Metrics::new());
         let jobs = Jobs::new(JobsDeps {
             library: self.library.clone(),
@@ -171,11 +217,24 @@ impl Parts {
         Ok(PeerService::new(self.library.clone(), limits, metrics))
     }
 
-    fn listen(&self, config: &Config, key: &PeerKey, network: &Network, listener: Listener, service: &PeerService) -> Result<(), Failure> {
+    fn listen(
+        &self,
+        config: &Config,
+        key: &PeerKey,
+        network: &Network,
+        listener: Listener,
+        service: &PeerService,
+    ) -> Result<(), Failure> {
         let tls = server_config(key.certs(), ClientAuth::Required(network.roots()?), Alpn::Http2);
         let limits = ServeConfig { max_connections: config.max_connections, ..ServeConfig::peer() };
         let router = service.router().merge(more_services(config.reflection)?);
-        self.shutdown.spawn(serve(listener, limits, Some(tls), traced(router, Kind::Grpc), self.shutdown.clone()));
+        self.shutdown.spawn(serve(
+            listener,
+            limits,
+            Some(tls),
+            traced(router, Kind::Grpc),
+            self.shutdown.clone(),
+        ));
         Ok(())
     }
 
@@ -209,8 +268,12 @@ fn more_services(reflection: bool) -> Result<Router, Failure> {
     tokio::spawn(async move { reporter.set_serving::<PeerServiceServer<PeerService>>().await });
     let mut routes = Routes::new(health);
     if reflection {
-        let built = tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(pb::DESCRIPTORS).build_v1();
-        routes = routes.add_service(built.map_err(|error| fail!(Internal, "reflection cannot be offered: {error}"))?);
+        let built = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+            .build_v1();
+        routes = routes.add_service(
+            built.map_err(|error| fail!(Internal, "reflection cannot be offered: {error}"))?,
+        );
     }
     // Of two routers only one may say what becomes of other paths.
     Ok(routes.into_axum_router().reset_fallback())

@@ -1,4 +1,5 @@
-//! What makes a network: its authority and keys, how they are first learned, and the way to its central.
+//! What makes a network: its authority and keys, how they are first learned, and the way to its
+//! central.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -50,25 +51,43 @@ impl Network {
     /// Learns the network from central: its id, its authority and its keys.
     ///
     /// # Errors
-    /// UNTRUSTED when what answers is not who was expected; UNAUTHENTICATED when what to believe is not usable; UNAVAILABLE when nobody answers.
-    pub async fn contact(base: &str, first: &FirstContact, inject: Inject) -> Result<Self, Failure> {
+    /// UNTRUSTED when what answers is not who was expected; UNAUTHENTICATED when what to believe is
+    /// not usable; UNAVAILABLE when nobody answers.
+    pub async fn contact(
+        base: &str,
+        first: &FirstContact,
+        inject: Inject,
+    ) -> Result<Self, Failure> {
         let config = match first {
             FirstContact::Authority(pem) => expecting_central(pem)?,
             FirstContact::Fingerprint(pin) => pinned_client_config(pin.clone()),
-            FirstContact::PublicName => client_config(TrustRoots::native().map_err(untrusted)?, Expect::PublicName, None),
+            FirstContact::PublicName => {
+                client_config(TrustRoots::native().map_err(untrusted)?, Expect::PublicName, None)
+            }
         };
         let catalogue = Catalogue::new(base, http_client(config)?, inject, DEADLINE);
         let ca = catalogue.ca().await?;
-        let certificate = CertificateDer::from_pem_slice(ca.certificate.as_bytes()).map_err(untrusted)?;
+        let certificate =
+            CertificateDer::from_pem_slice(ca.certificate.as_bytes()).map_err(untrusted)?;
         // What central says of itself counts only as far as the handshake proved it.
         let authority = match first {
             FirstContact::Authority(pem) => pem.clone(),
             FirstContact::Fingerprint(pin) if pin.matches(&certificate) => ca.certificate,
-            FirstContact::Fingerprint(_) => return Err(fail!(Untrusted, "central at {base} names another authority than the one it shows")),
+            FirstContact::Fingerprint(_) => {
+                return Err(fail!(
+                    Untrusted,
+                    "central at {base} names another authority than the one it shows"
+                ));
+            }
             FirstContact::PublicName => ca.certificate,
         };
         let jwks = catalogue.jwks().await?;
-        Ok(Self { id: ca.network, authority, jwks, public_name: matches!(first, FirstContact::PublicName) })
+        Ok(Self {
+            id: ca.network,
+            authority,
+            jwks,
+            public_name: matches!(first, FirstContact::PublicName),
+        })
     }
 
     /// Reads it from a file; nothing if there is none.
@@ -77,7 +96,9 @@ impl Network {
     /// INTERNAL, naming the file.
     pub fn load(path: &Path) -> Result<Option<Self>, Failure> {
         match std::fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail!(Internal, "{} cannot be read: {error}", path.display())),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| fail!(Internal, "{} cannot be read: {error}", path.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fail!(Internal, "{} cannot be read: {error}", path.display())),
         }
@@ -88,7 +109,9 @@ impl Network {
     /// # Errors
     /// INTERNAL, naming the file.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
-        let failed = |error: &dyn std::fmt::Display| fail!(Internal, "{} cannot be written: {error}", path.display());
+        let failed = |error: &dyn std::fmt::Display| {
+            fail!(Internal, "{} cannot be written: {error}", path.display())
+        };
         let bytes = serde_json::to_vec_pretty(self).map_err(|error| failed(&error))?;
         write_private(path, &bytes).map_err(|error| failed(&error))
     }
@@ -110,7 +133,12 @@ impl Network {
     ///
     /// # Errors
     /// UNAUTHENTICATED, when the authority's certificate cannot be read.
-    pub fn catalogue(&self, base: &str, inject: Inject, deadline: Duration) -> Result<Catalogue, Failure> {
+    pub fn catalogue(
+        &self,
+        base: &str,
+        inject: Inject,
+        deadline: Duration,
+    ) -> Result<Catalogue, Failure> {
         let config = if self.public_name {
             client_config(TrustRoots::native().map_err(untrusted)?, Expect::PublicName, None)
         } else {
@@ -131,9 +159,14 @@ fn untrusted(error: impl std::fmt::Display) -> Failure {
 
 fn http_client(mut config: rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
     config.alpn_protocols = peral_runtime::tls::Alpn::Http2AndHttp1.protocols();
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(config).connect_timeout(CONNECT);
-    // Nothing of central's answers by a redirect. Pods often have proxies set that lead out of the cluster: central is dialled directly.
-    let builder = builder.redirect(reqwest::redirect::Policy::none()).no_proxy().http2_keep_alive_interval(Duration::from_secs(20));
+    let builder =
+        reqwest::Client::builder().tls_backend_preconfigured(config).connect_timeout(CONNECT);
+    // Nothing of central's answers by a redirect. Pods often have proxies set that lead out of the
+    // cluster: central is dialled directly.
+    let builder = builder
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .http2_keep_alive_interval(Duration::from_secs(20));
     builder.build().map_err(|error| fail!(Internal, "no HTTP client could be made: {error}"))
 }
 

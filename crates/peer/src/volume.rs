@@ -7,7 +7,10 @@ use peral_runtime::{SharedClock, admin::Check};
 use peral_wire::{ErrorCode, Failure, keys::Verifier};
 use tokio_util::sync::CancellationToken;
 
-use crate::{args::Config, data::DataDir, db::Db, fetch::Here, identity::PeerKey, library::Library, link::Link, rights::Rights};
+use crate::{
+    args::Config, data::DataDir, db::Db, fetch::Here, identity::PeerKey, library::Library,
+    link::Link, rights::Rights,
+};
 
 /// Between two tries to use the volume.
 const RETRY: Duration = Duration::from_secs(3);
@@ -22,7 +25,8 @@ pub(crate) struct Opened {
     pub key: PeerKey,
 }
 
-/// Takes the data folder, opens its database, makes the key, and shares what the command line names.
+/// Takes the data folder, opens its database, makes the key, and shares what the command line
+/// names.
 ///
 /// # Errors
 /// As [`DataDir::open`], [`Db::open`], [`PeerKey::open`] and [`Library::configure`].
@@ -38,13 +42,17 @@ pub(crate) async fn open(config: &Config, clock: &SharedClock) -> Result<Opened,
     Ok(Opened { library, key })
 }
 
-/// Is it a mistake of whoever started the peer, or of what already runs here? No waiting mends that.
+/// Is it a mistake of whoever started the peer, or of what already runs here? No waiting mends
+/// that.
 pub(crate) fn is_mistake(failure: &Failure) -> bool {
-    matches!(failure.code, ErrorCode::AlreadyExists | ErrorCode::InvalidArgument | ErrorCode::InvalidName)
+    matches!(
+        failure.code,
+        ErrorCode::AlreadyExists | ErrorCode::InvalidArgument | ErrorCode::InvalidName
+    )
 }
 
-/// Tries to open the volume until it works. The process stays, not ready, and says why: an end would only be followed by a restart.
-/// Nothing when told to stop before.
+/// Tries to open the volume until it works. The process stays, not ready, and says why: an end
+/// would only be followed by a restart. Nothing when told to stop before.
 ///
 /// # Errors
 /// A mistake, see [`is_mistake`].
@@ -90,8 +98,15 @@ impl Instruments {
     fn new() -> Self {
         let meter = opentelemetry::global::meter("peral");
         Self {
-            room: meter.u64_gauge("peral.room").with_unit("By").with_description("Bytes that can still be promised on the volume").build(),
-            full: meter.u64_gauge("peral.full").with_description("1 while there is too little room for uploads, else 0").build(),
+            room: meter
+                .u64_gauge("peral.room")
+                .with_unit("By")
+                .with_description("Bytes that can still be promised on the volume")
+                .build(),
+            full: meter
+                .u64_gauge("peral.full")
+                .with_description("1 while there is too little room for uploads, else 0")
+                .build(),
         }
     }
 }
@@ -109,7 +124,10 @@ pub(crate) async fn watch(library: Library, check: Check, stop: CancellationToke
         instruments.room.record(room, &[]);
         instruments.full.record(full.into(), &[]);
         match (was_full, full) {
-            (false, true) => tracing::warn!(room, "the volume is full: no uploads are taken until there is more room"),
+            (false, true) => tracing::warn!(
+                room,
+                "the volume is full: no uploads are taken until there is more room"
+            ),
             (true, false) => tracing::info!(room, "the volume has room again: uploads are taken"),
             _ => {}
         }

@@ -1,8 +1,11 @@
-//! gRPC streams of `Piece` without copies, on both ends. On the wire they are what any gRPC library writes and reads.
+//! gRPC streams of `Piece` without copies, on both ends. On the wire they are what any gRPC library
+//! writes and reads.
 //!
-//! A message of the stream: one byte (0: not compressed), four bytes of length, then the protobuf fields of `Piece`. The sender puts the few
-//! bytes before the data in a frame of their own and hands the data on as it was read; the receiver takes the data as the transport's own
-//! buffers. A generated codec would copy a piece once on each end. The stream ends with trailers: `grpc-status`, and our own code.
+//! A message of the stream: one byte (0: not compressed), four bytes of length, then the protobuf
+//! fields of `Piece`. The sender puts the few bytes before the data in a frame of their own and
+//! hands the data on as it was read; the receiver takes the data as the transport's own buffers. A
+//! generated codec would copy a piece once on each end. The stream ends with trailers:
+//! `grpc-status`, and our own code.
 
 mod receive;
 mod send;
@@ -12,7 +15,8 @@ mod tests;
 pub use receive::{ReceivedPiece, Receiver, message_of, request};
 pub use send::{PieceBody, SentPiece};
 
-/// Most bytes of a message with a piece: the piece itself, and room for fields that later versions add.
+/// Most bytes of a message with a piece: the piece itself, and room for fields that later versions
+/// add.
 pub const MAX_MESSAGE: usize = (1 << 20) + 64 * 1024;
 
 /// Bytes before each message: compressed or not, and the length.

@@ -10,17 +10,24 @@ use peral_wire::{Catalogue, Failure, fail};
 
 pub use contact::{Contact, FirstContact, known};
 
-/// No call of a command takes longer: whoever waits for an answer hears within five seconds that central is away.
+/// No call of a command takes longer: whoever waits for an answer hears within five seconds that
+/// central is away.
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// Central's address as it is kept and compared: `https://` where no scheme is given, no slash at the end.
+/// Central's address as it is kept and compared: `https://` where no scheme is given, no slash at
+/// the end.
 ///
 /// # Errors
 /// INVALID_ARGUMENT: no address of central, or plaintext to another machine.
 pub fn address(text: &str) -> Result<String, Failure> {
     let given = text.trim();
     let full = if given.contains("://") { given.to_owned() } else { format!("https://{given}") };
-    let bad = |reason: &str| fail!(InvalidArgument, "{text:?} is no address of central: {reason}; write https://HOST:7070");
+    let bad = |reason: &str| {
+        fail!(
+            InvalidArgument,
+            "{text:?} is no address of central: {reason}; write https://HOST:7070"
+        )
+    };
     let url = reqwest::Url::parse(&full).map_err(|error| bad(&error.to_string()))?;
     match url.scheme() {
         "https" => {}
@@ -28,7 +35,11 @@ pub fn address(text: &str) -> Result<String, Failure> {
         "http" => return Err(bad("plaintext is for this machine's loopback only")),
         _ => return Err(bad("it is not https")),
     }
-    if url.host().is_none() || url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+    if url.host().is_none()
+        || url.path() != "/"
+        || url.query().is_some()
+        || !url.username().is_empty()
+    {
         return Err(bad("it has more than a host and a port"));
     }
     // A bare number is an address by the rules of the web, and a mistake by ours.
@@ -47,7 +58,9 @@ pub fn is_local(base: &str) -> bool {
 fn is_loopback(url: &reqwest::Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
-        Some(host) => host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        }
         None => false,
     }
 }

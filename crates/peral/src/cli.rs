@@ -10,8 +10,8 @@ use peral_runtime::telemetry::TelemetryArgs;
 use crate::{
     central::FirstContact,
     command::{
-        access, cancel, download, echo, files, group, help, login, logout, passwd, peers, revoke, rm, search, share, status, token, upload, user,
-        whoami,
+        access, cancel, download, echo, files, group, help, login, logout, passwd, peers, revoke,
+        rm, search, share, status, token, upload, user, whoami,
     },
     config,
     output::Format,
@@ -21,7 +21,12 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "peral", version, max_term_width = 100)]
 #[command(
-    after_help = "Start with `peral login --central URL`; beside a peer, as in its pod, commands act for the peer's account without one. Where nobody logs in (a job, an init container), set PERAL_CENTRAL, PERAL_CA_FILE and PERAL_TOKEN_FILE: a command then logs in for itself, writes nothing of it to disk, and needs no home. `peral help exit-codes` and `peral help json` say what scripts can rely on."
+    after_help = "Start with `peral login --central URL`; beside a peer, as in its pod, commands \
+        act \
+        for the peer's account without one. Where nobody logs in (a job, an init container), set \
+        PERAL_CENTRAL, PERAL_CA_FILE and PERAL_TOKEN_FILE: a command then logs in for itself, \
+        writes nothing of it to disk, and needs no home. `peral help exit-codes` and `peral help \
+        json` say what scripts can rely on."
 )]
 pub struct Cli {
     /// What every command takes.
@@ -48,7 +53,15 @@ pub struct Parsed {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// How results are written.
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "text", env = "PERAL_OUTPUT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        env = "PERAL_OUTPUT",
+        hide_env_values = true
+    )]
     pub output: Format,
     /// Where central is; without it, the network that you are logged in to.
     #[arg(long, global = true, value_name = "URL", env = "PERAL_CENTRAL", hide_env_values = true)]
@@ -56,11 +69,13 @@ pub struct Global {
     /// Data folder of the peer that runs here, if one does [env: PERAL_DATA]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    // Apart from --data, so that what the environment or the file says of the peer's folder is never taken for central's. So it is with the
-    // others: what they say for all commands is never taken for a flag of one that has such a flag itself.
+    // Apart from --data, so that what the environment or the file says of the peer's folder is
+    // never taken for central's. So it is with the others: what they say for all commands is never
+    // taken for a flag of one that has such a flag itself.
     #[arg(long, global = true, hide = true, env = "PERAL_DATA")]
     data_default: Option<PathBuf>,
-    /// File with an API token: this command logs in with it, for itself alone, and out at its end [env: PERAL_TOKEN_FILE]
+    /// File with an API token: this command logs in with it, for itself alone, and out at its end
+    /// [env: PERAL_TOKEN_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[arg(long, global = true, hide = true, env = "PERAL_TOKEN_FILE")]
@@ -95,10 +110,16 @@ impl Global {
     /// How central is known at first contact: by the flags, or else by the environment.
     pub fn first_contact(&self) -> FirstContact {
         if self.ca_file.is_some() || self.ca_fingerprint.is_some() {
-            return FirstContact { ca_file: self.ca_file.clone(), ca_fingerprint: self.ca_fingerprint.clone() };
+            return FirstContact {
+                ca_file: self.ca_file.clone(),
+                ca_fingerprint: self.ca_fingerprint.clone(),
+            };
         }
         let ca_file = self.ca_file_default.clone().filter(|path| !path.as_os_str().is_empty());
-        FirstContact { ca_file, ca_fingerprint: self.ca_fingerprint_default.clone().filter(|text| !text.is_empty()) }
+        FirstContact {
+            ca_file,
+            ca_fingerprint: self.ca_fingerprint_default.clone().filter(|text| !text.is_empty()),
+        }
     }
 }
 
@@ -165,9 +186,12 @@ fn pages(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// Does the command line, or the environment, ask for JSON? For mistakes that keep the command line from being read.
+/// Does the command line, or the environment, ask for JSON? For mistakes that keep the command line
+/// from being read.
 pub fn wants_json(args: &[OsString]) -> bool {
-    config::flag_in(args, "--output").or_else(|| std::env::var_os("PERAL_OUTPUT")).is_some_and(|format| format == "json")
+    config::flag_in(args, "--output")
+        .or_else(|| std::env::var_os("PERAL_OUTPUT"))
+        .is_some_and(|format| format == "json")
 }
 
 #[cfg(test)]
@@ -181,10 +205,21 @@ mod tests {
 
     #[test]
     fn a_page_of_help_is_the_page() {
-        let pages = |text: &str| pages(text.split(' ').map(OsString::from).collect()).join(&OsString::from(" "));
+        let pages = |text: &str| {
+            pages(text.split(' ').map(OsString::from).collect()).join(&OsString::from(" "))
+        };
         assert_eq!(pages("peral help json"), "peral json");
-        assert_eq!(pages("peral --output json --log=warn help exit-codes --data x"), "peral --output json --log=warn exit-codes --data x");
-        for other in ["peral help ls", "peral help", "peral search help json", "peral help token add", "peral --output help json"] {
+        assert_eq!(
+            pages("peral --output json --log=warn help exit-codes --data x"),
+            "peral --output json --log=warn exit-codes --data x"
+        );
+        for other in [
+            "peral help ls",
+            "peral help",
+            "peral search help json",
+            "peral help token add",
+            "peral --output help json",
+        ] {
             assert_eq!(pages(other), other);
         }
     }

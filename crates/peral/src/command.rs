@@ -55,6 +55,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::ExitCodes(args) => args.run(context),
         Command::Json(args) => args.run(context),
         // The roles have their own way in: they are no users of central.
-        Command::Central(_) | Command::Peer(_) => Err(fail!(Internal, "a role was taken for a command")),
+        Command::Central(_) | Command::Peer(_) => {
+            Err(fail!(Internal, "a role was taken for a command"))
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `peral.toml`: defaults for flags, under the environment and the command line.
 //!
-//! Each key is the long name of a flag. Keys at the top are for every command, those of `[role.central]` and `[role.peer]` for the roles.
+//! Each key is the long name of a flag. Keys at the top are for every command, those of
+//! `[role.central]` and `[role.peer]` for the roles.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +15,23 @@ use etcetera::BaseStrategy;
 use serde::Deserialize;
 
 /// Flags that make no sense in a file.
-const NOT_HERE: [&str; 7] = ["config", "help", "version", "data-default", "token-file-default", "ca-file-default", "ca-fingerprint-default"];
-/// See `Global`: what the file says of these is for commands in general, not for a flag of the same name that one of them has.
-const APART: [(&str, &str); 4] =
-    [("data", "data_default"), ("token-file", "token_file_default"), ("ca-file", "ca_file_default"), ("ca-fingerprint", "ca_fingerprint_default")];
+const NOT_HERE: [&str; 7] = [
+    "config",
+    "help",
+    "version",
+    "data-default",
+    "token-file-default",
+    "ca-file-default",
+    "ca-fingerprint-default",
+];
+/// See `Global`: what the file says of these is for commands in general, not for a flag of the same
+/// name that one of them has.
+const APART: [(&str, &str); 4] = [
+    ("data", "data_default"),
+    ("token-file", "token_file_default"),
+    ("ca-file", "ca_file_default"),
+    ("ca-fingerprint", "ca_fingerprint_default"),
+];
 /// Keys at the top that the peer's own flags of the same name take as well.
 const FOR_THE_PEER_TOO: [&str; 2] = ["central", "data"];
 
@@ -49,17 +63,23 @@ impl Setting {
     }
 }
 
-/// The folder for `peral.toml` and the logins: `PERAL_CONFIG_DIR`, or `peral` in the user's configuration folder.
+/// The folder for `peral.toml` and the logins: `PERAL_CONFIG_DIR`, or `peral` in the user's
+/// configuration folder.
 pub fn folder() -> Option<PathBuf> {
     match std::env::var_os("PERAL_CONFIG_DIR") {
         Some(folder) if !folder.is_empty() => Some(folder.into()),
-        _ => etcetera::choose_base_strategy().ok().map(|strategy| strategy.config_dir().join("peral")),
+        _ => etcetera::choose_base_strategy()
+            .ok()
+            .map(|strategy| strategy.config_dir().join("peral")),
     }
 }
 
 /// The configuration file that the command line or the environment names.
 pub fn path_in(args: &[OsString]) -> Option<PathBuf> {
-    flag_in(args, "--config").or_else(|| std::env::var_os("PERAL_CONFIG")).filter(|path| !path.is_empty()).map(PathBuf::from)
+    flag_in(args, "--config")
+        .or_else(|| std::env::var_os("PERAL_CONFIG"))
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
 }
 
 /// The value of a flag, looked for before the command line can be read as a whole.
@@ -68,7 +88,9 @@ pub fn flag_in(args: &[OsString], flag: &str) -> Option<OsString> {
     let joined = format!("{flag}=");
     args.iter().enumerate().find_map(|(at, arg)| match arg.to_str()?.strip_prefix(&joined) {
         Some(value) => Some(value.into()),
-        None if arg.as_os_str() == OsStr::new(flag) => args.get(at + 1).map(|value| (*value).clone()),
+        None if arg.as_os_str() == OsStr::new(flag) => {
+            args.get(at + 1).map(|value| (*value).clone())
+        }
         None => None,
     })
 }
@@ -80,12 +102,15 @@ pub fn flag_in(args: &[OsString], flag: &str) -> Option<OsString> {
 pub fn apply(command: Command, named: Option<PathBuf>) -> Result<Command, clap::Error> {
     let path = match named {
         Some(path) => path,
-        None => match folder().map(|folder| folder.join("peral.toml")).filter(|path| path.exists()) {
+        None => match folder().map(|folder| folder.join("peral.toml")).filter(|path| path.exists())
+        {
             Some(path) => path,
             None => return Ok(command),
         },
     };
-    let failed = |command: &Command, reason: String| command.clone().error(ErrorKind::InvalidValue, format!("{}: {reason}", path.display()));
+    let failed = |command: &Command, reason: String| {
+        command.clone().error(ErrorKind::InvalidValue, format!("{}: {reason}", path.display()))
+    };
     match read(&path).and_then(|settings| merge(command.clone(), &settings)) {
         Ok(merged) => Ok(merged),
         Err(reason) => Err(failed(&command, reason)),
@@ -93,8 +118,12 @@ pub fn apply(command: Command, named: Option<PathBuf>) -> Result<Command, clap::
 }
 
 fn read(path: &Path) -> Result<Settings, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("the configuration file cannot be read: {error}"))?;
-    let config = Config::builder().add_source(File::from_str(&text, FileFormat::Toml)).build().map_err(|error| error.to_string())?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("the configuration file cannot be read: {error}"))?;
+    let config = Config::builder()
+        .add_source(File::from_str(&text, FileFormat::Toml))
+        .build()
+        .map_err(|error| error.to_string())?;
     config.try_deserialize().map_err(|error| error.to_string())
 }
 
@@ -110,19 +139,30 @@ fn merge(mut command: Command, settings: &Settings) -> Result<Command, String> {
             return Err(format!("there is no role {role:?}; roles are central and peer"));
         }
         for (key, setting) in flags {
-            command = in_role(command, role, |role_command| with_default(role_command, key, setting, &format!("in [role.{role}]")))?;
+            command = in_role(command, role, |role_command| {
+                with_default(role_command, key, setting, &format!("in [role.{role}]"))
+            })?;
         }
     }
     for key in FOR_THE_PEER_TOO {
         let own = settings.role.get("peer").is_some_and(|flags| flags.contains_key(key));
         let Some(setting) = settings.flags.get(key).filter(|_| !own) else { continue };
-        command =
-            in_role(command, "peer", |peer| if find(&peer, key).is_some() { with_default(peer, key, setting, "at the top") } else { Ok(peer) })?;
+        command = in_role(command, "peer", |peer| {
+            if find(&peer, key).is_some() {
+                with_default(peer, key, setting, "at the top")
+            } else {
+                Ok(peer)
+            }
+        })?;
     }
     Ok(command)
 }
 
-fn in_role(command: Command, role: &str, change: impl FnOnce(Command) -> Result<Command, String>) -> Result<Command, String> {
+fn in_role(
+    command: Command,
+    role: &str,
+    change: impl FnOnce(Command) -> Result<Command, String>,
+) -> Result<Command, String> {
     let mut outcome = Ok(());
     let command = command.mut_subcommand(role, |role_command| match change(role_command.clone()) {
         Ok(changed) => changed,
@@ -138,7 +178,12 @@ fn find<'a>(command: &'a Command, key: &str) -> Option<&'a Arg> {
     command.get_arguments().find(|arg| arg.get_long() == Some(key) && !NOT_HERE.contains(&key))
 }
 
-fn with_default(command: Command, key: &str, setting: &Setting, place: &str) -> Result<Command, String> {
+fn with_default(
+    command: Command,
+    key: &str,
+    setting: &Setting,
+    place: &str,
+) -> Result<Command, String> {
     let Some(id) = find(&command, key).map(|arg| arg.get_id().clone()) else {
         return Err(format!("{key:?} {place} is no flag that a file can set"));
     };
@@ -180,8 +225,11 @@ mod tests {
 
     #[test]
     fn what_is_in_the_file_holds_where_no_flag_is_given() {
-        let command =
-            with("central = \"https://c\"\noutput = \"json\"\n[role.peer]\nshare = [\"/a\", \"/b=x\"]\nreflection = true\nrescan = 5\n").unwrap();
+        let command = with(
+            "central = \"https://c\"\noutput = \"json\"\n[role.peer]\nshare = [\"/a\", \
+                \"/b=x\"]\nreflection = true\nrescan = 5\n",
+        )
+        .unwrap();
         let matches = command.clone().get_matches_from(["peral", "peer", "--rescan", "7"]);
         let peer = matches.subcommand_matches("peer").unwrap();
         assert_eq!(peer.get_many::<String>("shares").unwrap().collect::<Vec<_>>(), ["/a", "/b=x"]);
@@ -190,7 +238,13 @@ mod tests {
         assert_eq!(peer.get_one::<u64>("rescan"), Some(&7));
         let matches = command.get_matches_from(["peral", "ls", "--central", "https://d"]);
         let ls = matches.subcommand_matches("ls").unwrap();
-        assert_eq!((ls.get_one::<String>("central").unwrap().as_str(), ls.get_one::<String>("output").unwrap().as_str()), ("https://d", "json"));
+        assert_eq!(
+            (
+                ls.get_one::<String>("central").unwrap().as_str(),
+                ls.get_one::<String>("output").unwrap().as_str()
+            ),
+            ("https://d", "json")
+        );
     }
 
     #[test]

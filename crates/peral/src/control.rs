@@ -57,10 +57,13 @@ impl Control {
         if !socket.exists() {
             return None;
         }
-        let endpoint = Endpoint::from_shared(format!("unix:{}", std::path::absolute(socket).ok()?.to_str()?)).ok()?;
+        let endpoint =
+            Endpoint::from_shared(format!("unix:{}", std::path::absolute(socket).ok()?.to_str()?))
+                .ok()?;
         let channel = endpoint.connect_timeout(CONNECT).connect().await;
         let channel = channel.inspect_err(|error| tracing::debug!(%error, "no peer answers at the socket in {}", data.display())).ok()?;
-        let client = ControlServiceClient::with_interceptor(channel, Traced).max_decoding_message_size(MAX_ANSWER);
+        let client = ControlServiceClient::with_interceptor(channel, Traced)
+            .max_decoding_message_size(MAX_ANSWER);
         Some(Self { client })
     }
 
@@ -114,17 +117,27 @@ impl Control {
     /// # Errors
     /// What the peers answer.
     pub async fn echo(&mut self, peer: &Peer, size: u64) -> Result<EchoReport, Failure> {
-        let request = pb::EchoRequest { peer: peer.id.to_vec().into(), address: peer.address.clone(), size };
+        let request =
+            pb::EchoRequest { peer: peer.id.to_vec().into(), address: peer.address.clone(), size };
         let answer = self.client.echo(Request::new(request)).await?.into_inner();
-        let (connect, round_trip) = (Duration::from_nanos(answer.connect_ns), Duration::from_nanos(answer.round_trip_ns));
-        Ok(EchoReport { connect, round_trip, bytes: answer.bytes, took: Duration::from_nanos(answer.took_ns) })
+        let (connect, round_trip) =
+            (Duration::from_nanos(answer.connect_ns), Duration::from_nanos(answer.round_trip_ns));
+        Ok(EchoReport {
+            connect,
+            round_trip,
+            bytes: answer.bytes,
+            took: Duration::from_nanos(answer.took_ns),
+        })
     }
 
     /// Fetches a file.
     ///
     /// # Errors
     /// What the peer answers.
-    pub async fn download(&mut self, download: pb::DownloadRequest) -> Result<Streaming<pb::Progress>, Failure> {
+    pub async fn download(
+        &mut self,
+        download: pb::DownloadRequest,
+    ) -> Result<Streaming<pb::Progress>, Failure> {
         Ok(self.client.download(Request::new(download)).await?.into_inner())
     }
 
@@ -132,7 +145,10 @@ impl Control {
     ///
     /// # Errors
     /// What the peer answers.
-    pub async fn upload(&mut self, upload: pb::UploadRequest) -> Result<Streaming<pb::Progress>, Failure> {
+    pub async fn upload(
+        &mut self,
+        upload: pb::UploadRequest,
+    ) -> Result<Streaming<pb::Progress>, Failure> {
         Ok(self.client.upload(Request::new(upload)).await?.into_inner())
     }
 }
@@ -164,19 +180,27 @@ impl Context {
 
     async fn absent(&self) -> Failure {
         let Some(data) = &self.data else {
-            return fail!(Unavailable, "no peer is known here: name the data folder of the one that runs with --data (or PERAL_DATA)");
+            return fail!(
+                Unavailable,
+                "no peer is known here: name the data folder of the one that runs with --data (or \
+                 PERAL_DATA)"
+            );
         };
         let socket = data.join(SOCKET);
         let socket = socket.display();
         match probe::peer_here().await {
-            Some(Probed::Waits(reason)) => fail!(Unavailable, "the peer here is not ready: {reason}"),
+            Some(Probed::Waits(reason)) => {
+                fail!(Unavailable, "the peer here is not ready: {reason}")
+            }
             Some(Probed::Ready) => fail!(
                 Unavailable,
-                "nothing answers at {socket}, though a peer runs on this machine: name its data folder with --data (or PERAL_DATA), as its user"
+                "nothing answers at {socket}, though a peer runs on this machine: name its data \
+                 folder with --data (or PERAL_DATA), as its user"
             ),
             None => fail!(
                 Unavailable,
-                "no peer runs here: nothing answers at {socket}; start one with `peral peer --central URL`, or name the data folder of the one \
+                "no peer runs here: nothing answers at {socket}; start one with `peral peer \
+                 --central URL`, or name the data folder of the one \
                  that runs with --data (or PERAL_DATA)"
             ),
         }
@@ -197,14 +221,20 @@ impl Context {
     }
 }
 
-/// Shows the progress that the peer reports until it is done: the last message. `seen` is told each.
+/// Shows the progress that the peer reports until it is done: the last message. `seen` is told
+/// each.
 ///
 /// # Errors
 /// What the peer answers; UNAVAILABLE when it goes away.
-pub async fn follow(mut stream: Streaming<pb::Progress>, meter: &Meter, mut seen: impl FnMut(&pb::Progress)) -> Result<pb::Progress, Failure> {
+pub async fn follow(
+    mut stream: Streaming<pb::Progress>,
+    meter: &Meter,
+    mut seen: impl FnMut(&pb::Progress),
+) -> Result<pb::Progress, Failure> {
     loop {
         let progress = stream.message().await.map_err(broken)?;
-        let progress = progress.ok_or_else(|| fail!(Internal, "the peer here ended its report before the end"))?;
+        let progress = progress
+            .ok_or_else(|| fail!(Internal, "the peer here ended its report before the end"))?;
         seen(&progress);
         if !progress.note.is_empty() {
             meter.note(&progress.note);
@@ -233,15 +263,22 @@ fn phase(phase: pb::Phase) -> Option<Phase> {
 fn broken(status: Status) -> Failure {
     let ours = status.metadata().contains_key(CODE_KEY);
     if !ours && matches!(status.code(), Code::Unknown | Code::Unavailable | Code::Internal) {
-        return fail!(Unavailable, "the peer here went away: {}; what it accepted goes on when it is back", status.message());
+        return fail!(
+            Unavailable,
+            "the peer here went away: {}; what it accepted goes on when it is back",
+            status.message()
+        );
     }
     status.into()
 }
 
 /// Resolves when the user, or the system, wants the command to end.
 pub async fn interrupted() {
-    // Without the signals nobody can interrupt; the default action of the system still ends the process.
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    // Without the signals nobody can interrupt; the default action of the system still ends the
+    // process.
+    let (Ok(mut int), Ok(mut term)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

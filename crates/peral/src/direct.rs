@@ -1,4 +1,5 @@
-//! What a command does itself where no peer runs here: the same engine as a peer's, with the user's own certificate.
+//! What a command does itself where no peer runs here: the same engine as a peer's, with the user's
+//! own certificate.
 
 mod download;
 mod kept;
@@ -28,7 +29,8 @@ impl Way {
     fn new(login: &Login) -> Result<Self, Failure> {
         let certs = CertStore::shared();
         show(&certs, login)?;
-        // Where central is on this machine, peers may be too; elsewhere nothing makes a command connect to its own machine.
+        // Where central is on this machine, peers may be too; elsewhere nothing makes a command
+        // connect to its own machine.
         let policy = OutboundPolicy { allow_loopback: crate::central::is_local(&login.central) };
         Ok(Self { dialer: Dialer::new(Arc::clone(&certs), login.network.roots()?, policy), certs })
     }
@@ -37,7 +39,9 @@ impl Way {
 /// Shows the login's certificate from now on.
 fn show(certs: &CertStore, login: &Login) -> Result<(), Failure> {
     let shown = certs.set_pem(&login.credentials.certificate, &login.key);
-    shown.map_err(|error| fail!(Unauthenticated, "the login's certificate cannot be used: {error}; log in again"))
+    shown.map_err(|error| {
+        fail!(Unauthenticated, "the login's certificate cannot be used: {error}; log in again")
+    })
 }
 
 /// An address as the catalogue gives it.

@@ -63,9 +63,13 @@ impl LoginStore {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(|error| unusable(folder, &error))?,
         };
-        let mut paths = entries.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(folder, &error))?;
+        let mut paths =
+            entries.collect::<Result<Vec<_>, _>>().map_err(|error| unusable(folder, &error))?;
         paths.sort_by_key(fs::DirEntry::file_name);
-        let logins = paths.iter().map(fs::DirEntry::path).filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let logins = paths
+            .iter()
+            .map(fs::DirEntry::path)
+            .filter(|path| path.extension().is_some_and(|end| end == "json"));
         logins.map(|path| read(&path)).collect()
     }
 
@@ -79,8 +83,13 @@ impl LoginStore {
             return Ok(logins.into_iter().find(|login| login.central == central));
         }
         if logins.len() > 1 {
-            let centrals = logins.iter().map(|login| login.central.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(fail!(InvalidArgument, "you are logged in to {centrals}: say which with --central (or PERAL_CENTRAL, or in peral.toml)"));
+            let centrals =
+                logins.iter().map(|login| login.central.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(fail!(
+                InvalidArgument,
+                "you are logged in to {centrals}: say which with --central (or PERAL_CENTRAL, or \
+                 in peral.toml)"
+            ));
         }
         Ok(logins.pop())
     }
@@ -90,9 +99,18 @@ impl LoginStore {
     /// # Errors
     /// It cannot be written; there is no home.
     pub fn save(&self, login: &Login) -> Result<(), Failure> {
-        let homeless = || fail!(InvalidArgument, "there is no home folder to keep a login in: set HOME, or PERAL_CONFIG_DIR");
+        let homeless = || {
+            fail!(
+                InvalidArgument,
+                "there is no home folder to keep a login in: set HOME, or PERAL_CONFIG_DIR"
+            )
+        };
         let folder = self.folder.as_deref().ok_or_else(homeless)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| unusable(folder, &error))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| unusable(folder, &error))?;
         write(folder, login).map_err(|error| unusable(folder, &error))?;
         for other in self.all()? {
             if other.network.id != login.network.id && other.central == login.central {
@@ -135,13 +153,16 @@ fn write(folder: &Path, login: &Login) -> std::io::Result<()> {
 
 fn read(path: &Path) -> Result<Login, Failure> {
     let shown = path.display();
-    let unreadable = |error: &dyn std::fmt::Display| fail!(Unauthenticated, "the login {shown} cannot be read: {error}; log in again");
+    let unreadable = |error: &dyn std::fmt::Display| {
+        fail!(Unauthenticated, "the login {shown} cannot be read: {error}; log in again")
+    };
     let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
     let mode = file.metadata().map_err(|error| unreadable(&error))?.mode();
     if mode & 0o077 != 0 {
         return Err(fail!(
             Unauthenticated,
-            "others can read the login {shown} (mode {:o}): chmod 600 it, or better: log out and in again",
+            "others can read the login {shown} (mode {:o}): chmod 600 it, or better: log out and \
+             in again",
             mode & 0o777
         ));
     }
@@ -162,10 +183,20 @@ mod tests {
     }
 
     fn login(network: u128, central: &str) -> Login {
-        let credentials = Credentials { certificate: "C".into(), certificate_ends_ms: 2, token: "T".into(), token_ends_ms: 1 };
+        let credentials = Credentials {
+            certificate: "C".into(),
+            certificate_ends_ms: 2,
+            token: "T".into(),
+            token_ends_ms: 1,
+        };
         Login {
             central: central.into(),
-            network: Network { id: id(network), authority: "A".into(), jwks: Jwks::default(), public_name: false },
+            network: Network {
+                id: id(network),
+                authority: "A".into(),
+                jwks: Jwks::default(),
+                public_name: false,
+            },
             session: SessionId(Uuid::from_u128(7)),
             account: AccountId(Uuid::from_u128(8)),
             name: "alice".into(),
@@ -202,7 +233,10 @@ mod tests {
         let store = LoginStore::new(None);
         assert!(store.find(None).unwrap().is_none());
         let refused = store.save(&login(1, "https://a")).unwrap_err();
-        assert!(refused.code == ErrorCode::InvalidArgument && refused.detail.contains("HOME"), "{refused}");
+        assert!(
+            refused.code == ErrorCode::InvalidArgument && refused.detail.contains("HOME"),
+            "{refused}"
+        );
         store.remove(id(1)).unwrap();
     }
 

@@ -20,7 +20,8 @@ use std::{process::ExitCode, thread::available_parallelism, time::Duration};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Blocking work that nobody waits for any more (a terminal that is read) holds up the end no longer.
+/// Blocking work that nobody waits for any more (a terminal that is read) holds up the end no
+/// longer.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -30,7 +31,11 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let workers = available_parallelism().map_or(2, |cores| cores.get().max(2));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(_) => return ExitCode::FAILURE,
     };

@@ -70,11 +70,17 @@ impl Output {
         self.clock.now_ms()
     }
 
-    /// The result of a command. `text` makes what people see of it; what comes from others must go through [`shown`] or a [`Table`].
+    /// The result of a command. `text` makes what people see of it; what comes from others must go
+    /// through [`shown`] or a [`Table`].
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn result<T: Serialize>(&self, schema: &'static str, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+    pub fn result<T: Serialize>(
+        &self,
+        schema: &'static str,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
         let text = match self.format {
             Format::Json => json(&Document { schema, value })? + "\n",
             Format::Text => shown_lines(&text(value)),
@@ -96,7 +102,8 @@ impl Output {
         write_err(&line);
     }
 
-    /// This command, such as `token add`, failed. Text: some lines on stderr; JSON: an object on stdout.
+    /// This command, such as `token add`, failed. Text: some lines on stderr; JSON: an object on
+    /// stdout.
     pub fn failure(&self, failure: &Failure, command: &str) {
         match self.format {
             Format::Json => {
@@ -139,7 +146,8 @@ fn terminal_width() -> Option<u16> {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|error| fail!(Internal, "the result cannot be written as JSON: {error}"))
+    serde_json::to_string(value)
+        .map_err(|error| fail!(Internal, "the result cannot be written as JSON: {error}"))
 }
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
@@ -150,10 +158,24 @@ pub fn write_out(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
-            Err(fail!(NoSpace, "what was asked for is done, but there is no room for the result where stdout goes: {error}"))
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+            ) =>
+        {
+            Err(fail!(
+                NoSpace,
+                "what was asked for is done, but there is no room for the result where stdout \
+                 goes: {error}"
+            ))
         }
-        written => written.map_err(|error| fail!(Internal, "what was asked for is done, but the result cannot be written to stdout: {error}")),
+        written => written.map_err(|error| {
+            fail!(
+                Internal,
+                "what was asked for is done, but the result cannot be written to stdout: {error}"
+            )
+        }),
     }
 }
 

@@ -39,7 +39,9 @@ struct Check {
 
 /// The peer of this machine, where its probes are served as its environment says, or as usual.
 pub async fn peer_here() -> Option<Probed> {
-    let said = std::env::var("PERAL_PEER_ADMIN_LISTEN").ok().and_then(|text| text.parse::<SocketAddr>().ok());
+    let said = std::env::var("PERAL_PEER_ADMIN_LISTEN")
+        .ok()
+        .and_then(|text| text.parse::<SocketAddr>().ok());
     let at = match said.unwrap_or(USUAL) {
         any if any.ip().is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), any.port()),
         own => own,
@@ -59,8 +61,15 @@ fn judge(answer: &[u8]) -> Option<Probed> {
     }
     // Until it has its volume, nothing else has begun: that is no reason.
     let bad = said.checks.iter().filter(|(_, check)| !check.ok);
-    let reasons = bad.map(|(_, check)| check.text.as_str()).filter(|text| *text != "starting").collect::<Vec<_>>();
-    Some(Probed::Waits(if reasons.is_empty() { "it is starting".into() } else { reasons.join("; ") }))
+    let reasons = bad
+        .map(|(_, check)| check.text.as_str())
+        .filter(|text| *text != "starting")
+        .collect::<Vec<_>>();
+    Some(Probed::Waits(if reasons.is_empty() {
+        "it is starting".into()
+    } else {
+        reasons.join("; ")
+    }))
 }
 
 #[cfg(test)]
@@ -70,7 +79,10 @@ mod tests {
     #[test]
     fn a_peer_is_told_from_others_and_says_what_it_waits_for() {
         let of = |text: &str| judge(text.as_bytes());
-        assert_eq!(of(r#"{"ready":true,"checks":{"network":{"ok":true},"volume":{"ok":true}}}"#), Some(Probed::Ready));
+        assert_eq!(
+            of(r#"{"ready":true,"checks":{"network":{"ok":true},"volume":{"ok":true}}}"#),
+            Some(Probed::Ready)
+        );
         let waits = r#"{"ready":false,"checks":{"network":{"ok":false,"text":"starting"},"volume":{"ok":false,"text":"no /data"}}}"#;
         assert_eq!(of(waits), Some(Probed::Waits("no /data".into())));
         let starts = r#"{"ready":false,"checks":{"network":{"ok":false,"text":"starting"},"volume":{"ok":true}}}"#;

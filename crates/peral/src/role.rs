@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use peral_central::{Central, CentralArgs, CentralCommand, args::RunArgs, has_network, init, make_keys};
+use peral_central::{
+    Central, CentralArgs, CentralCommand, args::RunArgs, has_network, init, make_keys,
+};
 use peral_peer::{args::PeerArgs, server::Peer};
 use peral_runtime::{SharedClock, Shutdown, limits::raise_open_files};
 use peral_wire::{Failure, fail};
@@ -55,7 +57,9 @@ pub async fn central(args: CentralArgs, around: Surroundings) -> Result<(), Fail
         }
         Some(CentralCommand::Fingerprint(place)) => {
             let fingerprint = peral_central::fingerprint(&place.config()?)?;
-            around.out.result("peral.central-fingerprint/1", &Fingerprint { fingerprint }, |said| format!("{}\n", shown(&said.fingerprint)))
+            around.out.result("peral.central-fingerprint/1", &Fingerprint { fingerprint }, |said| {
+                format!("{}\n", shown(&said.fingerprint))
+            })
         }
     }
 }
@@ -90,14 +94,19 @@ pub async fn peer(args: PeerArgs, around: Surroundings) -> Result<(), Failure> {
 fn prepare() -> Result<Shutdown, Failure> {
     match raise_open_files() {
         Ok(limit) => tracing::debug!(?limit, "open files"),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised: connections may be refused when many come"),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files cannot be raised: connections may be \
+                refused when \
+                many come")
+        }
     }
     let shutdown = Shutdown::new();
     shutdown.on_signals().map_err(|error| fail!(Internal, "signals cannot be caught: {error}"))?;
     Ok(shutdown)
 }
 
-/// Writes the address once this process is ready, so that whoever waits for the file can go on at once.
+/// Writes the address once this process is ready, so that whoever waits for the file can go on at
+/// once.
 fn tell_address(file: PathBuf, address: String, admin: SocketAddr, shutdown: &Shutdown) {
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
@@ -126,7 +135,8 @@ async fn ready(admin: SocketAddr) {
 
 /// Tells others where this process listens: whoever waits for the file finds the whole of it.
 fn write_address(path: &Path, address: &str) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = (|| {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         writeln!(file, "{address}")?;
@@ -134,7 +144,9 @@ fn write_address(path: &Path, address: &str) -> Result<(), Failure> {
         file.persist(path)?;
         fs::File::open(folder)?.sync_all()
     })();
-    written.map_err(|error: std::io::Error| fail!(InvalidArgument, "the address file {} cannot be written: {error}", path.display()))
+    written.map_err(|error: std::io::Error| {
+        fail!(InvalidArgument, "the address file {} cannot be written: {error}", path.display())
+    })
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ use crate::{
 /// How long an interrupted command may take to end by itself, where its session is to be ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Reads the command line; a mistake, or help that was asked for, is printed and gives the exit code.
+/// Reads the command line; a mistake, or help that was asked for, is printed and gives the exit
+/// code.
 pub fn read(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
     let json = cli::wants_json(&args);
     cli::parse(args).map_err(|error| {
@@ -58,15 +59,19 @@ pub async fn run(parsed: Parsed) -> ExitCode {
 
 async fn within_telemetry(Parsed { cli, name }: Parsed) -> Result<(), Failure> {
     let (service, quiet) = match &cli.command {
-        Command::Central(args) => {
-            ("peral-central", args.command.as_ref().is_some_and(|command| !matches!(command, peral_central::CentralCommand::Run(_))))
-        }
+        Command::Central(args) => (
+            "peral-central",
+            args.command
+                .as_ref()
+                .is_some_and(|command| !matches!(command, peral_central::CentralCommand::Run(_))),
+        ),
         Command::Peer(_) => ("peral-peer", false),
         _ => ("peral", true),
     };
     let telemetry = cli.telemetry.clone();
     let telemetry = if quiet { telemetry.with_default_log("warn") } else { telemetry };
-    let guard = Telemetry::init(telemetry, service, None).map_err(|error| fail!(InvalidArgument, "{error}"))?;
+    let guard = Telemetry::init(telemetry, service, None)
+        .map_err(|error| fail!(InvalidArgument, "{error}"))?;
     let metrics = guard.metrics();
     let outcome = Box::pin(dispatch(cli, &name, metrics)).await;
     guard.shutdown().await;
@@ -78,16 +83,27 @@ async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result
     let clock = SystemClock::shared();
     let out = Output::new(cli.global.output, clock.clone());
     match cli.command {
-        Command::Central(args) => Box::pin(role::central(*args, Surroundings { out, clock, metrics })).await,
-        Command::Peer(args) => Box::pin(role::peer(*args, Surroundings { out, clock, metrics })).await,
+        Command::Central(args) => {
+            Box::pin(role::central(*args, Surroundings { out, clock, metrics })).await
+        }
+        Command::Peer(args) => {
+            Box::pin(role::peer(*args, Surroundings { out, clock, metrics })).await
+        }
         command => {
             let context = Context::new(&cli.global)?;
-            let span =
-                tracing::info_span!("command", otel.name = format!("peral {name}"), otel.kind = "client", otel.status_code = tracing::field::Empty);
+            let span = tracing::info_span!(
+                "command",
+                otel.name = format!("peral {name}"),
+                otel.kind = "client",
+                otel.status_code = tracing::field::Empty
+            );
             if let Some(traceparent) = &cli.telemetry.traceparent
                 && !propagate::join_trace(&span, traceparent)
             {
-                tracing::warn!(traceparent, "TRACEPARENT is no trace to go on with: this command begins one");
+                tracing::warn!(
+                    traceparent,
+                    "TRACEPARENT is no trace to go on with: this command begins one"
+                );
             }
             let outcome = to_its_end(command, &context).instrument(span.clone()).await;
             if outcome.is_err() {
@@ -130,7 +146,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_no_way_around_what_must_follow() {
         let (done, mut doing) = tokio::sync::mpsc::channel(2);
-        let after = |done: tokio::sync::mpsc::Sender<u8>| async move { done.send(1).await.unwrap() };
+        let after =
+            |done: tokio::sync::mpsc::Sender<u8>| async move { done.send(1).await.unwrap() };
         assert_eq!(then(async { 7 }, after(done.clone())).await, 7);
         #[expect(clippy::panic, reason = "that is the test")]
         let broken = tokio::spawn(then(async { panic!("a defect") }, after(done)));

@@ -1,4 +1,5 @@
-//! Passwords: from a file, from standard input, or asked for on the terminal. Never from the command line, where everybody sees them.
+//! Passwords: from a file, from standard input, or asked for on the terminal. Never from the
+//! command line, where everybody sees them.
 
 use std::{
     fs,
@@ -61,7 +62,8 @@ impl PasswordArgs {
 /// # Errors
 /// INVALID_ARGUMENT.
 pub fn file(path: &Path) -> Result<SecretString, Failure> {
-    let opened = fs::File::open(path).map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
+    let opened = fs::File::open(path)
+        .map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
     first_line(&mut io::BufReader::new(opened), &path.display().to_string())
 }
 
@@ -75,10 +77,16 @@ pub fn line_of(input: &mut impl BufRead) -> Result<SecretString, Failure> {
 
 fn first_line(input: &mut impl BufRead, place: &str) -> Result<SecretString, Failure> {
     let mut line = String::new();
-    input.take(MAX_SECRET).read_line(&mut line).map_err(|error| fail!(InvalidArgument, "{place} cannot be read: {error}"))?;
+    input
+        .take(MAX_SECRET)
+        .read_line(&mut line)
+        .map_err(|error| fail!(InvalidArgument, "{place} cannot be read: {error}"))?;
     let secret = line.trim_end_matches(['\r', '\n']);
     match secret.is_empty() {
-        true => Err(fail!(InvalidArgument, "{place} has nothing in its first line, where a password or a token should be")),
+        true => Err(fail!(
+            InvalidArgument,
+            "{place} has nothing in its first line, where a password or a token should be"
+        )),
         false => Ok(SecretString::from(secret)),
     }
 }
@@ -89,10 +97,16 @@ fn first_line(input: &mut impl BufRead, place: &str) -> Result<SecretString, Fai
 /// INVALID_ARGUMENT: there is no terminal.
 pub fn ask(prompt: &str) -> Result<SecretString, Failure> {
     if !io::stdin().is_terminal() {
-        return Err(fail!(InvalidArgument, "there is no terminal to ask for the password: pass --password-file FILE or --password-stdin"));
+        return Err(fail!(
+            InvalidArgument,
+            "there is no terminal to ask for the password: pass --password-file FILE or \
+             --password-stdin"
+        ));
     }
     let typed = rpassword::prompt_password(format!("{prompt}: "));
-    typed.map(SecretString::from).map_err(|error| fail!(InvalidArgument, "the password cannot be asked for: {error}"))
+    typed
+        .map(SecretString::from)
+        .map_err(|error| fail!(InvalidArgument, "the password cannot be asked for: {error}"))
 }
 
 /// Asks for a new password twice.
@@ -102,7 +116,11 @@ pub fn ask(prompt: &str) -> Result<SecretString, Failure> {
 pub fn ask_twice(prompt: &str) -> Result<SecretString, Failure> {
     use secrecy::ExposeSecret;
     let (first, second) = (ask(prompt)?, ask("Again")?);
-    if first.expose_secret() == second.expose_secret() { Ok(first) } else { Err(fail!(InvalidArgument, "the two passwords differ")) }
+    if first.expose_secret() == second.expose_secret() {
+        Ok(first)
+    } else {
+        Err(fail!(InvalidArgument, "the two passwords differ"))
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +131,9 @@ mod tests {
 
     #[test]
     fn a_secret_is_the_first_line_and_never_empty() {
-        let read = |text: &str| line_of(&mut text.as_bytes()).map(|secret| secret.expose_secret().to_owned());
+        let read = |text: &str| {
+            line_of(&mut text.as_bytes()).map(|secret| secret.expose_secret().to_owned())
+        };
         assert_eq!(read("correct horse \r\nbattery"), Ok("correct horse ".into()));
         assert_eq!(read("x"), Ok("x".into()));
         assert!(read("").is_err() && read("\nx").is_err());

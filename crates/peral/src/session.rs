@@ -1,4 +1,5 @@
-//! For whom a command acts: the account of an API token, or the user who logged in, or else the account of the peer that runs here.
+//! For whom a command acts: the account of an API token, or the user who logged in, or else the
+//! account of the peer that runs here.
 
 mod begin;
 mod token;
@@ -137,13 +138,20 @@ impl Context {
 
     fn only_a_peer(&self) -> Failure {
         let data = self.data.as_deref().unwrap_or(std::path::Path::new("")).display();
-        fail!(Unauthenticated, "you are not logged in, and the account of the peer here ({data}) may not do this: it is for users")
+        fail!(
+            Unauthenticated,
+            "you are not logged in, and the account of the peer here ({data}) may not do this: it \
+             is for users"
+        )
     }
 
     fn nobody(&self) -> Failure {
         match &self.central {
             Some(central) => fail!(Unauthenticated, "you are not logged in to {central}"),
-            None => fail!(Unauthenticated, "you are not logged in, and no peer runs here whose account could be used"),
+            None => fail!(
+                Unauthenticated,
+                "you are not logged in, and no peer runs here whose account could be used"
+            ),
         }
     }
 
@@ -163,20 +171,26 @@ impl Context {
     async fn fresh(&self, mut login: Login) -> Result<(UserSession, bool), Failure> {
         let catalogue = central::catalogue(&login.central, &login.network)?;
         let (now, has) = (self.clock.now_ms(), &login.credentials);
-        let fresh = has.token_ends_ms - now > TOKEN_MARGIN_MS && has.certificate_ends_ms - now > CERTIFICATE_MARGIN_MS;
+        let fresh = has.token_ends_ms - now > TOKEN_MARGIN_MS
+            && has.certificate_ends_ms - now > CERTIFICATE_MARGIN_MS;
         if !fresh {
             renew(&catalogue, &mut login).await?;
         }
-        Ok((UserSession { catalogue: catalogue.with_token(&login.credentials.token), login }, !fresh))
+        Ok((
+            UserSession { catalogue: catalogue.with_token(&login.credentials.token), login },
+            !fresh,
+        ))
     }
 }
 
 /// A new certificate and token, by proof of the session's key.
 async fn renew(catalogue: &Catalogue, login: &mut Login) -> Result<(), Failure> {
     let key = login.private_key()?;
-    let request = RenewRequest { identity: login.identity(), csr: csr(&key)?, epoch: None, pod_token: None };
+    let request =
+        RenewRequest { identity: login.identity(), csr: csr(&key)?, epoch: None, pod_token: None };
     let nonce = catalogue.nonce().await?;
-    login.credentials = catalogue.renew(&Proven::sign(&request, login.network.id, nonce.nonce, &key.0)?).await?;
+    login.credentials =
+        catalogue.renew(&Proven::sign(&request, login.network.id, nonce.nonce, &key.0)?).await?;
     Ok(())
 }
 
@@ -191,7 +205,9 @@ impl Login {
     /// # Errors
     /// The file was damaged.
     pub fn private_key(&self) -> Result<KeyPkcs8Der, Failure> {
-        KeyPkcs8Der::from_pem(&self.key).map_err(|error| fail!(Unauthenticated, "the login's key cannot be read: {error}; log in again"))
+        KeyPkcs8Der::from_pem(&self.key).map_err(|error| {
+            fail!(Unauthenticated, "the login's key cannot be read: {error}; log in again")
+        })
     }
 }
 
@@ -200,7 +216,8 @@ impl Login {
 /// # Errors
 /// The key cannot be used.
 pub fn csr(key: &KeyPkcs8Der) -> Result<String, Failure> {
-    let request = tls::signing_request(key).map_err(|error| fail!(Internal, "no signing request can be made: {error}"))?;
+    let request = tls::signing_request(key)
+        .map_err(|error| fail!(Internal, "no signing request can be made: {error}"))?;
     Ok(STANDARD.encode(request))
 }
 
@@ -208,7 +225,11 @@ pub fn csr(key: &KeyPkcs8Der) -> Result<String, Failure> {
 async fn peer_session(mut control: Control) -> Result<PeerSession, Failure> {
     let session = control.session().await?;
     let contact = central::known(&session.central, session.authority).await?;
-    Ok(PeerSession { peer: peer_id(&session.peer)?, control, catalogue: contact.catalogue.with_token(&session.token) })
+    Ok(PeerSession {
+        peer: peer_id(&session.peer)?,
+        control,
+        catalogue: contact.catalogue.with_token(&session.token),
+    })
 }
 
 /// The id of a peer, from the 16 bytes of a message.
@@ -216,7 +237,8 @@ async fn peer_session(mut control: Control) -> Result<PeerSession, Failure> {
 /// # Errors
 /// INTERNAL: the peer here sent something else.
 pub fn peer_id(bytes: &[u8]) -> Result<PeerId, Failure> {
-    PeerId::from_bytes(bytes).map_err(|error| fail!(Internal, "the peer here names itself badly: {error}"))
+    PeerId::from_bytes(bytes)
+        .map_err(|error| fail!(Internal, "the peer here names itself badly: {error}"))
 }
 
 /// The visibility that flags mean.

@@ -1,4 +1,5 @@
-//! The command line by itself: help, exit codes, configuration, what is written where. No network is needed.
+//! The command line by itself: help, exit codes, configuration, what is written where. No network
+//! is needed.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "common/process.rs"]
@@ -60,11 +61,16 @@ fn help() {
     ];
     let mut text = String::new();
     for page in pages {
-        let args: Vec<_> = page.split(' ').filter(|part| !part.is_empty()).chain(["--help"]).collect();
+        let args: Vec<_> =
+            page.split(' ').filter(|part| !part.is_empty()).chain(["--help"]).collect();
         let said = run(home.path(), &args);
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{page}");
         // What all commands take is told once, on the first page.
-        let own = if page.is_empty() { said.out.as_str() } else { said.out.split("\nGlobal options:").next().unwrap() };
+        let own = if page.is_empty() {
+            said.out.as_str()
+        } else {
+            said.out.split("\nGlobal options:").next().unwrap()
+        };
         let own = own.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>();
         text += &format!("$ peral {}\n{own}\n", args.join(" "));
     }
@@ -92,9 +98,14 @@ fn every_result_that_a_command_can_write_is_documented() {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let schemas = text.split('"').filter(|part| part.starts_with("peral.") && part.ends_with("/1"));
+        let schemas =
+            text.split('"').filter(|part| part.starts_with("peral.") && part.ends_with("/1"));
         for schema in schemas.filter(|schema| !schema.contains(['{', ' ', '`'])) {
-            assert!(page.contains(&format!("  {schema}")), "{schema} in {} is not in the page", path.display());
+            assert!(
+                page.contains(&format!("  {schema}")),
+                "{schema} in {} is not in the page",
+                path.display()
+            );
             found += 1;
         }
     }
@@ -108,7 +119,10 @@ fn mistakes_are_told_as_text_or_json_and_exit_with_2() {
     assert_eq!((text.code, text.out.as_str()), (Some(2), ""));
     assert!(text.err.contains("Usage: peral download"), "{text:?}");
     let json = run(home.path(), &["download", "--output", "json"]);
-    assert_eq!((json.code, json.failed().as_str(), json.err.as_str()), (Some(2), "INVALID_ARGUMENT", ""));
+    assert_eq!(
+        (json.code, json.failed().as_str(), json.err.as_str()),
+        (Some(2), "INVALID_ARGUMENT", "")
+    );
     let json = run_with(home.path(), &["nonsense"], &[("PERAL_OUTPUT", "json")]);
     assert_eq!((json.code, json.failed().as_str()), (Some(2), "INVALID_ARGUMENT"));
     assert_eq!(run(home.path(), &["rm", "a/../b"]).code, Some(2));
@@ -118,10 +132,15 @@ fn mistakes_are_told_as_text_or_json_and_exit_with_2() {
 #[test]
 fn nobody_is_logged_in_at_first() {
     let home = home();
-    for args in [&["ls"][..], &["whoami"], &["logout"], &["upload", "x"], &["user", "ls"], &["token", "ls"]] {
+    for args in
+        [&["ls"][..], &["whoami"], &["logout"], &["upload", "x"], &["user", "ls"], &["token", "ls"]]
+    {
         let said = run(home.path(), args);
         assert_eq!(said.code, Some(4), "{args:?}: {said:?}");
-        assert!(said.err.starts_with("error: ") && said.err.contains("(UNAUTHENTICATED)\nhint: "), "{said:?}");
+        assert!(
+            said.err.starts_with("error: ") && said.err.contains("(UNAUTHENTICATED)\nhint: "),
+            "{said:?}"
+        );
     }
     for args in [&["status"][..], &["share"], &["cancel", "01900000-0000-7000-8000-000000000000"]] {
         assert_eq!(run(home.path(), args).code, Some(9), "{args:?}");
@@ -137,7 +156,19 @@ fn a_central_that_is_away_is_told_within_five_seconds() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for address in [refusing, silent.local_addr().unwrap()] {
         let central = format!("https://{address}");
-        let said = run(home.path(), &["login", "--central", &central, "--account", "a", "--password-stdin", "--output", "json"]);
+        let said = run(
+            home.path(),
+            &[
+                "login",
+                "--central",
+                &central,
+                "--account",
+                "a",
+                "--password-stdin",
+                "--output",
+                "json",
+            ],
+        );
         assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"), "{said:?}");
         assert!(said.took < Duration::from_secs(8), "{said:?}");
     }
@@ -147,22 +178,44 @@ fn a_central_that_is_away_is_told_within_five_seconds() {
 fn an_address_in_use_is_told_with_its_listener_and_its_flag() {
     let home = home();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, port) = (taken.local_addr().unwrap().to_string(), taken.local_addr().unwrap().port().to_string());
+    let (address, port) =
+        (taken.local_addr().unwrap().to_string(), taken.local_addr().unwrap().port().to_string());
     let free = "127.0.0.1:0";
     let data = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
     let (central, peer) = (data("central"), data("peer"));
     let central = ["central", "--data", &central, "--output", "json"];
-    let peer = ["peer", "--data", &peer, "--central", "https://127.0.0.1:1", "--listen-address", "127.0.0.1", "--output", "json"];
+    let peer = [
+        "peer",
+        "--data",
+        &peer,
+        "--central",
+        "https://127.0.0.1:1",
+        "--listen-address",
+        "127.0.0.1",
+        "--output",
+        "json",
+    ];
     for (role, more, named) in [
-        (&central[..], ["--listen", free, "--admin-listen", &address], ["admin listener", "--admin-listen"]),
-        (&central, ["--listen", &address, "--admin-listen", free], ["listener for peers and commands", "--listen"]),
+        (
+            &central[..],
+            ["--listen", free, "--admin-listen", &address],
+            ["admin listener", "--admin-listen"],
+        ),
+        (
+            &central,
+            ["--listen", &address, "--admin-listen", free],
+            ["listener for peers and commands", "--listen"],
+        ),
         (&peer, ["--port", "0", "--admin-listen", &address], ["admin listener", "--admin-listen"]),
         (&peer, ["--port", &port, "--admin-listen", free], ["listener for other peers", "--port"]),
     ] {
         let said = run(home.path(), &[role, &more].concat());
         assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"), "{said:?}");
         let in_use = format!("127.0.0.1, port {port}: in use");
-        assert!(said.out.contains(&in_use) && named.iter().all(|part| said.out.contains(part)), "{said:?}");
+        assert!(
+            said.out.contains(&in_use) && named.iter().all(|part| said.out.contains(part)),
+            "{said:?}"
+        );
     }
 }
 
@@ -172,16 +225,26 @@ fn central_makes_no_network_that_nobody_could_log_in_to() {
     let data = home.path().join("central");
     let at = data.to_str().unwrap();
     let free = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let said = run(home.path(), &[&["central", "--data", at, "--output", "json"][..], &free].concat());
+    let said =
+        run(home.path(), &[&["central", "--data", at, "--output", "json"][..], &free].concat());
     assert_eq!((said.code, said.failed().as_str()), (Some(2), "INVALID_ARGUMENT"), "{said:?}");
-    assert!(said.out.contains(&format!("there is no network in {at}; make one with `peral central init --data {at} --admin NAME`")), "{said:?}");
+    assert!(
+        said.out.contains(&format!(
+            "there is no network in {at}; make one with `peral central init --data {at} --admin \
+        NAME`"
+        )),
+        "{said:?}"
+    );
     assert!(!data.exists(), "nothing was made");
 }
 
 #[test]
 fn plaintext_goes_no_further_than_this_machine() {
     let home = home();
-    let said = run(home.path(), &["login", "--central", "http://192.0.2.1:7070", "--account", "a", "--password-stdin"]);
+    let said = run(
+        home.path(),
+        &["login", "--central", "http://192.0.2.1:7070", "--account", "a", "--password-stdin"],
+    );
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("loopback"), "{said:?}");
 }
@@ -194,15 +257,29 @@ fn flags_come_before_the_environment_and_the_environment_before_the_file() {
     fs::write(config.join("peral.toml"), "output = \"json\"\ndata = \"/of-the-file\"\n").unwrap();
     let socket = |said: &Said| {
         let line = if said.out.is_empty() { said.err.clone() } else { said.out.clone() };
-        line.split("nothing answers at ").nth(1).unwrap().split("/peral.sock").next().unwrap().to_owned()
+        line.split("nothing answers at ")
+            .nth(1)
+            .unwrap()
+            .split("/peral.sock")
+            .next()
+            .unwrap()
+            .to_owned()
     };
     let mut from_file = peral(home.path());
     from_file.env_remove("PERAL_DATA").arg("status");
     let said = Process::start(from_file, &home.path().join("log")).finish();
     assert_eq!((said.failed().as_str(), socket(&said).as_str()), ("UNAVAILABLE", "/of-the-file"));
-    let said = run_with(home.path(), &["status"], &[("PERAL_DATA", "/of-the-environment"), ("PERAL_OUTPUT", "text")]);
+    let said = run_with(
+        home.path(),
+        &["status"],
+        &[("PERAL_DATA", "/of-the-environment"), ("PERAL_OUTPUT", "text")],
+    );
     assert_eq!((said.out.as_str(), socket(&said).as_str()), ("", "/of-the-environment"));
-    let said = run_with(home.path(), &["--data", "/of-the-flag", "status"], &[("PERAL_DATA", "/of-the-environment")]);
+    let said = run_with(
+        home.path(),
+        &["--data", "/of-the-flag", "status"],
+        &[("PERAL_DATA", "/of-the-environment")],
+    );
     assert_eq!(socket(&said), "/of-the-flag");
 }
 

@@ -1,4 +1,5 @@
-//! The arrows between the crates point downwards only: the layout of crates/README.md, kept over `cargo metadata`.
+//! The arrows between the crates point downwards only: the layout of crates/README.md, kept over
+//! `cargo metadata`.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -8,7 +9,8 @@ use std::{
 
 use serde_json::Value;
 
-/// Each crate of the workspace with those it may depend on, for building and for testing alike. A new crate needs a row.
+/// Each crate of the workspace with those it may depend on, for building and for testing alike. A
+/// new crate needs a row.
 const ARROWS: &[(&str, &[&str])] = &[
     ("peral", &["peral-central", "peral-peer", "peral-wire", "peral-runtime", "peral-model"]),
     ("peral-central", &["peral-wire", "peral-runtime", "peral-model"]),
@@ -21,7 +23,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What the model must not reach, however far down: it does no I/O and waits for nothing.
-const IMPURE: &[&str] = &["tokio", "mio", "async-io", "hyper", "axum", "tonic", "reqwest", "sqlx", "rustls", "tracing", "notify", "walkdir"];
+const IMPURE: &[&str] = &[
+    "tokio", "mio", "async-io", "hyper", "axum", "tonic", "reqwest", "sqlx", "rustls", "tracing",
+    "notify", "walkdir",
+];
 
 /// What is wrong with the dependencies between members, in words.
 fn violations(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
@@ -33,9 +38,16 @@ fn violations(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
             continue;
         };
         let own = dependencies.iter().filter(|name| members.contains_key(*name));
-        found.extend(own.filter(|name| !allowed.contains(&name.as_str())).map(|name| format!("{member} depends on {name}")));
+        found.extend(
+            own.filter(|name| !allowed.contains(&name.as_str()))
+                .map(|name| format!("{member} depends on {name}")),
+        );
     }
-    found.extend(rows.keys().filter(|name| !members.contains_key(**name)).map(|name| format!("{name} has a row and is not there")));
+    found.extend(
+        rows.keys()
+            .filter(|name| !members.contains_key(**name))
+            .map(|name| format!("{name} has a row and is not there")),
+    );
     found
 }
 
@@ -70,19 +82,31 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().unwrap().iter()
 }
 
-/// The members of the workspace with the names of all that they depend on directly, tests and build scripts included.
+/// The members of the workspace with the names of all that they depend on directly, tests and build
+/// scripts included.
 fn members(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let ids: BTreeSet<String> = list(&metadata["workspace_members"]).map(text).collect();
-    let packages = list(&metadata["packages"]).filter(|package| ids.contains(package["id"].as_str().unwrap()));
-    packages.map(|package| (text(&package["name"]), list(&package["dependencies"]).map(|one| text(&one["name"])).collect())).collect()
+    let packages =
+        list(&metadata["packages"]).filter(|package| ids.contains(package["id"].as_str().unwrap()));
+    packages
+        .map(|package| {
+            (
+                text(&package["name"]),
+                list(&package["dependencies"]).map(|one| text(&one["name"])).collect(),
+            )
+        })
+        .collect()
 }
 
 /// The resolved graph by name, without what only tests use.
 fn edges(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
-    let names: BTreeMap<String, String> = list(&metadata["packages"]).map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+    let names: BTreeMap<String, String> = list(&metadata["packages"])
+        .map(|package| (text(&package["id"]), text(&package["name"])))
+        .collect();
     let mut edges = BTreeMap::<String, BTreeSet<String>>::new();
     for node in list(&metadata["resolve"]["nodes"]) {
-        let needed = list(&node["deps"]).filter(|dep| list(&dep["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
+        let needed = list(&node["deps"])
+            .filter(|dep| list(&dep["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
         let needed = needed.map(|dep| names[dep["pkg"].as_str().unwrap()].clone());
         edges.entry(names[node["id"].as_str().unwrap()].clone()).or_default().extend(needed);
     }
@@ -104,7 +128,8 @@ fn the_model_is_pure() {
 
 #[test]
 fn an_arrow_upwards_or_sideways_and_a_crate_without_a_row_are_found() {
-    let mut members: BTreeMap<String, BTreeSet<String>> = ARROWS.iter().map(|(name, _)| ((*name).to_owned(), BTreeSet::new())).collect();
+    let mut members: BTreeMap<String, BTreeSet<String>> =
+        ARROWS.iter().map(|(name, _)| ((*name).to_owned(), BTreeSet::new())).collect();
     assert!(violations(&members).is_empty());
     for (from, to) in [
         ("peral-model", "peral-wire"),

@@ -1,4 +1,5 @@
-//! The maps name only what is there: every link, and every path in backticks, of README.md and crates/README.md.
+//! The maps name only what is there: every link, and every path in backticks, of README.md and
+//! crates/README.md.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -30,7 +31,9 @@ fn tree(folder: &Path, found: &mut Vec<String>) {
 /// `a/{b,c}.rs` is two paths.
 fn expanded(text: &str) -> Vec<String> {
     match text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
-        Some((before, (middle, after))) => middle.split(',').map(|one| format!("{before}{one}{after}")).collect(),
+        Some((before, (middle, after))) => {
+            middle.split(',').map(|one| format!("{before}{one}{after}")).collect()
+        }
         None => vec![text.to_owned()],
     }
 }
@@ -40,20 +43,35 @@ fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item 
     text.split(open).skip(1).filter_map(move |rest| rest.split_once(close)).map(|(inner, _)| inner)
 }
 
-/// Paths in backticks: the end of a path is enough, since a map says where it is once. What a build leaves in `target` need not be there.
+/// Paths in backticks: the end of a path is enough, since a map says where it is once. What a build
+/// leaves in `target` need not be there.
 fn is_path(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/_.,{}-".contains(c);
     text.ends_with(".rs")
-        || (text.contains('/') && !text.contains("//") && !text.starts_with(['/', '.']) && !text.starts_with("target/") && text.chars().all(plain))
+        || (text.contains('/')
+            && !text.contains("//")
+            && !text.starts_with(['/', '.'])
+            && !text.starts_with("target/")
+            && text.chars().all(plain))
 }
 
 /// What a map names and is not there.
 fn missing(map: &Path, text: &str, tree: &[String]) -> Vec<String> {
     let folder = map.parent().unwrap();
-    let links = between(text, "](", ')').filter(|link| !link.contains("://") && !folder.join(link).exists()).map(str::to_owned);
+    let links = between(text, "](", ')')
+        .filter(|link| !link.contains("://") && !folder.join(link).exists())
+        .map(str::to_owned);
     let prose = text.split("```").step_by(2).collect::<String>();
-    let ticked = prose.split('`').skip(1).step_by(2).filter(|text| is_path(text)).flat_map(expanded).collect::<Vec<_>>();
-    let there = |path: &String| tree.iter().any(|known| known.ends_with(&format!("/{}", path.trim_end_matches('/'))));
+    let ticked = prose
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| is_path(text))
+        .flat_map(expanded)
+        .collect::<Vec<_>>();
+    let there = |path: &String| {
+        tree.iter().any(|known| known.ends_with(&format!("/{}", path.trim_end_matches('/'))))
+    };
     links.chain(ticked.into_iter().filter(|path| !there(path))).collect()
 }
 
@@ -74,7 +92,12 @@ const KEPT: [&str; 7] = ["I1", "I2", "I3", "I4", "I6", "I7", "I8"];
 /// Files with a test whose comment begins with this invariant's number.
 fn shown_by(invariant: &str, paths: &[String]) -> Vec<String> {
     let marker = format!("/// {invariant}: ");
-    let marks = |path: &&String| fs::read_to_string(root().join(&path[1..])).unwrap().lines().any(|line| line.starts_with(&marker));
+    let marks = |path: &&String| {
+        fs::read_to_string(root().join(&path[1..]))
+            .unwrap()
+            .lines()
+            .any(|line| line.starts_with(&marker))
+    };
     let tests = paths.iter().filter(|path| path.contains("/tests/") && path.ends_with(".rs"));
     tests.filter(marks).map(|path| path.trim_start_matches("/crates/").to_owned()).collect()
 }
@@ -87,7 +110,8 @@ fn each_invariant_is_shown_by_the_tests_that_the_map_names() {
     for invariant in KEPT {
         let row = map.lines().find(|line| line.starts_with(&format!("| {invariant} |"))).unwrap();
         let named = row.split(" | ").last().unwrap().trim_end_matches(" |");
-        let mut named: Vec<String> = named.split(", ").map(|path| path.trim_matches('`').to_owned()).collect();
+        let mut named: Vec<String> =
+            named.split(", ").map(|path| path.trim_matches('`').to_owned()).collect();
         let mut found = shown_by(invariant, &paths);
         named.sort();
         found.sort();
@@ -99,6 +123,10 @@ fn each_invariant_is_shown_by_the_tests_that_the_map_names() {
 #[test]
 fn what_is_gone_is_noticed() {
     let tree = ["/crates/peer/src/lib.rs".to_owned(), "/crates/peer/src".into()];
-    let text = "`peer/src` `src/{lib,gone}.rs` [here](README.md) [gone](gone.md) `a b/c` ```\n`x/y.rs`\n``` `peer/tests`";
-    assert_eq!(missing(&root().join("README.md"), text, &tree), ["gone.md", "src/gone.rs", "peer/tests"]);
+    let text = "`peer/src` `src/{lib,gone}.rs` [here](README.md) [gone](gone.md) `a b/c` \
+        ```\n`x/y.rs`\n``` `peer/tests`";
+    assert_eq!(
+        missing(&root().join("README.md"), text, &tree),
+        ["gone.md", "src/gone.rs", "peer/tests"]
+    );
 }

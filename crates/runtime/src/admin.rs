@@ -1,7 +1,8 @@
 //! The admin listener: probes and metrics, plaintext, apart from what users and peers reach.
 //!
-//! `/livez` says that the event loop beats and nothing else, so that no database away restarts a process. `/readyz` lists the named
-//! checks, and answers 503 as long as one fails or the drain runs. `/metrics` is for Prometheus. It answers until the very end.
+//! `/livez` says that the event loop beats and nothing else, so that no database away restarts a
+//! process. `/readyz` lists the named checks, and answers 503 as long as one fails or the drain
+//! runs. `/metrics` is for Prometheus. It answers until the very end.
 
 use std::{
     collections::BTreeMap,
@@ -60,7 +61,9 @@ impl Checks {
     /// Adds a check, or takes up one of this name again.
     pub fn register(&self, name: impl Into<String>) -> Check {
         let check = Check { checks: self.clone(), name: name.into() };
-        self.lock().entry(check.name.clone()).or_insert_with(|| Found { ok: false, text: "starting".into() });
+        self.lock()
+            .entry(check.name.clone())
+            .or_insert_with(|| Found { ok: false, text: "starting".into() });
         check
     }
 
@@ -105,15 +108,29 @@ struct Admin {
     beat: Arc<Mutex<Instant>>,
 }
 
-/// Serves `/livez`, `/readyz` and `/metrics` until the kill: also during the drain, when `/readyz` says so.
-pub async fn serve_admin(listener: Listener, checks: Checks, metrics: Registry, shutdown: Shutdown) {
-    let config = ServeConfig { max_connections: 256, max_connections_per_ip: 128, max_concurrent_streams: 16, ..ServeConfig::default() };
+/// Serves `/livez`, `/readyz` and `/metrics` until the kill: also during the drain, when `/readyz`
+/// says so.
+pub async fn serve_admin(
+    listener: Listener,
+    checks: Checks,
+    metrics: Registry,
+    shutdown: Shutdown,
+) {
+    let config = ServeConfig {
+        max_connections: 256,
+        max_connections_per_ip: 128,
+        max_concurrent_streams: 16,
+        ..ServeConfig::default()
+    };
     let until = shutdown.only_killed();
     tracing::info!(address = %listener.local_addr(), "serving probes and metrics");
     measure(&checks);
     let admin = Admin { checks, metrics, shutdown, beat: Arc::new(Mutex::new(Instant::now())) };
     let router = router(admin.clone());
-    tokio::join!(serve(listener, config, None, router, until.clone()), until.killed().run_until_cancelled(beat(&admin.beat)));
+    tokio::join!(
+        serve(listener, config, None, router, until.clone()),
+        until.killed().run_until_cancelled(beat(&admin.beat))
+    );
 }
 
 /// Shows each check as a metric: 1 for well, 0 for not.
@@ -133,7 +150,11 @@ fn measure(checks: &Checks) {
 }
 
 fn router(admin: Admin) -> Router {
-    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).route("/metrics", get(metrics)).with_state(admin)
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(admin)
 }
 
 async fn beat(last: &Mutex<Instant>) {
@@ -148,7 +169,10 @@ async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
     if silent < BEATS_MISSED {
         (StatusCode::OK, "live\n".into())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("the event loop has not beaten for {} s\n", silent.as_secs()))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the event loop has not beaten for {} s\n", silent.as_secs()),
+        )
     }
 }
 
@@ -171,6 +195,9 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
 async fn metrics(State(admin): State<Admin>) -> Response {
     match TextEncoder::new().encode_to_string(&admin.metrics.gather()) {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics cannot be written: {error}\n")).into_response(),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics cannot be written: {error}\n"))
+                .into_response()
+        }
     }
 }

@@ -48,8 +48,11 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where time comes from")]
     fn now_ms(&self) -> i64 {
-        // A clock before 1970 or beyond the year 292 million is a broken machine: the nearest end will do.
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        // A clock before 1970 or beyond the year 292 million is a broken machine: the nearest end
+        // will do.
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn monotonic(&self) -> Duration {

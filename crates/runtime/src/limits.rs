@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the number of files and sockets this process may have open to what the system allows at most, and says how many
-/// that is (`None`: no limit).
+/// Raises the number of files and sockets this process may have open to what the system allows at
+/// most, and says how many that is (`None`: no limit).
 ///
 /// # Errors
 /// The system refuses.
@@ -13,7 +13,11 @@ pub fn raise_open_files() -> std::io::Result<Option<u64>> {
         return Ok(limit.maximum);
     }
     // macOS says "no limit" and then refuses more than this.
-    let wanted = if cfg!(target_os = "macos") { Some(limit.maximum.unwrap_or(10_240).min(10_240)) } else { limit.maximum };
+    let wanted = if cfg!(target_os = "macos") {
+        Some(limit.maximum.unwrap_or(10_240).min(10_240))
+    } else {
+        limit.maximum
+    };
     setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: limit.maximum })?;
     Ok(wanted)
 }

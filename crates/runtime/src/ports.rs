@@ -2,7 +2,8 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-/// One port, port 0 (the system chooses a free one) or a range, of which the first free one is taken.
+/// One port, port 0 (the system chooses a free one) or a range, of which the first free one is
+/// taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ports {
     first: u16,
@@ -11,7 +12,10 @@ pub struct Ports {
 
 /// Text that names no ports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no port: write a number such as 7071, 0 for any free one, or a range such as 7100-7199")]
+#[error(
+    "{0:?} is no port: write a number such as 7071, 0 for any free one, or a range such as \
+     7100-7199"
+)]
 pub struct InvalidPorts(String);
 
 impl Ports {
@@ -54,7 +58,11 @@ impl FromStr for Ports {
 
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
     }
 }
 
@@ -67,7 +75,10 @@ mod tests {
         for text in ["7071", "0", "7100-7199", "65535"] {
             assert_eq!(text.parse::<Ports>().unwrap().to_string(), text);
         }
-        assert_eq!("7100-7102".parse::<Ports>().unwrap().candidates().collect::<Vec<_>>(), [7100, 7101, 7102]);
+        assert_eq!(
+            "7100-7102".parse::<Ports>().unwrap().candidates().collect::<Vec<_>>(),
+            [7100, 7101, 7102]
+        );
     }
 
     #[test]

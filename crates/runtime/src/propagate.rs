@@ -1,4 +1,5 @@
-//! One trace across processes and tasks: W3C trace context in and out, and a server span for each request.
+//! One trace across processes and tasks: W3C trace context in and out, and a server span for each
+//! request.
 
 mod grpc;
 mod observe;
@@ -16,23 +17,29 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Which conventions describe the requests of a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `http.request.method`, `http.route`, `http.response.status_code`, `url.scheme`, `error.type` and our own `peral.route.class`; histogram `http.server.request.duration`.
+    /// `http.request.method`, `http.route`, `http.response.status_code`, `url.scheme`, `error.type`
+    /// and our own `peral.route.class`; histogram `http.server.request.duration`.
     Http,
-    /// `rpc.system.name`, `rpc.method`, `rpc.response.status_code`; histogram `rpc.server.call.duration`.
+    /// `rpc.system.name`, `rpc.method`, `rpc.response.status_code`; histogram
+    /// `rpc.server.call.duration`.
     Grpc,
 }
 
-/// Who may use the route that answered, for the metrics of requests: in the extensions of a response. One of a few words.
+/// Who may use the route that answered, for the metrics of requests: in the extensions of a
+/// response. One of a few words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteClass(pub &'static str);
 
-/// What kind of failure a response is, for spans and metrics: in its extensions. One of a few words.
+/// What kind of failure a response is, for spans and metrics: in its extensions. One of a few
+/// words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorType(pub &'static str);
 
-/// Writes the current span's context into the headers of a call, so that the other end goes on with the trace.
+/// Writes the current span's context into the headers of a call, so that the other end goes on with
+/// the trace.
 pub fn inject(headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut HeaderInjector(headers));
+    TraceContextPropagator::new()
+        .inject_context(&Span::current().context(), &mut HeaderInjector(headers));
 }
 
 /// The context that came with a request.
@@ -41,15 +48,17 @@ pub(crate) fn extract(headers: &HeaderMap) -> Context {
     TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers))
 }
 
-/// Makes a new span go on with the current span's trace without holding that one open, as a child does that outlives its parent: for work
-/// that a request begins and does not wait for. The span must have been made with `parent: None`, and not have been entered.
+/// Makes a new span go on with the current span's trace without holding that one open, as a child
+/// does that outlives its parent: for work that a request begins and does not wait for. The span
+/// must have been made with `parent: None`, and not have been entered.
 #[must_use]
 pub fn follow(span: Span) -> Span {
     join(&span, Span::current().context());
     span
 }
 
-/// Makes a new span go on with a trace that began elsewhere. False if the text is no W3C `traceparent`.
+/// Makes a new span go on with a trace that began elsewhere. False if the text is no W3C
+/// `traceparent`.
 pub fn join_trace(span: &Span, traceparent: &str) -> bool {
     let value = HeaderValue::from_str(traceparent.trim());
     value.is_ok_and(|value| join(span, extract(&HeaderMap::from_iter([(TRACEPARENT, value)]))))
@@ -64,7 +73,8 @@ fn join(span: &Span, parent: Context) -> bool {
     valid
 }
 
-/// The id of the trace that the current span belongs to: what users quote when they report a failure.
+/// The id of the trace that the current span belongs to: what users quote when they report a
+/// failure.
 pub fn trace_id() -> Option<String> {
     let context = Span::current().context();
     let span = context.span();
@@ -72,8 +82,9 @@ pub fn trace_id() -> Option<String> {
     span.is_valid().then(|| span.trace_id().to_string())
 }
 
-/// Opens a server span for each request of a router, as a child of what the caller sent along, and measures how long it takes until the
-/// last byte of the answer. Routes added afterwards are not covered.
+/// Opens a server span for each request of a router, as a child of what the caller sent along, and
+/// measures how long it takes until the last byte of the answer. Routes added afterwards are not
+/// covered.
 pub fn traced(router: Router, kind: Kind) -> Router {
     router.layer(observe::ObserveLayer::new(kind))
 }

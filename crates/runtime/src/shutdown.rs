@@ -57,8 +57,8 @@ impl Shutdown {
         self.tasks.spawn(task)
     }
 
-    /// Starts the drain, waits for the tasks that were spawned here for at most `grace`, then kills what is left.
-    /// Says whether all tasks ended by themselves.
+    /// Starts the drain, waits for the tasks that were spawned here for at most `grace`, then kills
+    /// what is left. Says whether all tasks ended by themselves.
     pub async fn finish(&self, grace: Duration) -> bool {
         self.soft.cancel();
         self.tasks.close();
@@ -69,7 +69,10 @@ impl Shutdown {
         };
         self.hard.cancel();
         if !drained && tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = self.tasks.len(), "some tasks did not end in time and are cut off");
+            tracing::warn!(
+                tasks = self.tasks.len(),
+                "some tasks did not end in time and are cut off"
+            );
         }
         drained
     }
@@ -100,7 +103,8 @@ impl Shutdown {
         self.kill();
     }
 
-    /// For a listener that must answer until the very end: it is told of the kill alone, and nobody waits for it.
+    /// For a listener that must answer until the very end: it is told of the kill alone, and nobody
+    /// waits for it.
     pub(crate) fn only_killed(&self) -> Self {
         Self { soft: self.hard.clone(), hard: self.hard.clone(), tasks: TaskTracker::new() }
     }

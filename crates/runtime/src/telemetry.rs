@@ -1,7 +1,8 @@
 //! Logs, traces and metrics of a process, long-lived or a short command.
 //!
-//! Logs go to stderr. Every process has traces, so that its logs carry their ids and its calls pass them on; they are exported (OTLP over
-//! gRPC), as metrics are, only where an endpoint is set. A collector that is away costs nothing but the telemetry.
+//! Logs go to stderr. Every process has traces, so that its logs carry their ids and its calls pass
+//! them on; they are exported (OTLP over gRPC), as metrics are, only where an endpoint is set. A
+//! collector that is away costs nothing but the telemetry.
 
 mod export;
 mod format;
@@ -14,7 +15,10 @@ use std::{
 use opentelemetry::{KeyValue, global, trace::TracerProvider};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator};
 use tracing::{Subscriber, level_filters::LevelFilter};
-use tracing_subscriber::{EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 /// What is logged unless the user says otherwise.
 const DEFAULT_LOG: &str = "info";
@@ -37,16 +41,25 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryArgs {
-    /// What to log: a level (error, warn, info, debug, trace), or a list such as info,peral_peer=debug.
+    /// What to log: a level (error, warn, info, debug, trace), or a list such as
+    /// info,peral_peer=debug.
     #[arg(long, env = "PERAL_LOG", value_name = "FILTER", global = true)]
     pub log: Option<String>,
     /// How to write logs.
-    #[arg(long, env = "PERAL_LOG_FORMAT", value_name = "FORMAT", default_value = "text", global = true)]
+    #[arg(
+        long,
+        env = "PERAL_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true
+    )]
     pub log_format: LogFormat,
-    /// Where to send traces and metrics (OTLP over gRPC), such as http://collector:4317; nowhere if not set.
+    /// Where to send traces and metrics (OTLP over gRPC), such as http://collector:4317; nowhere if
+    /// not set.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", global = true)]
     pub otlp_endpoint: Option<String>,
-    /// Trace that a command goes on with (W3C), so that several commands make one; a role has a trace for each request instead.
+    /// Trace that a command goes on with (W3C), so that several commands make one; a role has a
+    /// trace for each request instead.
     #[arg(long, env = "TRACEPARENT", value_name = "TRACEPARENT", global = true)]
     pub traceparent: Option<String>,
 }
@@ -89,18 +102,26 @@ pub enum TelemetryError {
 pub struct Telemetry;
 
 impl Telemetry {
-    /// Sets up logs, traces and metrics for the whole process; `service` is its role (such as `peral-central`), `instance` tells it from
-    /// others of the role. Keep the guard until the end. Instruments made before this call measure nothing.
+    /// Sets up logs, traces and metrics for the whole process; `service` is its role (such as
+    /// `peral-central`), `instance` tells it from others of the role. Keep the guard until the end.
+    /// Instruments made before this call measure nothing.
     ///
     /// # Errors
     /// [`TelemetryError`]; never because a collector is away.
-    pub fn init(args: TelemetryArgs, service: &str, instance: Option<&str>) -> Result<Guard, TelemetryError> {
+    pub fn init(
+        args: TelemetryArgs,
+        service: &str,
+        instance: Option<&str>,
+    ) -> Result<Guard, TelemetryError> {
         let TelemetryArgs { log, log_format, otlp_endpoint, traceparent: _ } = args;
         let filter = filter(log.as_deref().unwrap_or(DEFAULT_LOG))?;
         let endpoint = otlp_endpoint.filter(|endpoint| !endpoint.is_empty());
         let providers = export::Providers::new(resource(service, instance), endpoint.as_deref())?;
         let tracer = providers.traces.tracer("peral");
-        let otel = tracing_opentelemetry::layer().with_tracer(tracer).with_context_activation(false).with_filter(traced());
+        let otel = tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_context_activation(false)
+            .with_filter(traced());
         let dispatch = format::OwnDispatch::default();
         let logs = logs(log_format, dispatch.clone()).with_filter(filter);
         let subscriber = Registry::default().with(dispatch).with(otel).with(logs);
@@ -112,7 +133,8 @@ impl Telemetry {
     }
 }
 
-/// Keeps telemetry alive. Dropped or [`shut down`](Self::shutdown), it sends what is left, for at most 2 s.
+/// Keeps telemetry alive. Dropped or [`shut down`](Self::shutdown), it sends what is left, for at
+/// most 2 s.
 #[derive(Debug)]
 #[must_use = "dropped, it ends the telemetry"]
 pub struct Guard {
@@ -150,12 +172,16 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     });
     // What comes later in the list wins over what is as specific, so the user's words are the last.
     let directives = quiet.collect::<String>() + text;
-    EnvFilter::builder().parse(directives).map_err(|error| TelemetryError::Filter { filter: text.into(), reason: error.to_string() })
+    EnvFilter::builder()
+        .parse(directives)
+        .map_err(|error| TelemetryError::Filter { filter: text.into(), reason: error.to_string() })
 }
 
 /// Which spans are traced: whatever the logs leave out.
 fn traced() -> Targets {
-    QUIET.iter().fold(Targets::new().with_default(LevelFilter::INFO), |targets, quiet| targets.with_target(*quiet, LevelFilter::OFF))
+    QUIET.iter().fold(Targets::new().with_default(LevelFilter::INFO), |targets, quiet| {
+        targets.with_target(*quiet, LevelFilter::OFF)
+    })
 }
 
 fn logs<S>(format: LogFormat, dispatch: format::OwnDispatch) -> Box<dyn Layer<S> + Send + Sync>
@@ -165,7 +191,8 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match format {
         LogFormat::Text => {
-            let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            let colours = io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             Box::new(layer.with_ansi(colours))
         }
         LogFormat::Json => Box::new(layer.with_ansi(false).event_format(format::Json { dispatch })),
@@ -175,7 +202,8 @@ where
 fn resource(service: &str, instance: Option<&str>) -> Resource {
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let builder = Resource::builder().with_service_name(service.to_owned()).with_attribute(version);
-    let instance = instance.map(|instance| KeyValue::new("service.instance.id", instance.to_owned()));
+    let instance =
+        instance.map(|instance| KeyValue::new("service.instance.id", instance.to_owned()));
     builder.with_attributes(instance).build()
 }
 
@@ -186,7 +214,12 @@ mod tests {
     #[test]
     fn the_users_filter_wins_over_the_quiet_list() {
         let shown = filter("debug,h2=trace").unwrap().to_string();
-        assert!(shown.contains("h2=trace") && !shown.contains("h2=warn") && shown.contains("hyper=warn"), "{shown}");
+        assert!(
+            shown.contains("h2=trace")
+                && !shown.contains("h2=warn")
+                && shown.contains("hyper=warn"),
+            "{shown}"
+        );
         assert!(filter("info,=").is_err());
         assert!(filter("peral=loud").is_err());
     }

@@ -1,7 +1,8 @@
 //! TLS 1.3, certificates of our own authority, and who is at the other end.
 //!
-//! A certificate names its holder by exactly one URI (an [`Identity`]); nobody is known by host name or address, except where a
-//! public authority's certificate is checked by the ordinary rules of the web. Every configuration here verifies.
+//! A certificate names its holder by exactly one URI (an [`Identity`]); nobody is known by host
+//! name or address, except where a public authority's certificate is checked by the ordinary rules
+//! of the web. Every configuration here verifies.
 
 mod authority;
 mod certificate;
@@ -25,7 +26,8 @@ pub use verify::WrongIdentity;
 /// What goes wrong with keys and certificates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
-    /// A signing request that is malformed, of another key type, or not signed by its own key: its sender's fault.
+    /// A signing request that is malformed, of another key type, or not signed by its own key: its
+    /// sender's fault.
     #[error("the signing request is refused: {0}")]
     Request(String),
     /// A certificate that is malformed or not of our kind.
@@ -56,7 +58,8 @@ impl TlsError {
     }
 }
 
-/// Makes aws-lc-rs the process's provider of cryptography. Call it first in `main`; calling it again does nothing.
+/// Makes aws-lc-rs the process's provider of cryptography. Call it first in `main`; calling it
+/// again does nothing.
 pub fn install_provider() {
     // An error means that one is installed already, which is what we want.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
@@ -65,5 +68,7 @@ pub fn install_provider() {
 pub(crate) fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
     install_provider();
     let installed = rustls::crypto::CryptoProvider::get_default();
-    installed.cloned().unwrap_or_else(|| std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    installed
+        .cloned()
+        .unwrap_or_else(|| std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }

@@ -27,9 +27,15 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// A client for central at `base` (such as `https://10.0.0.7:7070`). The HTTP client brings TLS and its trust; `inject` adds the trace
-    /// context to each request; no call takes longer than `deadline`.
-    pub fn new(base: &str, http: reqwest::Client, inject: fn(&mut HeaderMap), deadline: Duration) -> Self {
+    /// A client for central at `base` (such as `https://10.0.0.7:7070`). The HTTP client brings TLS
+    /// and its trust; `inject` adds the trace context to each request; no call takes longer than
+    /// `deadline`.
+    pub fn new(
+        base: &str,
+        http: reqwest::Client,
+        inject: fn(&mut HeaderMap),
+        deadline: Duration,
+    ) -> Self {
         Self { http, base: base.trim_end_matches('/').into(), token: None, inject, deadline }
     }
 
@@ -44,7 +50,12 @@ impl Catalogue {
         &self.base
     }
 
-    async fn call<B: Serialize + Sync, T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&B>) -> Result<T, Failure> {
+    async fn call<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<T, Failure> {
         let url = format!("{}/v1{path}", self.base);
         let mut headers = HeaderMap::new();
         (self.inject)(&mut headers);
@@ -59,7 +70,9 @@ impl Catalogue {
         let status = response.status();
         let bytes = self.read(response).await?;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| fail!(Internal, "the answer of central at {url} cannot be read: {error}"));
+            return serde_json::from_slice(&bytes).map_err(|error| {
+                fail!(Internal, "the answer of central at {url} cannot be read: {error}")
+            });
         }
         Err(self.refused(status, &bytes))
     }
@@ -68,7 +81,11 @@ impl Catalogue {
         let mut bytes = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|error| self.away(&error))? {
             if bytes.len() + part.len() > MAX_ANSWER {
-                return Err(fail!(Internal, "central at {} answers more than {MAX_ANSWER} bytes", self.base));
+                return Err(fail!(
+                    Internal,
+                    "central at {} answers more than {MAX_ANSWER} bytes",
+                    self.base
+                ));
             }
             bytes.extend_from_slice(&part);
         }
@@ -78,20 +95,30 @@ impl Catalogue {
     fn refused(&self, status: StatusCode, body: &[u8]) -> Failure {
         match serde_json::from_slice::<Problem>(body) {
             Ok(problem) => problem.into(),
-            Err(_) => Failure::new(ErrorCode::from_status(status.as_u16()), format!("central at {} answers {status}", self.base)),
+            Err(_) => Failure::new(
+                ErrorCode::from_status(status.as_u16()),
+                format!("central at {} answers {status}", self.base),
+            ),
         }
     }
 
     fn away(&self, error: &reqwest::Error) -> Failure {
         let base = &self.base;
         if error.is_timeout() && !error.is_connect() {
-            return fail!(Unavailable, "central at {base} does not answer within {} s", self.deadline.as_secs());
+            return fail!(
+                Unavailable,
+                "central at {base} does not answer within {} s",
+                self.deadline.as_secs()
+            );
         }
         let mut reason = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(inner) = source {
             if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(inner) {
-                return fail!(Untrusted, "what answers at {base} shows a certificate that cannot be believed: {why}");
+                return fail!(
+                    Untrusted,
+                    "what answers at {base} shows a certificate that cannot be believed: {why}"
+                );
             }
             reason = inner.to_string();
             source = inner.source();
@@ -108,22 +135,35 @@ impl Catalogue {
         let mut whole: Page<T> = self.get(path).await?;
         for _ in 1..MAX_PAGES {
             let Some(cursor) = whole.next.take() else { break };
-            let more: Page<T> = self.get(&format!("{path}?cursor={}", escape(&cursor, false))).await?;
+            let more: Page<T> =
+                self.get(&format!("{path}?cursor={}", escape(&cursor, false))).await?;
             whole.items.extend(more.items);
             whole.next = more.next;
         }
         Ok(whole)
     }
 
-    async fn post<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+    async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn patch<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+    async fn patch<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
-    async fn put<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+    async fn put<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
         self.call(Method::PUT, path, Some(body)).await
     }
 
@@ -132,7 +172,8 @@ impl Catalogue {
     }
 }
 
-/// The handshake's error, in however many I/O errors: those carry it without naming it as their source.
+/// The handshake's error, in however many I/O errors: those carry it without naming it as their
+/// source.
 fn tls_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     while let Some(inner) = error.downcast_ref::<std::io::Error>() {
         error = inner.get_ref()?;
@@ -145,7 +186,9 @@ fn escape(text: &str, keep_slash: bool) -> String {
     use std::fmt::Write;
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(byte.into())
+            }
             b'/' if keep_slash => out.push('/'),
             _ => drop(write!(out, "%{byte:02X}")),
         }

@@ -1,4 +1,5 @@
-//! The error codes of Peral: one list, with a table for REST, one for gRPC and one for the command's exit code.
+//! The error codes of Peral: one list, with a table for REST, one for gRPC and one for the
+//! command's exit code.
 
 use std::{fmt, str::FromStr};
 
@@ -109,7 +110,8 @@ codes! {
     VersionConflict "VERSION_CONFLICT" 409 Aborted Conflict;
     /// The name was removed after this copy was made.
     Removed "REMOVED" 409 Aborted Conflict;
-    /// Content that this peer only fetched, or holds for a private file: only an upload publishes it.
+    /// Content that this peer only fetched, or holds for a private file: only an upload publishes
+    /// it.
     Held "HELD" 409 FailedPrecondition Conflict;
     /// A local copy that is older than the catalogue's.
     Outdated "OUTDATED" 409 Aborted Conflict;

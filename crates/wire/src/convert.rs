@@ -1,6 +1,9 @@
 //! Protobuf to model and back: the only place that sees both. Everything is checked on entry.
 
-use peral_model::{AccountId, Content, ContentId, FileId, FileName, Grant, Order, PeerId, Record, UploadId, Verb, Visibility, content::MAX_SIZE};
+use peral_model::{
+    AccountId, Content, ContentId, FileId, FileName, Grant, Order, PeerId, Record, UploadId, Verb,
+    Visibility, content::MAX_SIZE,
+};
 
 use crate::{ErrorCode, Failure, fail, pb};
 
@@ -64,7 +67,10 @@ impl TryFrom<pb::Record> for Record {
             file: FileId::from_bytes(&record.file_id).map_err(bad)?,
             name: name(&record.name)?,
             version: record.version,
-            content: Content { hash: ContentId::from_bytes(&record.hash).map_err(bad)?, size: size(record.size)? },
+            content: Content {
+                hash: ContentId::from_bytes(&record.hash).map_err(bad)?,
+                size: size(record.size)?,
+            },
             owner: AccountId::from_bytes(&record.owner).map_err(bad)?,
             visibility: visibility(record.visibility)?,
             serial: record.serial,

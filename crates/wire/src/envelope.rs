@@ -1,4 +1,5 @@
-//! Signed envelopes: how records, grants and orders travel. Checked as received, kept as received, never encoded again.
+//! Signed envelopes: how records, grants and orders travel. Checked as received, kept as received,
+//! never encoded again.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -61,16 +62,27 @@ impl<T: Sealable> Sealed<T> {
     pub fn seal(value: T, key: &SigningKey) -> Self {
         let body = value.encode();
         let signature = key.sign(&signed_bytes(T::KIND, &body)).into();
-        let envelope = pb::Envelope { kind: T::KIND.into(), key_id: key.id().into(), body: body.into(), signature };
+        let envelope = pb::Envelope {
+            kind: T::KIND.into(),
+            key_id: key.id().into(),
+            body: body.into(),
+            signature,
+        };
         Self { value, envelope }
     }
 
     /// Checks an envelope and reads what it says.
     ///
     /// # Errors
-    /// UNAUTHENTICATED when its kind, key or signature is not right; INVALID_ARGUMENT when its body cannot be read.
+    /// UNAUTHENTICATED when its kind, key or signature is not right; INVALID_ARGUMENT when its body
+    /// cannot be read.
     pub fn open(envelope: pb::Envelope, keys: &Verifier) -> Result<Self, Failure> {
-        let right = envelope.kind == T::KIND as i32 && keys.verify(&envelope.key_id, &signed_bytes(T::KIND, &envelope.body), &envelope.signature);
+        let right = envelope.kind == T::KIND as i32
+            && keys.verify(
+                &envelope.key_id,
+                &signed_bytes(T::KIND, &envelope.body),
+                &envelope.signature,
+            );
         if !right {
             return Err(fail!(Unauthenticated, "not signed by this network's central"));
         }
@@ -104,7 +116,9 @@ pub fn envelope_from_text(text: &str) -> Result<pb::Envelope, Failure> {
     if text.len() > MAX_BYTES * 4 / 3 + 4 {
         return Err(fail!(InvalidArgument, "an envelope of more than {MAX_BYTES} bytes"));
     }
-    let bytes = STANDARD.decode(text).map_err(|error| fail!(InvalidArgument, "malformed envelope: {error}"))?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| fail!(InvalidArgument, "malformed envelope: {error}"))?;
     envelope_from_bytes(&bytes)
 }
 
@@ -113,7 +127,8 @@ pub fn envelope_from_text(text: &str) -> Result<pb::Envelope, Failure> {
 /// # Errors
 /// INVALID_ARGUMENT.
 pub fn envelope_from_bytes(bytes: &[u8]) -> Result<pb::Envelope, Failure> {
-    pb::Envelope::decode(bytes).map_err(|error| fail!(InvalidArgument, "malformed envelope: {error}"))
+    pb::Envelope::decode(bytes)
+        .map_err(|error| fail!(InvalidArgument, "malformed envelope: {error}"))
 }
 
 #[cfg(test)]
@@ -159,7 +174,8 @@ mod tests {
     fn a_token_key_signs_no_records_and_a_record_is_no_grant() {
         let key = key(KeyUse::Token);
         let sealed = Sealed::seal(record(), &key);
-        let code = Sealed::<Record>::open(sealed.envelope.clone(), &verifier(&key)).unwrap_err().code;
+        let code =
+            Sealed::<Record>::open(sealed.envelope.clone(), &verifier(&key)).unwrap_err().code;
         assert_eq!(code, crate::ErrorCode::Unauthenticated);
         let mut relabelled = sealed.envelope;
         relabelled.kind = pb::Kind::Grant.into();

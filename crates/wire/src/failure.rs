@@ -75,7 +75,11 @@ impl From<Failure> for tonic::Status {
 
 impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
-        let named = status.metadata().get(CODE_KEY).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+        let named = status
+            .metadata()
+            .get(CODE_KEY)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
         let code = named.unwrap_or_else(|| ErrorCode::from_grpc(status.code()));
         Self { code, detail: status.message().to_owned(), trace: None }
     }

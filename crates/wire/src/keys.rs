@@ -53,12 +53,14 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a private key in PKCS#8 (DER). Its id is the beginning of the BLAKE3 hash of the public half.
+    /// Reads a private key in PKCS#8 (DER). Its id is the beginning of the BLAKE3 hash of the
+    /// public half.
     ///
     /// # Errors
     /// INTERNAL, when the bytes are no Ed25519 key.
     pub fn from_pkcs8(der: &[u8], usage: KeyUse) -> Result<Self, Failure> {
-        let pair = Ed25519KeyPair::from_pkcs8(der).map_err(|error| fail!(Internal, "a signing key cannot be read: {error}"))?;
+        let pair = Ed25519KeyPair::from_pkcs8(der)
+            .map_err(|error| fail!(Internal, "a signing key cannot be read: {error}"))?;
         let hash = peral_model::ContentId::of(pair.public_key().as_ref()).to_string();
         Ok(Self { id: hash.chars().take(16).collect(), usage, pair })
     }
@@ -96,11 +98,17 @@ impl Verifier {
     /// Takes the keys of one use from a set; keys that cannot be read are left out.
     pub fn new(set: &Jwks, usage: KeyUse) -> Self {
         let keys = set.keys.iter().filter(|key| key.usage == usage && key.crv == "Ed25519");
-        Self { keys: keys.filter_map(|key| Some((key.kid.clone(), URL_SAFE_NO_PAD.decode(&key.x).ok()?))).collect() }
+        Self {
+            keys: keys
+                .filter_map(|key| Some((key.kid.clone(), URL_SAFE_NO_PAD.decode(&key.x).ok()?)))
+                .collect(),
+        }
     }
 
     /// Is this the signature of that key over these bytes?
     pub fn verify(&self, key_id: &str, bytes: &[u8], signature: &[u8]) -> bool {
-        self.keys.get(key_id).is_some_and(|key| UnparsedPublicKey::new(&ED25519, key).verify(bytes, signature).is_ok())
+        self.keys.get(key_id).is_some_and(|key| {
+            UnparsedPublicKey::new(&ED25519, key).verify(bytes, signature).is_ok()
+        })
     }
 }

@@ -1,5 +1,10 @@
 //! Generated from proto/peral/v1.
-#![expect(missing_docs, clippy::all, clippy::allow_attributes, reason = "generated; the proto files document it")]
+#![expect(
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes,
+    reason = "generated; the proto files document it"
+)]
 
 tonic::include_proto!("peral.v1");
 

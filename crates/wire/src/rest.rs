@@ -1,4 +1,5 @@
-//! Bodies of central's REST interface, shared by its server and its clients. Times are milliseconds since 1970, sizes bytes.
+//! Bodies of central's REST interface, shared by its server and its clients. Times are milliseconds
+//! since 1970, sizes bytes.
 
 pub mod accounts;
 pub mod files;

@@ -16,19 +16,37 @@ use super::{
 use crate::service::{App, Caller, PageQuery};
 
 /// All accounts.
-#[utoipa::path(get, path = "/v1/accounts", tag = "administration", operation_id = "accounts", params(PageQuery), responses((status = 200, body = Page<Account>)))]
-pub async fn accounts(State(app): State<Arc<App>>, _: Caller, Asked(page): Asked<PageQuery>) -> Answer<Page<Account>> {
+#[utoipa::path(
+    get, path = "/v1/accounts", tag = "administration", operation_id = "accounts",
+    params(PageQuery), responses((status = 200, body = Page<Account>))
+)]
+pub async fn accounts(
+    State(app): State<Arc<App>>,
+    _: Caller,
+    Asked(page): Asked<PageQuery>,
+) -> Answer<Page<Account>> {
     Ok(Json(app.accounts(&page).await?))
 }
 
 /// Makes an account.
-#[utoipa::path(post, path = "/v1/accounts", tag = "administration", operation_id = "add_account", request_body = NewAccount, responses((status = 200, body = Account)))]
-pub async fn add_account(State(app): State<Arc<App>>, caller: Caller, Body(account): Body<NewAccount>) -> Answer<Account> {
+#[utoipa::path(
+    post, path = "/v1/accounts", tag = "administration", operation_id = "add_account",
+    request_body = NewAccount, responses((status = 200, body = Account))
+)]
+pub async fn add_account(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(account): Body<NewAccount>,
+) -> Answer<Account> {
     Ok(Json(app.add_account(&caller, account).await?))
 }
 
 /// Changes an account. Disabling it ends its sessions, tokens and peers.
-#[utoipa::path(patch, path = "/v1/accounts/{id}", tag = "administration", operation_id = "change_account", params(("id" = String, Path)), request_body = AccountChange, responses((status = 200, body = Account)))]
+#[utoipa::path(
+    patch, path = "/v1/accounts/{id}", tag = "administration", operation_id = "change_account",
+    params(("id" = String, Path)), request_body = AccountChange,
+    responses((status = 200, body = Account))
+)]
 pub async fn change_account(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -39,34 +57,71 @@ pub async fn change_account(
 }
 
 /// All groups.
-#[utoipa::path(get, path = "/v1/groups", tag = "administration", operation_id = "groups", params(PageQuery), responses((status = 200, body = Page<Group>)))]
-pub async fn groups(State(app): State<Arc<App>>, _: Caller, Asked(page): Asked<PageQuery>) -> Answer<Page<Group>> {
+#[utoipa::path(
+    get, path = "/v1/groups", tag = "administration", operation_id = "groups", params(PageQuery),
+    responses((status = 200, body = Page<Group>))
+)]
+pub async fn groups(
+    State(app): State<Arc<App>>,
+    _: Caller,
+    Asked(page): Asked<PageQuery>,
+) -> Answer<Page<Group>> {
     Ok(Json(app.groups(&page).await?))
 }
 
 /// Makes a group.
-#[utoipa::path(post, path = "/v1/groups", tag = "administration", operation_id = "add_group", request_body = NewGroup, responses((status = 200, body = Group)))]
-pub async fn add_group(State(app): State<Arc<App>>, caller: Caller, Body(group): Body<NewGroup>) -> Answer<Group> {
+#[utoipa::path(
+    post, path = "/v1/groups", tag = "administration", operation_id = "add_group",
+    request_body = NewGroup, responses((status = 200, body = Group))
+)]
+pub async fn add_group(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(group): Body<NewGroup>,
+) -> Answer<Group> {
     Ok(Json(app.add_group(&caller, group).await?))
 }
 
 /// Removes a group, and what access lists gave to it.
-#[utoipa::path(delete, path = "/v1/groups/{id}", tag = "administration", operation_id = "remove_group", params(("id" = String, Path)), responses((status = 200, body = Done)))]
-pub async fn remove_group(State(app): State<Arc<App>>, caller: Caller, At(id): At<GroupId>) -> Answer<Done> {
+#[utoipa::path(
+    delete, path = "/v1/groups/{id}", tag = "administration", operation_id = "remove_group",
+    params(("id" = String, Path)), responses((status = 200, body = Done))
+)]
+pub async fn remove_group(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(id): At<GroupId>,
+) -> Answer<Done> {
     app.remove_group(&caller, id).await?;
     Ok(Json(Done {}))
 }
 
 /// Puts an account into a group.
-#[utoipa::path(put, path = "/v1/groups/{group}/members/{account}", tag = "administration", operation_id = "add_member", params(("group" = String, Path), ("account" = String, Path)), responses((status = 200, body = Done)))]
-pub async fn add_member(State(app): State<Arc<App>>, caller: Caller, At((group, account)): At<(GroupId, AccountId)>) -> Answer<Done> {
+#[utoipa::path(
+    put, path = "/v1/groups/{group}/members/{account}", tag = "administration",
+    operation_id = "add_member", params(("group" = String, Path), ("account" = String, Path)),
+    responses((status = 200, body = Done))
+)]
+pub async fn add_member(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At((group, account)): At<(GroupId, AccountId)>,
+) -> Answer<Done> {
     app.set_member(&caller, group, account, true).await?;
     Ok(Json(Done {}))
 }
 
 /// Takes an account out of a group.
-#[utoipa::path(delete, path = "/v1/groups/{group}/members/{account}", tag = "administration", operation_id = "remove_member", params(("group" = String, Path), ("account" = String, Path)), responses((status = 200, body = Done)))]
-pub async fn remove_member(State(app): State<Arc<App>>, caller: Caller, At((group, account)): At<(GroupId, AccountId)>) -> Answer<Done> {
+#[utoipa::path(
+    delete, path = "/v1/groups/{group}/members/{account}", tag = "administration",
+    operation_id = "remove_member", params(("group" = String, Path), ("account" = String, Path)),
+    responses((status = 200, body = Done))
+)]
+pub async fn remove_member(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At((group, account)): At<(GroupId, AccountId)>,
+) -> Answer<Done> {
     app.set_member(&caller, group, account, false).await?;
     Ok(Json(Done {}))
 }

@@ -24,10 +24,16 @@ pub struct Door {
     pub light: bool,
 }
 
-/// Lets a request pass if its bearer token is good and its caller may use routes of this class; the caller goes along with it.
-pub async fn authenticate(State(door): State<Door>, mut request: Request, next: Next) -> Result<Response, Refusal> {
+/// Lets a request pass if its bearer token is good and its caller may use routes of this class; the
+/// caller goes along with it.
+pub async fn authenticate(
+    State(door): State<Door>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
     let token = bearer(request.headers())?;
-    let caller = if door.light { door.app.caller_by_token(token)? } else { door.app.caller(token).await? };
+    let caller =
+        if door.light { door.app.caller_by_token(token)? } else { door.app.caller(token).await? };
     admits(door.class, &caller)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
@@ -35,7 +41,8 @@ pub async fn authenticate(State(door): State<Door>, mut request: Request, next: 
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
     let missing = || fail!(Unauthenticated, "this needs a bearer token; log in first");
-    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;
+    let value =
+        headers.get(header::AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;
     let (scheme, token) = value.split_once(' ').ok_or_else(missing)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
 }
@@ -58,8 +65,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let caller = parts.extensions.get::<Self>().cloned();
-        // Only a route that is marked public could come here without one, and no such route takes a caller.
-        caller.ok_or_else(|| fail!(Unauthenticated, "this needs a bearer token; log in first").into())
+        // Only a route that is marked public could come here without one, and no such route takes a
+        // caller.
+        caller
+            .ok_or_else(|| fail!(Unauthenticated, "this needs a bearer token; log in first").into())
     }
 }
 

@@ -34,24 +34,33 @@ const DOCUMENT: &str = "/v1/openapi.json";
     components(schemas(Problem, LoginRequest, RegisterRequest, RenewRequest)),
     info(
         title = "Peral central",
-        description = "Catalogue, accounts and rights of a Peral network. Errors are problem documents (RFC 9457) with a stable `code`. Times are milliseconds since 1970, sizes bytes.",
+        description = "Catalogue, accounts and rights of a Peral network. Errors are problem \
+            documents \
+            (RFC 9457) with a stable `code`. Times are milliseconds since 1970, sizes bytes.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     )
 )]
 struct Header;
 
-/// The document without its routes. What proofs hold is no body of its own, so that no route would bring it in.
+/// The document without its routes. What proofs hold is no body of its own, so that no route would
+/// bring it in.
 pub(super) fn header() -> utoipa::openapi::OpenApi {
     let mut api = Header::openapi();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-    api.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    api.components
+        .get_or_insert_default()
+        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
     api
 }
 
-/// Completes an operation: every route may answer a problem document, and every answer is described.
+/// Completes an operation: every route may answer a problem document, and every answer is
+/// described.
 pub(super) fn complete(operation: &mut Operation) {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let problem = ResponseBuilder::new().description("Why not.").content("application/problem+json", content).build();
+    let problem = ResponseBuilder::new()
+        .description("Why not.")
+        .content("application/problem+json", content)
+        .build();
     let answers = &mut operation.responses.responses;
     answers.insert("default".into(), RefOr::T(problem));
     for answer in answers.values_mut() {
@@ -64,27 +73,39 @@ pub(super) fn complete(operation: &mut Operation) {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/v1/openapi.json", tag = "about", operation_id = "openapi", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(
+    get, path = "/v1/openapi.json", tag = "about", operation_id = "openapi",
+    responses((status = 200, content_type = "application/json"))
+)]
 pub async fn openapi() -> Json<Arc<utoipa::openapi::OpenApi>> {
-    static API: LazyLock<Arc<utoipa::openapi::OpenApi>> = LazyLock::new(|| Arc::new(table::document()));
+    static API: LazyLock<Arc<utoipa::openapi::OpenApi>> =
+        LazyLock::new(|| Arc::new(table::document()));
     Json(Arc::clone(&API))
 }
 
 /// Leads to the page that shows the interface.
-#[utoipa::path(get, path = "/docs", tag = "about", operation_id = "docs", responses((status = 303)))]
+#[utoipa::path(
+    get, path = "/docs", tag = "about", operation_id = "docs", responses((status = 303))
+)]
 pub async fn page() -> Redirect {
     Redirect::to("/docs/index.html")
 }
 
 /// The page that shows the interface, and what belongs to it.
-#[utoipa::path(get, path = "/docs/{*file}", tag = "about", operation_id = "docs_file", params(("file" = String, Path)), responses((status = 200, content_type = "text/html")))]
+#[utoipa::path(
+    get, path = "/docs/{*file}", tag = "about", operation_id = "docs_file",
+    params(("file" = String, Path)), responses((status = 200, content_type = "text/html"))
+)]
 pub async fn asset(Path(file): Path<String>) -> Result<Response, Refusal> {
-    static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from(DOCUMENT).validator_url("none")));
+    static CONFIG: LazyLock<Arc<Config<'static>>> =
+        LazyLock::new(|| Arc::new(Config::from(DOCUMENT).validator_url("none")));
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&CONFIG));
-    let found = found.map_err(|error| peral_wire::fail!(Internal, "the page cannot be made: {error}"))?;
+    let found =
+        found.map_err(|error| peral_wire::fail!(Internal, "the page cannot be made: {error}"))?;
     let Some(found) = found else { return Err(super::problem::no_route().await) };
     let mut response = found.bytes.into_owned().into_response();
-    let kind = HeaderValue::from_str(&found.content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let kind = HeaderValue::from_str(&found.content_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     if found.gzpipped {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

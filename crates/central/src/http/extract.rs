@@ -18,14 +18,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let Json(body) = Json::<T>::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
+        let Json(body) = Json::<T>::from_request(request, state)
+            .await
+            .map_err(|rejection| unreadable(&rejection))?;
         Ok(Self(body))
     }
 }
 
 fn unreadable(rejection: &JsonRejection) -> Refusal {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => fail!(TooLarge, "the request is larger than this route takes; send less at once").into(),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            fail!(TooLarge, "the request is larger than this route takes; send less at once").into()
+        }
         _ => fail!(InvalidArgument, "the request cannot be read: {}", rejection.body_text()).into(),
     }
 }
@@ -38,7 +42,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let path = Path::<T>::from_request_parts(parts, state).await;
-        let Path(value) = path.map_err(|rejection| fail!(InvalidArgument, "the path cannot be read: {}", rejection.body_text()))?;
+        let Path(value) = path.map_err(|rejection| {
+            fail!(InvalidArgument, "the path cannot be read: {}", rejection.body_text())
+        })?;
         Ok(Self(value))
     }
 }
@@ -51,8 +57,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        let Path(text) = path.map_err(|rejection| fail!(InvalidName, "the name cannot be read: {}", rejection.body_text()))?;
-        let name = FileName::new(text).map_err(|error| Failure::new(ErrorCode::InvalidName, error.to_string()))?;
+        let Path(text) = path.map_err(|rejection| {
+            fail!(InvalidName, "the name cannot be read: {}", rejection.body_text())
+        })?;
+        let name = FileName::new(text)
+            .map_err(|error| Failure::new(ErrorCode::InvalidName, error.to_string()))?;
         Ok(Self(name))
     }
 }
@@ -65,7 +74,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        let Query(value) = query.map_err(|rejection| fail!(InvalidArgument, "the query cannot be read: {}", rejection.body_text()))?;
+        let Query(value) = query.map_err(|rejection| {
+            fail!(InvalidArgument, "the query cannot be read: {}", rejection.body_text())
+        })?;
         Ok(Self(value))
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use peral_wire::rest::{
     Done, Page,
-    files::{File, FileChange, FileDetail, Located, NewUpload, Publish, Published, Sources, SourcesRequest, Upload},
+    files::{
+        File, FileChange, FileDetail, Located, NewUpload, Publish, Published, Sources,
+        SourcesRequest, Upload,
+    },
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -22,8 +25,8 @@ use crate::service::{App, Caller};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SearchQuery {
-    /// Terms, split at spaces; each must match. Three letters or more match anywhere in the name, fewer the start of a word, `*` and `?`
-    /// make a pattern for the whole name.
+    /// Terms, split at spaces; each must match. Three letters or more match anywhere in the name,
+    /// fewer the start of a word, `*` and `?` make a pattern for the whole name.
     #[serde(default)]
     pub q: String,
     /// Name of the account that owns the file.
@@ -39,50 +42,108 @@ pub struct SearchQuery {
 }
 
 /// Publishes versions: what names mean. Each has a result of its own.
-#[utoipa::path(post, path = "/v1/files", tag = "files", operation_id = "publish", request_body = Publish, responses((status = 200, body = Published)))]
-pub async fn publish(State(app): State<Arc<App>>, PeerCaller(peer): PeerCaller, Body(publish): Body<Publish>) -> Answer<Published> {
+#[utoipa::path(
+    post, path = "/v1/files", tag = "files", operation_id = "publish", request_body = Publish,
+    responses((status = 200, body = Published))
+)]
+pub async fn publish(
+    State(app): State<Arc<App>>,
+    PeerCaller(peer): PeerCaller,
+    Body(publish): Body<Publish>,
+) -> Answer<Published> {
     Ok(Json(app.publish(&peer, publish).await?))
 }
 
 /// A file with its versions and, for those who manage it, its access list.
-#[utoipa::path(get, path = "/v1/files/{*name}", tag = "files", operation_id = "file", params(("name" = String, Path)), responses((status = 200, body = FileDetail)))]
-pub async fn file(State(app): State<Arc<App>>, caller: Caller, Named(name): Named) -> Answer<FileDetail> {
+#[utoipa::path(
+    get, path = "/v1/files/{*name}", tag = "files", operation_id = "file",
+    params(("name" = String, Path)), responses((status = 200, body = FileDetail))
+)]
+pub async fn file(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<FileDetail> {
     Ok(Json(app.file(&caller, &name).await?))
 }
 
 /// Changes who may have a file, or its tags.
-#[utoipa::path(patch, path = "/v1/files/{*name}", tag = "files", operation_id = "change_file", params(("name" = String, Path)), request_body = FileChange, responses((status = 200, body = FileDetail)))]
-pub async fn change_file(State(app): State<Arc<App>>, caller: Caller, Named(name): Named, Body(change): Body<FileChange>) -> Answer<FileDetail> {
+#[utoipa::path(
+    patch, path = "/v1/files/{*name}", tag = "files", operation_id = "change_file",
+    params(("name" = String, Path)), request_body = FileChange,
+    responses((status = 200, body = FileDetail))
+)]
+pub async fn change_file(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(name): Named,
+    Body(change): Body<FileChange>,
+) -> Answer<FileDetail> {
     Ok(Json(app.change_file(&caller, &name, change).await?))
 }
 
 /// Removes a name.
-#[utoipa::path(delete, path = "/v1/files/{*name}", tag = "files", operation_id = "remove_file", params(("name" = String, Path)), responses((status = 200, body = Done)))]
-pub async fn remove_file(State(app): State<Arc<App>>, caller: Caller, Named(name): Named) -> Answer<Done> {
+#[utoipa::path(
+    delete, path = "/v1/files/{*name}", tag = "files", operation_id = "remove_file",
+    params(("name" = String, Path)), responses((status = 200, body = Done))
+)]
+pub async fn remove_file(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<Done> {
     app.remove_file(&caller, &name).await?;
     Ok(Json(Done {}))
 }
 
 /// Begins an upload: names the peer that takes it, with the order to show there.
-#[utoipa::path(post, path = "/v1/uploads", tag = "files", operation_id = "upload", request_body = NewUpload, responses((status = 200, body = Upload)))]
-pub async fn upload(State(app): State<Arc<App>>, caller: Caller, Body(upload): Body<NewUpload>) -> Answer<Upload> {
+#[utoipa::path(
+    post, path = "/v1/uploads", tag = "files", operation_id = "upload", request_body = NewUpload,
+    responses((status = 200, body = Upload))
+)]
+pub async fn upload(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(upload): Body<NewUpload>,
+) -> Answer<Upload> {
     Ok(Json(app.upload(&caller, upload).await?))
 }
 
 /// Who has a file, its record, and for a private one the right to it.
-#[utoipa::path(post, path = "/v1/sources", tag = "files", operation_id = "sources", request_body = SourcesRequest, responses((status = 200, body = Sources)))]
-pub async fn sources(State(app): State<Arc<App>>, caller: Caller, Body(request): Body<SourcesRequest>) -> Answer<Sources> {
+#[utoipa::path(
+    post, path = "/v1/sources", tag = "files", operation_id = "sources",
+    request_body = SourcesRequest, responses((status = 200, body = Sources))
+)]
+pub async fn sources(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(request): Body<SourcesRequest>,
+) -> Answer<Sources> {
     Ok(Json(app.sources(&caller, request).await?))
 }
 
 /// Files by terms, in byte order of the name.
-#[utoipa::path(get, path = "/v1/search", tag = "search", operation_id = "search", params(SearchQuery), responses((status = 200, body = Page<File>)))]
-pub async fn search(State(app): State<Arc<App>>, caller: Caller, Asked(query): Asked<SearchQuery>) -> Answer<Page<File>> {
+#[utoipa::path(
+    get, path = "/v1/search", tag = "search", operation_id = "search", params(SearchQuery),
+    responses((status = 200, body = Page<File>))
+)]
+pub async fn search(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Asked(query): Asked<SearchQuery>,
+) -> Answer<Page<File>> {
     Ok(Json(app.search(&caller, query).await?))
 }
 
 /// The peers that hold a file of exactly this name, with address and port.
-#[utoipa::path(get, path = "/v1/search/{*filename}", tag = "search", operation_id = "locate", params(("filename" = String, Path)), responses((status = 200, body = Located)))]
-pub async fn locate(State(app): State<Arc<App>>, caller: Caller, Named(name): Named) -> Answer<Located> {
+#[utoipa::path(
+    get, path = "/v1/search/{*filename}", tag = "search", operation_id = "locate",
+    params(("filename" = String, Path)), responses((status = 200, body = Located))
+)]
+pub async fn locate(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<Located> {
     Ok(Json(app.locate(&caller, &name).await?))
 }

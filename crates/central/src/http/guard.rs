@@ -1,5 +1,6 @@
-//! What surrounds each request: a place among those that are worked on, a deadline, and a task of its own, so that a caller who goes away
-//! cannot stop a change halfway and a panic ends nothing but its request.
+//! What surrounds each request: a place among those that are worked on, a deadline, and a task of
+//! its own, so that a caller who goes away cannot stop a change halfway and a panic ends nothing
+//! but its request.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -28,9 +29,15 @@ impl Guard {
     }
 }
 
-pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Result<Response, Refusal> {
+pub(super) async fn guard(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
     let Ok(place) = Arc::clone(&guard.places).try_acquire_owned() else {
-        return Err(fail!(Busy, "central has as much to do as it takes on; try again in a moment").into());
+        return Err(
+            fail!(Busy, "central has as much to do as it takes on; try again in a moment").into()
+        );
     };
     // Sent in drops, a body would keep its place for days.
     let over = tokio::time::sleep(guard.deadline);
@@ -44,9 +51,16 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, nex
     };
     match tokio::time::timeout(guard.deadline, tokio::spawn(work.in_current_span())).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(ended)) if ended.is_panic() => Err(fail!(Internal, "a handler panicked: {}", said(&*ended.into_panic())).into()),
+        Ok(Err(ended)) if ended.is_panic() => {
+            Err(fail!(Internal, "a handler panicked: {}", said(&*ended.into_panic())).into())
+        }
         Ok(Err(_)) => Err(fail!(Unavailable, "central is stopping").into()),
-        Err(_) => Err(fail!(DeadlineExceeded, "this took longer than {} s; it may still be done", guard.deadline.as_secs()).into()),
+        Err(_) => Err(fail!(
+            DeadlineExceeded,
+            "this took longer than {} s; it may still be done",
+            guard.deadline.as_secs()
+        )
+        .into()),
     }
 }
 
@@ -68,8 +82,10 @@ mod tests {
     use super::*;
 
     async fn answer(limits: &Limits, router: Router) -> (u16, peral_wire::failure::Problem) {
-        let router = router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(limits)), guard));
-        let response = router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        let router =
+            router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(limits)), guard));
+        let response =
+            router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
         (status, serde_json::from_slice(&body).unwrap())
@@ -81,7 +97,8 @@ mod tests {
         async fn breaks() -> &'static str {
             panic!("the secret reason")
         }
-        let (status, problem) = answer(&Limits::default(), Router::new().route("/", get(breaks))).await;
+        let (status, problem) =
+            answer(&Limits::default(), Router::new().route("/", get(breaks))).await;
         assert_eq!((status, problem.code), (500, peral_wire::ErrorCode::Internal));
         assert!(!problem.detail.contains("secret"));
     }
@@ -89,22 +106,40 @@ mod tests {
     #[tokio::test]
     async fn a_slow_handler_meets_the_deadline() {
         let limits = Limits { request: Duration::from_millis(20), ..Limits::default() };
-        let (status, problem) = answer(&limits, Router::new().route("/", get(std::future::pending::<&'static str>))).await;
+        let (status, problem) =
+            answer(&limits, Router::new().route("/", get(std::future::pending::<&'static str>)))
+                .await;
         assert_eq!((status, problem.code), (504, peral_wire::ErrorCode::DeadlineExceeded));
     }
 
     #[tokio::test]
     async fn a_body_in_drops_gives_its_place_back() {
-        let limits = Limits { requests: 1, request: Duration::from_millis(20), ..Limits::default() };
-        let router = Router::new().route("/", post(|_: Bytes| async { "" })).route("/free", get(|| async { "" }));
-        let router = router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(&limits)), guard));
+        let limits =
+            Limits { requests: 1, request: Duration::from_millis(20), ..Limits::default() };
+        let router = Router::new()
+            .route("/", post(|_: Bytes| async { "" }))
+            .route("/free", get(|| async { "" }));
+        let router =
+            router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(&limits)), guard));
         let drops = futures::stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(1)).await;
             Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
         });
-        drop(router.clone().oneshot(Request::post("/").body(Body::from_stream(drops)).unwrap()).await);
+        drop(
+            router
+                .clone()
+                .oneshot(Request::post("/").body(Body::from_stream(drops)).unwrap())
+                .await,
+        );
         let freed = tokio::time::timeout(Duration::from_secs(5), async {
-            while router.clone().oneshot(Request::get("/free").body(Body::empty()).unwrap()).await.unwrap().status() != 200 {
+            while router
+                .clone()
+                .oneshot(Request::get("/free").body(Body::empty()).unwrap())
+                .await
+                .unwrap()
+                .status()
+                != 200
+            {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
@@ -114,7 +149,8 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_places_there_is_busy() {
         let limits = Limits { requests: 0, ..Limits::default() };
-        let (status, problem) = answer(&limits, Router::new().route("/", get(|| async { "" }))).await;
+        let (status, problem) =
+            answer(&limits, Router::new().route("/", get(|| async { "" }))).await;
         assert_eq!((status, problem.code), (503, peral_wire::ErrorCode::Busy));
     }
 }

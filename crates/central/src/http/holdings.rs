@@ -9,19 +9,40 @@ use super::{auth::PeerCaller, extract::Body, problem::Answer};
 use crate::service::App;
 
 /// The next holdings of the calling peer, without a gap.
-#[utoipa::path(post, path = "/v1/index", tag = "holdings", operation_id = "index", request_body = Deltas, responses((status = 200, body = DeltaAnswer)))]
-pub async fn index(State(app): State<Arc<App>>, PeerCaller(peer): PeerCaller, Body(deltas): Body<Deltas>) -> Answer<DeltaAnswer> {
+#[utoipa::path(
+    post, path = "/v1/index", tag = "holdings", operation_id = "index", request_body = Deltas,
+    responses((status = 200, body = DeltaAnswer))
+)]
+pub async fn index(
+    State(app): State<Arc<App>>,
+    PeerCaller(peer): PeerCaller,
+    Body(deltas): Body<Deltas>,
+) -> Answer<DeltaAnswer> {
     Ok(Json(app.index(&peer, deltas).await?))
 }
 
 /// What the calling peer holds, in short: the answer names the buckets that differ.
-#[utoipa::path(post, path = "/v1/index/digest", tag = "holdings", operation_id = "digest", request_body = Digest, responses((status = 200, body = DigestAnswer)))]
-pub async fn digest(State(app): State<Arc<App>>, PeerCaller(peer): PeerCaller, Body(digest): Body<Digest>) -> Answer<DigestAnswer> {
+#[utoipa::path(
+    post, path = "/v1/index/digest", tag = "holdings", operation_id = "digest",
+    request_body = Digest, responses((status = 200, body = DigestAnswer))
+)]
+pub async fn digest(
+    State(app): State<Arc<App>>,
+    PeerCaller(peer): PeerCaller,
+    Body(digest): Body<Digest>,
+) -> Answer<DigestAnswer> {
     Ok(Json(app.digest(&peer, &digest).await?))
 }
 
 /// All that the calling peer holds of one bucket.
-#[utoipa::path(post, path = "/v1/index/buckets", tag = "holdings", operation_id = "bucket", request_body = Bucket, responses((status = 200, body = DeltaAnswer)))]
-pub async fn bucket(State(app): State<Arc<App>>, PeerCaller(peer): PeerCaller, Body(bucket): Body<Bucket>) -> Answer<DeltaAnswer> {
+#[utoipa::path(
+    post, path = "/v1/index/buckets", tag = "holdings", operation_id = "bucket",
+    request_body = Bucket, responses((status = 200, body = DeltaAnswer))
+)]
+pub async fn bucket(
+    State(app): State<Arc<App>>,
+    PeerCaller(peer): PeerCaller,
+    Body(bucket): Body<Bucket>,
+) -> Answer<DeltaAnswer> {
     Ok(Json(app.bucket(&peer, bucket).await?))
 }

@@ -20,33 +20,70 @@ use super::{
 use crate::service::{App, Caller, PageQuery};
 
 /// Registers a peer. The proof holds a `RegisterRequest`, signed by the key of its signing request.
-#[utoipa::path(post, path = "/v1/register", tag = "peers", operation_id = "register", request_body = Proven, responses((status = 200, body = Registration)))]
-pub async fn register(State(app): State<Arc<App>>, Remote(remote): Remote, Body(proof): Body<Proven>) -> Answer<Registration> {
+#[utoipa::path(
+    post, path = "/v1/register", tag = "peers", operation_id = "register", request_body = Proven,
+    responses((status = 200, body = Registration))
+)]
+pub async fn register(
+    State(app): State<Arc<App>>,
+    Remote(remote): Remote,
+    Body(proof): Body<Proven>,
+) -> Answer<Registration> {
     Ok(Json(app.register(remote, &proof).await?))
 }
 
 /// Renews the lease of the calling peer; tells it what to obey.
-#[utoipa::path(post, path = "/v1/heartbeat", tag = "peers", operation_id = "heartbeat", request_body = Heartbeat, responses((status = 200, body = HeartbeatAnswer)))]
-pub async fn heartbeat(State(app): State<Arc<App>>, PeerCaller(peer): PeerCaller, Body(beat): Body<Heartbeat>) -> Answer<HeartbeatAnswer> {
+#[utoipa::path(
+    post, path = "/v1/heartbeat", tag = "peers", operation_id = "heartbeat",
+    request_body = Heartbeat, responses((status = 200, body = HeartbeatAnswer))
+)]
+pub async fn heartbeat(
+    State(app): State<Arc<App>>,
+    PeerCaller(peer): PeerCaller,
+    Body(beat): Body<Heartbeat>,
+) -> Answer<HeartbeatAnswer> {
     Ok(Json(app.heartbeat(&peer, &beat).await?))
 }
 
 /// All peers.
-#[utoipa::path(get, path = "/v1/peers", tag = "peers", operation_id = "peers", params(PageQuery), responses((status = 200, body = Page<Peer>)))]
-pub async fn peers(State(app): State<Arc<App>>, _: Caller, Asked(page): Asked<PageQuery>) -> Answer<Page<Peer>> {
+#[utoipa::path(
+    get, path = "/v1/peers", tag = "peers", operation_id = "peers", params(PageQuery),
+    responses((status = 200, body = Page<Peer>))
+)]
+pub async fn peers(
+    State(app): State<Arc<App>>,
+    _: Caller,
+    Asked(page): Asked<PageQuery>,
+) -> Answer<Page<Peer>> {
     Ok(Json(app.peers(&page).await?))
 }
 
 /// Logs the calling peer out: it is away at once, and its token ends.
-#[utoipa::path(delete, path = "/v1/peers/{id}", tag = "peers", operation_id = "log_out_peer", params(("id" = String, Path)), responses((status = 200, body = Done)))]
-pub async fn log_out_peer(State(app): State<Arc<App>>, PeerCaller(peer): PeerCaller, At(id): At<PeerId>) -> Answer<Done> {
+#[utoipa::path(
+    delete, path = "/v1/peers/{id}", tag = "peers", operation_id = "log_out_peer",
+    params(("id" = String, Path)), responses((status = 200, body = Done))
+)]
+pub async fn log_out_peer(
+    State(app): State<Arc<App>>,
+    PeerCaller(peer): PeerCaller,
+    At(id): At<PeerId>,
+) -> Answer<Done> {
     app.log_out_peer(&peer, id).await?;
     Ok(Json(Done {}))
 }
 
 /// Revokes the key of a peer for good.
-#[utoipa::path(patch, path = "/v1/peers/{id}", tag = "peers", operation_id = "change_peer", params(("id" = String, Path)), request_body = PeerChange, responses((status = 200, body = Done)))]
-pub async fn change_peer(State(app): State<Arc<App>>, caller: Caller, At(id): At<PeerId>, Body(change): Body<PeerChange>) -> Answer<Done> {
+#[utoipa::path(
+    patch, path = "/v1/peers/{id}", tag = "peers", operation_id = "change_peer",
+    params(("id" = String, Path)), request_body = PeerChange,
+    responses((status = 200, body = Done))
+)]
+pub async fn change_peer(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(id): At<PeerId>,
+    Body(change): Body<PeerChange>,
+) -> Answer<Done> {
     app.change_peer(&caller, id, &change).await?;
     Ok(Json(Done {}))
 }

@@ -38,18 +38,29 @@ impl IntoResponse for Refusal {
         if failure.code == ErrorCode::Internal {
             tracing::error!(error = %failure, "a request failed by a defect");
             // What went wrong inside is for the log: it may name paths or statements.
-            failure.detail = "central could not do this because of a defect; its log says more under this trace id".into();
+            failure.detail =
+                "central could not do this because of a defect; its log says more under this \
+                trace id"
+                    .into();
         }
         let mut problem = failure.problem(trace);
-        let status = status.or_else(|| StatusCode::from_u16(problem.status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = status
+            .or_else(|| StatusCode::from_u16(problem.status).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         problem.status = status.as_u16();
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match failure.code {
-            ErrorCode::Unauthenticated => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            ErrorCode::RateLimited => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"))),
-            ErrorCode::Busy | ErrorCode::Unavailable => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
+            ErrorCode::Unauthenticated => {
+                drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
+            ErrorCode::RateLimited => {
+                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60")))
+            }
+            ErrorCode::Busy | ErrorCode::Unavailable => {
+                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")))
+            }
             _ => {}
         }
         response.extensions_mut().insert(failure.code);
@@ -66,7 +77,10 @@ pub async fn no_route() -> Refusal {
 /// For methods that a route does not have.
 pub async fn no_method() -> Refusal {
     Refusal::with_status(
-        fail!(InvalidArgument, "this route does not take this method; /v1/openapi.json lists what it takes"),
+        fail!(
+            InvalidArgument,
+            "this route does not take this method; /v1/openapi.json lists what it takes"
+        ),
         StatusCode::METHOD_NOT_ALLOWED,
     )
 }

@@ -1,5 +1,6 @@
-//! Every route, with who may use it. The router and the OpenAPI document are both made from this one table: whatever is in neither column
-//! *public* nor *proof* asks for a bearer token, and a route that is not here does not exist.
+//! Every route, with who may use it. The router and the OpenAPI document are both made from this
+//! one table: whatever is in neither column *public* nor *proof* asks for a bearer token, and a
+//! route that is not here does not exist.
 
 use std::sync::Arc;
 
@@ -63,7 +64,8 @@ pub struct Route {
 
 struct Row {
     class: Class,
-    /// The store checks the caller with what it writes, so that nobody else needs to: for what each peer does every ten seconds.
+    /// The store checks the caller with what it writes, so that nobody else needs to: for what each
+    /// peer does every ten seconds.
     light: bool,
     body: usize,
     handler: UtoipaMethodRouter<Arc<App>>,
@@ -142,7 +144,9 @@ pub fn inventory() -> Vec<Route> {
     let of = |row: Row| {
         let paths = row.handler.1.paths.into_iter();
         paths.flat_map(move |(path, mut item)| {
-            operations(&mut item).map(|(method, _)| Route { method, path: path.clone(), class: row.class }).collect::<Vec<_>>()
+            operations(&mut item)
+                .map(|(method, _)| Route { method, path: path.clone(), class: row.class })
+                .collect::<Vec<_>>()
         })
     };
     rows().into_iter().flat_map(of).collect()
@@ -150,10 +154,17 @@ pub fn inventory() -> Vec<Route> {
 
 /// The OpenAPI document.
 pub fn document() -> OpenApi {
-    let merged = rows().into_iter().fold(OpenApiRouter::<Arc<App>>::with_openapi(docs::header()), |router, row| router.routes(described(row)));
+    let merged = rows()
+        .into_iter()
+        .fold(OpenApiRouter::<Arc<App>>::with_openapi(docs::header()), |router, row| {
+            router.routes(described(row))
+        });
     let mut api = merged.into_openapi();
     // axum's way of writing "the rest of the path" is none of OpenAPI.
-    api.paths.paths = std::mem::take(&mut api.paths.paths).into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    api.paths.paths = std::mem::take(&mut api.paths.paths)
+        .into_iter()
+        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .collect();
     api
 }
 
@@ -165,9 +176,14 @@ pub fn router(app: &Arc<App>) -> Router {
         let handler = handler.layer(DefaultBodyLimit::max(body));
         let handler = match class {
             Class::Public | Class::Proof => handler,
-            _ => handler.route_layer(middleware::from_fn_with_state(auth::Door { app: Arc::clone(app), class, light }, auth::authenticate)),
+            _ => handler.route_layer(middleware::from_fn_with_state(
+                auth::Door { app: Arc::clone(app), class, light },
+                auth::authenticate,
+            )),
         };
-        let handler = handler.layer(middleware::map_response(move |answer: Response| async move { (Extension(RouteClass(class.as_str())), answer) }));
+        let handler = handler.layer(middleware::map_response(move |answer: Response| async move {
+            (Extension(RouteClass(class.as_str())), answer)
+        }));
         paths.paths.keys().fold(router, |router, path| router.route(path, handler.clone()))
     };
     rows().into_iter().fold(Router::new(), add).with_state(Arc::clone(app))
@@ -188,7 +204,8 @@ fn described(mut row: Row) -> UtoipaMethodRouter<Arc<App>> {
             let said = operation.description.take().unwrap_or_default();
             operation.description = Some(format!("{said}\n\nFor: {who}").trim_start().to_owned());
             if !matches!(row.class, Class::Public | Class::Proof) {
-                operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+                operation.security =
+                    Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
             }
             docs::complete(operation);
         }

@@ -16,39 +16,82 @@ use super::{
 use crate::service::{App, Caller, PageQuery};
 
 /// API tokens: the caller's own; for administrators, all.
-#[utoipa::path(get, path = "/v1/tokens", tag = "administration", operation_id = "api_tokens", params(PageQuery), responses((status = 200, body = Page<Token>)))]
-pub async fn api_tokens(State(app): State<Arc<App>>, caller: Caller, Asked(page): Asked<PageQuery>) -> Answer<Page<Token>> {
+#[utoipa::path(
+    get, path = "/v1/tokens", tag = "administration", operation_id = "api_tokens",
+    params(PageQuery), responses((status = 200, body = Page<Token>))
+)]
+pub async fn api_tokens(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Asked(page): Asked<PageQuery>,
+) -> Answer<Page<Token>> {
     Ok(Json(app.api_tokens(&caller, &page).await?))
 }
 
 /// Makes an API token, for the caller or, by an administrator, for another account.
-#[utoipa::path(post, path = "/v1/tokens", tag = "administration", operation_id = "add_api_token", request_body = NewApiToken, responses((status = 200, body = MintedToken)))]
-pub async fn add_api_token(State(app): State<Arc<App>>, caller: Caller, Body(token): Body<NewApiToken>) -> Answer<MintedToken> {
+#[utoipa::path(
+    post, path = "/v1/tokens", tag = "administration", operation_id = "add_api_token",
+    request_body = NewApiToken, responses((status = 200, body = MintedToken))
+)]
+pub async fn add_api_token(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(token): Body<NewApiToken>,
+) -> Answer<MintedToken> {
     Ok(Json(app.add_api_token(&caller, token).await?))
 }
 
 /// Ends an API token, and the sessions that it began.
-#[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "administration", operation_id = "remove_api_token", params(("id" = String, Path)), responses((status = 200, body = Done)))]
-pub async fn remove_api_token(State(app): State<Arc<App>>, caller: Caller, At(id): At<TokenId>) -> Answer<Done> {
+#[utoipa::path(
+    delete, path = "/v1/tokens/{id}", tag = "administration", operation_id = "remove_api_token",
+    params(("id" = String, Path)), responses((status = 200, body = Done))
+)]
+pub async fn remove_api_token(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(id): At<TokenId>,
+) -> Answer<Done> {
     app.remove_api_token(&caller, id).await?;
     Ok(Json(Done {}))
 }
 
 /// Join tokens.
-#[utoipa::path(get, path = "/v1/join-tokens", tag = "administration", operation_id = "join_tokens", params(PageQuery), responses((status = 200, body = Page<Token>)))]
-pub async fn join_tokens(State(app): State<Arc<App>>, _: Caller, Asked(page): Asked<PageQuery>) -> Answer<Page<Token>> {
+#[utoipa::path(
+    get, path = "/v1/join-tokens", tag = "administration", operation_id = "join_tokens",
+    params(PageQuery), responses((status = 200, body = Page<Token>))
+)]
+pub async fn join_tokens(
+    State(app): State<Arc<App>>,
+    _: Caller,
+    Asked(page): Asked<PageQuery>,
+) -> Answer<Page<Token>> {
     Ok(Json(app.join_tokens(&page).await?))
 }
 
 /// Makes a join token: lets peers join for an account.
-#[utoipa::path(post, path = "/v1/join-tokens", tag = "administration", operation_id = "add_join_token", request_body = NewJoinToken, responses((status = 200, body = MintedToken)))]
-pub async fn add_join_token(State(app): State<Arc<App>>, caller: Caller, Body(token): Body<NewJoinToken>) -> Answer<MintedToken> {
+#[utoipa::path(
+    post, path = "/v1/join-tokens", tag = "administration", operation_id = "add_join_token",
+    request_body = NewJoinToken, responses((status = 200, body = MintedToken))
+)]
+pub async fn add_join_token(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(token): Body<NewJoinToken>,
+) -> Answer<MintedToken> {
     Ok(Json(app.add_join_token(&caller, token).await?))
 }
 
 /// Ends a join token. Peers that joined by it stay.
-#[utoipa::path(delete, path = "/v1/join-tokens/{id}", tag = "administration", operation_id = "remove_join_token", params(("id" = String, Path)), responses((status = 200, body = Done)))]
-pub async fn remove_join_token(State(app): State<Arc<App>>, caller: Caller, At(id): At<TokenId>) -> Answer<Done> {
+#[utoipa::path(
+    delete, path = "/v1/join-tokens/{id}", tag = "administration",
+    operation_id = "remove_join_token", params(("id" = String, Path)),
+    responses((status = 200, body = Done))
+)]
+pub async fn remove_join_token(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    At(id): At<TokenId>,
+) -> Answer<Done> {
     app.remove_join_token(&caller, id).await?;
     Ok(Json(Done {}))
 }

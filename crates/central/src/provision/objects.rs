@@ -44,7 +44,8 @@ pub(super) fn object_name(text: &str) -> Result<String, String> {
 /// `KEY=VALUE`. What Kubernetes takes as such, it says itself.
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    pair.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "a label is written KEY=VALUE".into())
+    pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "a label is written KEY=VALUE".into())
 }
 
 fn metadata(name: &str, labels: &[(String, String)]) -> ObjectMeta {
@@ -54,52 +55,93 @@ fn metadata(name: &str, labels: &[(String, String)]) -> ObjectMeta {
 }
 
 pub(super) fn secret(name: &str, labels: &[(String, String)], values: Values) -> Secret {
-    let data = values.into_iter().map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
-    Secret { metadata: metadata(name, labels), data: Some(data.collect()), type_: Some("Opaque".into()), ..Secret::default() }
+    let data = values
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
+    Secret {
+        metadata: metadata(name, labels),
+        data: Some(data.collect()),
+        type_: Some("Opaque".into()),
+        ..Secret::default()
+    }
 }
 
 pub(super) fn config_map(name: &str, labels: &[(String, String)], ca: &str) -> ConfigMap {
     // The second name is the one under which a gateway looks for it (BackendTLSPolicy).
-    let data = [keys::CA, "ca.crt"].into_iter().map(|key| (key.to_owned(), ca.to_owned())).collect::<BTreeMap<_, _>>();
+    let data = [keys::CA, "ca.crt"]
+        .into_iter()
+        .map(|key| (key.to_owned(), ca.to_owned()))
+        .collect::<BTreeMap<_, _>>();
     ConfigMap { metadata: metadata(name, labels), data: Some(data), ..ConfigMap::default() }
 }
 
 /// The first administrator, in the ways that people and central read it.
 pub(super) fn administrator(name: &str) -> Result<Values, Failure> {
-    let made = (0..TRIES).map(|_| password()).find(|password| good_enough(&SecretString::from(password.as_str()), name).is_ok());
-    let password = made.ok_or_else(|| fail!(Internal, "no password can be made: the system gives no good randomness"))?;
+    let made = (0..TRIES)
+        .map(|_| password())
+        .find(|password| good_enough(&SecretString::from(password.as_str()), name).is_ok());
+    let password = made.ok_or_else(|| {
+        fail!(Internal, "no password can be made: the system gives no good randomness")
+    })?;
     let bootstrap = Zeroizing::new(format!("{name}:{}", *password));
-    Ok(vec![("username", Zeroizing::new(name.to_owned())), ("password", password), ("bootstrap", bootstrap)])
+    Ok(vec![
+        ("username", Zeroizing::new(name.to_owned())),
+        ("password", password),
+        ("bootstrap", bootstrap),
+    ])
 }
 
 fn password() -> Zeroizing<String> {
-    let letters: Vec<char> = rand::random::<[u8; LENGTH]>().iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
-    let groups: Vec<Zeroizing<String>> = letters.chunks(GROUP).map(|group| Zeroizing::new(group.iter().collect())).collect();
+    let letters: Vec<char> = rand::random::<[u8; LENGTH]>()
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte & 31)]))
+        .collect();
+    let groups: Vec<Zeroizing<String>> =
+        letters.chunks(GROUP).map(|group| Zeroizing::new(group.iter().collect())).collect();
     Zeroizing::new(groups.iter().map(|group| group.as_str()).collect::<Vec<_>>().join("-"))
 }
 
 /// A database of central's own: its password has nothing that a URL would have to escape.
 pub(super) fn database(host: &str) -> Values {
     let password = Zeroizing::new(hex::encode(rand::random::<[u8; 24]>()));
-    let uri = Zeroizing::new(format!("postgres://{DATABASE}:{}@{host}:{PORT}/{DATABASE}", *password));
+    let uri =
+        Zeroizing::new(format!("postgres://{DATABASE}:{}@{host}:{PORT}/{DATABASE}", *password));
     let plain = |text: &str| Zeroizing::new(text.to_owned());
-    let place = [("username", plain(DATABASE)), ("dbname", plain(DATABASE)), ("host", plain(host)), ("port", plain(PORT))];
+    let place = [
+        ("username", plain(DATABASE)),
+        ("dbname", plain(DATABASE)),
+        ("host", plain(host)),
+        ("port", plain(PORT)),
+    ];
     place.into_iter().chain([("password", password), ("uri", uri)]).collect()
 }
 
 /// The certificate in a Secret of keys, if all keys are there.
 pub(super) fn whole(name: &str, secret: &Secret) -> Result<String, Failure> {
     let data = secret.data.clone().unwrap_or_default();
-    let missing: Vec<_> = keys::FILES.into_iter().filter(|file| data.get(*file).is_none_or(|value| value.0.is_empty())).collect();
+    let missing: Vec<_> = keys::FILES
+        .into_iter()
+        .filter(|file| data.get(*file).is_none_or(|value| value.0.is_empty()))
+        .collect();
     if !missing.is_empty() {
         return Err(fail!(
             AlreadyExists,
-            "the Secret {name} is there and has no {}: put back what it had; or delete it, which begins a new network, and run this again",
+            "the Secret {name} is there and has no {}: put back what it had; or delete it, which \
+             begins a new network, and run this again",
             missing.join(", ")
         ));
     }
-    let ca = data.get(keys::CA).and_then(|value| String::from_utf8(value.0.clone()).ok()).filter(|text| !certificates(text).is_empty());
-    ca.ok_or_else(|| fail!(AlreadyExists, "{} in the Secret {name} is no certificate: put back what it had, and run this again", keys::CA))
+    let ca = data
+        .get(keys::CA)
+        .and_then(|value| String::from_utf8(value.0.clone()).ok())
+        .filter(|text| !certificates(text).is_empty());
+    ca.ok_or_else(|| {
+        fail!(
+            AlreadyExists,
+            "{} in the Secret {name} is no certificate: put back what it had, and run this again",
+            keys::CA
+        )
+    })
 }
 
 /// Are all certificates of `wanted` in `text`?
@@ -141,11 +183,15 @@ mod tests {
 
     #[test]
     fn a_secret_that_lacks_a_key_is_not_whole() {
-        let files = keys::generate(peral_model::NetworkId(uuid::Uuid::from_u128(7)), 1_800_000_000_000).unwrap();
+        let files =
+            keys::generate(peral_model::NetworkId(uuid::Uuid::from_u128(7)), 1_800_000_000_000)
+                .unwrap();
         let all = secret("k", &[], files.into());
         let ca = whole("k", &all).unwrap();
         assert!(holds(&format!("# a comment\n{ca}\n{ca}"), &ca) && !holds("", &ca));
-        for (file, value) in [("record.key", None), ("network", Some("")), ("ca.pem", Some("nonsense"))] {
+        for (file, value) in
+            [("record.key", None), ("network", Some("")), ("ca.pem", Some("nonsense"))]
+        {
             let mut some = all.clone();
             let data = some.data.as_mut().unwrap();
             data.remove(file);

@@ -29,7 +29,8 @@ impl App {
     pub async fn add_account(&self, caller: &Caller, new: NewAccount) -> Result<Account, Failure> {
         good_name(&new.name)?;
         let password = self.new_password(new.password, &new.name).await?;
-        let account = kept::NewAccount { name: new.name, role: new.role, password, now_ms: self.now() };
+        let account =
+            kept::NewAccount { name: new.name, role: new.role, password, now_ms: self.now() };
         let account = self.store()?.add_account(account).await.told()?;
         tracing::info!(account = account.name, role = ?account.role, by = %caller.identity(), "made an account");
         Ok(account)
@@ -39,11 +40,16 @@ impl App {
     ///
     /// # Errors
     /// ALREADY_EXISTS: a member has this name. WEAK_PASSWORD, INVALID_ARGUMENT.
-    pub async fn add_first_administrator(&self, name: &str, password: &SecretString) -> Result<Option<Account>, Failure> {
+    pub async fn add_first_administrator(
+        &self,
+        name: &str,
+        password: &SecretString,
+    ) -> Result<Option<Account>, Failure> {
         good_name(name)?;
         password::good_enough(password, name)?;
         let password = Some(self.passwords.hash(password).await?);
-        let account = kept::NewAccount { name: name.into(), role: Role::Admin, password, now_ms: self.now() };
+        let account =
+            kept::NewAccount { name: name.into(), role: Role::Admin, password, now_ms: self.now() };
         let made = self.store()?.add_first_administrator(account).await.told()?;
         if let Some(account) = &made {
             tracing::info!(account = account.name, "made the first administrator");
@@ -51,7 +57,11 @@ impl App {
         Ok(made)
     }
 
-    async fn new_password(&self, password: Option<String>, account: &str) -> Result<Option<String>, Failure> {
+    async fn new_password(
+        &self,
+        password: Option<String>,
+        account: &str,
+    ) -> Result<Option<String>, Failure> {
         let Some(password) = password.map(SecretString::from) else { return Ok(None) };
         password::good_enough(&password, account)?;
         self.passwords.hash(&password).await.map(Some)
@@ -61,12 +71,23 @@ impl App {
     ///
     /// # Errors
     /// NOT_FOUND. ALREADY_EXISTS: it is the last administrator.
-    pub async fn change_account(&self, caller: &Caller, id: AccountId, change: AccountChange) -> Result<Account, Failure> {
+    pub async fn change_account(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+        change: AccountChange,
+    ) -> Result<Account, Failure> {
         let absent = || fail!(NotFound, "there is no account {id}");
         let known = self.store()?.account(id).await.told()?.ok_or_else(absent)?;
         let password = self.new_password(change.password, &known.name).await?;
-        let changed = kept::AccountChange { role: change.role, disabled: change.disabled, password };
-        let account = self.store()?.change_account(id, changed, self.now()).await.told()?.ok_or_else(absent)?;
+        let changed =
+            kept::AccountChange { role: change.role, disabled: change.disabled, password };
+        let account = self
+            .store()?
+            .change_account(id, changed, self.now())
+            .await
+            .told()?
+            .ok_or_else(absent)?;
         self.forget_all();
         tracing::info!(account = account.name, role = ?account.role, disabled = account.disabled, by = %caller.identity(), "changed an account");
         Ok(account)
@@ -107,9 +128,19 @@ impl App {
     ///
     /// # Errors
     /// NOT_FOUND.
-    pub async fn set_member(&self, caller: &Caller, group: GroupId, account: AccountId, inside: bool) -> Result<(), Failure> {
+    pub async fn set_member(
+        &self,
+        caller: &Caller,
+        group: GroupId,
+        account: AccountId,
+        inside: bool,
+    ) -> Result<(), Failure> {
         let store = self.store()?;
-        let done = if inside { store.add_member(group, account).await.told()? } else { store.remove_member(group, account).await.told()? };
+        let done = if inside {
+            store.add_member(group, account).await.told()?
+        } else {
+            store.remove_member(group, account).await.told()?
+        };
         if !done {
             return Err(fail!(NotFound, "there is no such group or account, or it is not in it"));
         }
@@ -121,7 +152,9 @@ impl App {
 /// 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
 pub(crate) fn good_name(name: &str) -> Result<(), Failure> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let good = name.len() <= 64 && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte)) && name.bytes().next().is_some_and(plain);
+    let good = name.len() <= 64
+        && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
+        && name.bytes().next().is_some_and(plain);
     if good {
         return Ok(());
     }

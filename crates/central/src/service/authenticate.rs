@@ -12,7 +12,8 @@ use crate::{
     token::{Claims, Subject},
 };
 
-/// For how long it is believed that a session or peer goes on. What ends here ends at once; what ends on another replica, within this time.
+/// For how long it is believed that a session or peer goes on. What ends here ends at once; what
+/// ends on another replica, within this time.
 const BELIEVED: Duration = Duration::from_secs(5);
 /// Most sessions and peers that are remembered.
 const REMEMBERED: u64 = 100_000;
@@ -64,9 +65,11 @@ impl Caller {
     /// FORBIDDEN, when it is a user.
     pub fn peer(&self) -> Result<PeerCaller, Failure> {
         match self.subject {
-            Subject::Peer { pid, epoch } => {
-                Ok(PeerCaller { writer: Writer { peer: pid, epoch }, account: self.account, proof_ends_ms: self.proof_ends_ms })
-            }
+            Subject::Peer { pid, epoch } => Ok(PeerCaller {
+                writer: Writer { peer: pid, epoch },
+                account: self.account,
+                proof_ends_ms: self.proof_ends_ms,
+            }),
             Subject::User { .. } => Err(fail!(Forbidden, "this is for peers, not for users")),
         }
     }
@@ -78,7 +81,9 @@ impl Caller {
     pub fn session(&self) -> Result<SessionId, Failure> {
         match self.subject {
             Subject::User { sid } => Ok(sid),
-            Subject::Peer { .. } => Err(fail!(Forbidden, "this is for users, not for peers; log in")),
+            Subject::Peer { .. } => {
+                Err(fail!(Forbidden, "this is for users, not for peers; log in"))
+            }
         }
     }
 }
@@ -87,7 +92,8 @@ impl App {
     /// Who shows this token.
     ///
     /// # Errors
-    /// UNAUTHENTICATED: not ours, ended, revoked. STALE_EPOCH: a superseded peer. UNAVAILABLE: no database.
+    /// UNAUTHENTICATED: not ours, ended, revoked. STALE_EPOCH: a superseded peer. UNAVAILABLE: no
+    /// database.
     pub async fn caller(&self, token: &str) -> Result<Caller, Failure> {
         let claims = self.keys.tokens.read(token, self.now())?;
         let live = self.live.try_get_with(claims.subject, self.look_up(claims.subject)).await;
@@ -98,26 +104,41 @@ impl App {
         Ok(Caller { proof_ends_ms: claims.proof.saturating_mul(1000), ..caller })
     }
 
-    /// Who shows this token, by the token alone: for calls where the store checks the peer and its epoch itself.
+    /// Who shows this token, by the token alone: for calls where the store checks the peer and its
+    /// epoch itself.
     ///
     /// # Errors
     /// UNAUTHENTICATED.
     pub fn caller_by_token(&self, token: &str) -> Result<Caller, Failure> {
         let Claims { sub, subject, proof, .. } = self.keys.tokens.read(token, self.now())?;
-        Ok(Caller { account: sub, role: Role::Member, subject, proof_ends_ms: proof.saturating_mul(1000) })
+        Ok(Caller {
+            account: sub,
+            role: Role::Member,
+            subject,
+            proof_ends_ms: proof.saturating_mul(1000),
+        })
     }
 
     /// Whether it counts still; when its proof ends, only a token says.
     async fn look_up(&self, subject: Subject) -> Result<Caller, Failure> {
         match subject {
             Subject::User { sid } => {
-                let session = self.store()?.session(sid, self.now()).await.told()?.ok_or_else(ended)?;
-                Ok(Caller { account: session.account.id, role: session.account.role, subject, proof_ends_ms: 0 })
+                let session =
+                    self.store()?.session(sid, self.now()).await.told()?.ok_or_else(ended)?;
+                Ok(Caller {
+                    account: session.account.id,
+                    role: session.account.role,
+                    subject,
+                    proof_ends_ms: 0,
+                })
             }
             Subject::Peer { pid, epoch } => {
                 let peer = self.store()?.peer(pid).await.told()?.ok_or_else(ended)?;
                 if peer.epoch != epoch {
-                    return Err(fail!(StaleEpoch, "another process registered as this peer, or it logged out; register again"));
+                    return Err(fail!(
+                        StaleEpoch,
+                        "another process registered as this peer, or it logged out; register again"
+                    ));
                 }
                 if !peer.active {
                     return Err(ended());
@@ -143,5 +164,8 @@ impl App {
 }
 
 fn ended() -> Failure {
-    fail!(Unauthenticated, "the session or registration behind this token has ended; log in, or register, again")
+    fail!(
+        Unauthenticated,
+        "the session or registration behind this token has ended; log in, or register, again"
+    )
 }

@@ -1,4 +1,5 @@
-//! Heartbeats: collected, and written once a second in one statement. Who sent one waits for that, so that what it is told was written.
+//! Heartbeats: collected, and written once a second in one statement. Who sent one waits for that,
+//! so that what it is told was written.
 
 use std::{
     collections::HashMap,
@@ -57,13 +58,16 @@ impl Beats {
             if waiting.len() >= MAX_WAITING && !waiting.contains_key(&beat.writer) {
                 return Err(fail!(Busy, "too many peers send heartbeats at once"));
             }
-            // A second one of the same peer takes the place of the first, whose sender has given up on it.
+            // A second one of the same peer takes the place of the first, whose sender has given up
+            // on it.
             waiting.insert(beat.writer, (beat, answer));
         }
         if beat.state == PeerState::Leaving {
             self.now.notify_one();
         }
-        written.await.unwrap_or_else(|_| Err(fail!(Busy, "a newer heartbeat of this peer came before this one was written")))
+        written.await.unwrap_or_else(|_| {
+            Err(fail!(Busy, "a newer heartbeat of this peer came before this one was written"))
+        })
     }
 
     /// Peers whose heartbeat this central took within the last lease.
@@ -117,7 +121,9 @@ impl App {
                 for ((beat, answer), last_delta) in beats.iter().zip(answers).zip(last_deltas) {
                     match last_delta {
                         // Whoever no longer waits does not mind.
-                        Some(last_delta) => drop(answer.send(Ok(Outcome { last_delta, newest_notice }))),
+                        Some(last_delta) => {
+                            drop(answer.send(Ok(Outcome { last_delta, newest_notice })))
+                        }
                         None => refused.push((beat.writer.peer, answer)),
                     }
                 }
@@ -143,8 +149,17 @@ impl App {
     }
 
     async fn write(&self, beats: Vec<Beat>) -> Result<(Vec<Option<u64>>, u64), Failure> {
-        let late = |_| fail!(Unavailable, "the database did not take heartbeats within {} s", DEADLINE.as_secs());
-        let beaten = tokio::time::timeout(DEADLINE, self.store()?.beat(beats)).await.map_err(late)?.told()?;
+        let late = |_| {
+            fail!(
+                Unavailable,
+                "the database did not take heartbeats within {} s",
+                DEADLINE.as_secs()
+            )
+        };
+        let beaten = tokio::time::timeout(DEADLINE, self.store()?.beat(beats))
+            .await
+            .map_err(late)?
+            .told()?;
         Ok((beaten.last_deltas, beaten.newest_notice))
     }
 }

@@ -32,20 +32,40 @@ impl App {
     /// # Errors
     /// NOT_FOUND: not there, or not for this caller.
     pub async fn file(&self, caller: &Caller, name: &FileName) -> Result<FileDetail, Failure> {
-        self.store()?.file(name, caller.viewer(), self.now()).await.told()?.ok_or_else(|| no_file(name))
+        self.store()?
+            .file(name, caller.viewer(), self.now())
+            .await
+            .told()?
+            .ok_or_else(|| no_file(name))
     }
 
     /// Changes who may have a file, or its tags.
     ///
     /// # Errors
     /// NOT_FOUND. FORBIDDEN: it is another's.
-    pub async fn change_file(&self, caller: &Caller, name: &FileName, change: FileChange) -> Result<FileDetail, Failure> {
+    pub async fn change_file(
+        &self,
+        caller: &Caller,
+        name: &FileName,
+        change: FileChange,
+    ) -> Result<FileDetail, Failure> {
         checked_lists(&change.grant, change.tags.as_deref().unwrap_or_default())?;
         if change.withdraw.len() > MAX_ACCESS {
-            return Err(fail!(InvalidArgument, "{} to take off the access list at once; the most is {MAX_ACCESS}", change.withdraw.len()));
+            return Err(fail!(
+                InvalidArgument,
+                "{} to take off the access list at once; the most is {MAX_ACCESS}",
+                change.withdraw.len()
+            ));
         }
-        change.withdraw.iter().try_for_each(|who| short("name on the access list", who, MAX_WHO))?;
-        let changed = self.store()?.change_file(name, caller.viewer(), change, self.seal(), self.now()).await.told()?;
+        change
+            .withdraw
+            .iter()
+            .try_for_each(|who| short("name on the access list", who, MAX_WHO))?;
+        let changed = self
+            .store()?
+            .change_file(name, caller.viewer(), change, self.seal(), self.now())
+            .await
+            .told()?;
         let changed = changed.ok_or_else(|| no_file(name))?;
         tracing::info!(file = %changed.file.id, by = %caller.identity(), "changed a file");
         Ok(changed)
@@ -83,7 +103,11 @@ impl App {
             query: Query::parse(&asked.q).map_err(|error| wrong(&error))?,
             owner: asked.owner,
             tag: asked.tag,
-            hash: asked.hash.map(|hash| hash.parse()).transpose().map_err(|error: peral_model::content::InvalidContentId| wrong(&error))?,
+            hash: asked
+                .hash
+                .map(|hash| hash.parse())
+                .transpose()
+                .map_err(|error: peral_model::content::InvalidContentId| wrong(&error))?,
             after: asked.cursor.as_deref().map(listing::open).transpose()?,
             limit: listing::rows(asked.limit, PAGE, MAX_PAGE)?,
             viewer: caller.viewer(),
@@ -112,11 +136,18 @@ fn no_file(name: &FileName) -> Failure {
 /// Checks how long access lists and tags are; who is on them is for the store to know.
 pub(super) fn checked_lists(access: &[Access], tags: &[String]) -> Result<(), Failure> {
     if access.len() > MAX_ACCESS {
-        return Err(fail!(InvalidArgument, "{} lines for the access list at once; the most is {MAX_ACCESS}", access.len()));
+        return Err(fail!(
+            InvalidArgument,
+            "{} lines for the access list at once; the most is {MAX_ACCESS}",
+            access.len()
+        ));
     }
     access.iter().try_for_each(|line| short("name on the access list", &line.who, MAX_WHO))?;
     if tags.len() > MAX_TAGS || tags.iter().any(String::is_empty) {
-        return Err(fail!(InvalidArgument, "a file has at most {MAX_TAGS} tags, none of them empty"));
+        return Err(fail!(
+            InvalidArgument,
+            "a file has at most {MAX_TAGS} tags, none of them empty"
+        ));
     }
     tags.iter().try_for_each(|tag| short("tag", tag, MAX_TAG))
 }

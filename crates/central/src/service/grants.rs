@@ -41,7 +41,10 @@ pub(super) fn bearer(caller: &Caller, named: Option<Identity>) -> Result<Identit
         None => Ok(own),
         Some(named) if named == own => Ok(own),
         Some(named) if is_peer(named) && !is_peer(own) => Ok(named),
-        Some(named) => Err(fail!(Forbidden, "{own} can take rights for itself, and a user for peers, but not for {named}")),
+        Some(named) => Err(fail!(
+            Forbidden,
+            "{own} can take rights for itself, and a user for peers, but not for {named}"
+        )),
     }
 }
 
@@ -49,22 +52,43 @@ impl App {
     /// Who has a file, its record, and the right to it.
     ///
     /// # Errors
-    /// NOT_FOUND: not there, or not for this caller. FORBIDDEN: the bearer. UNAUTHENTICATED: the grant to renew.
-    pub async fn sources(&self, caller: &Caller, request: SourcesRequest) -> Result<Sources, Failure> {
+    /// NOT_FOUND: not there, or not for this caller. FORBIDDEN: the bearer. UNAUTHENTICATED: the
+    /// grant to renew.
+    pub async fn sources(
+        &self,
+        caller: &Caller,
+        request: SourcesRequest,
+    ) -> Result<Sources, Failure> {
         let bearer = bearer(caller, request.bearer)?;
         short("node", &request.node, MAX_PLACE)?;
         short("zone", &request.zone, MAX_PLACE)?;
         let (key, version, right) = match &request.renew {
-            None => (key_of(&request)?, request.version, Right { viewer: caller.viewer(), asked_ms: self.now() }),
+            None => (
+                key_of(&request)?,
+                request.version,
+                Right { viewer: caller.viewer(), asked_ms: self.now() },
+            ),
             Some(grant) => self.renewed(grant, bearer, caller).await?,
         };
         let found = self.store()?.find(key, version, right.viewer).await.told()?;
         let found = found.ok_or_else(|| fail!(NotFound, "there is no such file or version"))?;
         let (node, zone) = self.place_of(bearer, &request).await?;
-        let of = SourcesOf { file: found.record.file, version: found.record.version, node, zone, limit: MAX_SOURCES, now_ms: self.now() };
+        let of = SourcesOf {
+            file: found.record.file,
+            version: found.record.version,
+            node,
+            zone,
+            limit: MAX_SOURCES,
+            now_ms: self.now(),
+        };
         let list = self.store()?.sources(of).await.told()?;
         let grant = self.grant(&found, &right, bearer);
-        Ok(Sources { record: STANDARD.encode(&found.envelope), grant, sources: list.sources, away: list.away })
+        Ok(Sources {
+            record: STANDARD.encode(&found.envelope),
+            grant,
+            sources: list.sources,
+            away: list.away,
+        })
     }
 
     fn grant(&self, found: &Found, right: &Right, bearer: Identity) -> Option<String> {
@@ -83,28 +107,52 @@ impl App {
         Some(Sealed::seal(grant, &self.keys.record).to_text())
     }
 
-    /// What a grant that a peer renews was for, if that account still exists. Whether it still has the right is looked up as for anybody.
-    async fn renewed(&self, grant: &str, bearer: Identity, caller: &Caller) -> Result<(FileKey, Option<u64>, Right), Failure> {
-        caller.peer().map_err(|_| fail!(Forbidden, "only peers renew grants; ask for the file again"))?;
+    /// What a grant that a peer renews was for, if that account still exists. Whether it still has
+    /// the right is looked up as for anybody.
+    async fn renewed(
+        &self,
+        grant: &str,
+        bearer: Identity,
+        caller: &Caller,
+    ) -> Result<(FileKey, Option<u64>, Right), Failure> {
+        caller
+            .peer()
+            .map_err(|_| fail!(Forbidden, "only peers renew grants; ask for the file again"))?;
         let grant = Sealed::<Grant>::from_text(grant, &self.keys.verifier)?.value;
         if grant.bearer != bearer {
-            return Err(fail!(Forbidden, "the grant is another's: whoever was merely shown it can do nothing with it"));
+            return Err(fail!(
+                Forbidden,
+                "the grant is another's: whoever was merely shown it can do nothing with it"
+            ));
         }
         if grant.asked_ms + RENEW_MS <= self.now() {
-            return Err(fail!(Forbidden, "the account asked for this file more than 7 days ago; it must ask again"));
+            return Err(fail!(
+                Forbidden,
+                "the account asked for this file more than 7 days ago; it must ask again"
+            ));
         }
         let viewer = self.viewer_of(grant.account).await?;
-        Ok((FileKey::Id(grant.record.file), Some(grant.record.version), Right { viewer, asked_ms: grant.asked_ms }))
+        Ok((
+            FileKey::Id(grant.record.file),
+            Some(grant.record.version),
+            Right { viewer, asked_ms: grant.asked_ms },
+        ))
     }
 
     async fn viewer_of(&self, account: AccountId) -> Result<Viewer, Failure> {
-        let account = self.store()?.account(account).await.told()?.filter(|account| !account.disabled);
-        let account = account.ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such file or version"))?;
+        let account =
+            self.store()?.account(account).await.told()?.filter(|account| !account.disabled);
+        let account = account
+            .ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such file or version"))?;
         Ok(Viewer { account: account.id, admin: account.role == Role::Admin })
     }
 
     /// Where the bearer is: known of a peer, said by a user.
-    async fn place_of(&self, bearer: Identity, request: &SourcesRequest) -> Result<(String, String), Failure> {
+    async fn place_of(
+        &self,
+        bearer: Identity,
+        request: &SourcesRequest,
+    ) -> Result<(String, String), Failure> {
         let Identity::Peer(id) = bearer else {
             return Ok((request.node.clone(), request.zone.clone()));
         };

@@ -3,7 +3,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use peral_wire::{
     Failure, fail,
-    rest::holdings::{BUCKETS, Bucket, Delta, DeltaAnswer, Deltas, Digest, DigestAnswer, Held, MAX_ROWS, row_hash},
+    rest::holdings::{
+        BUCKETS, Bucket, Delta, DeltaAnswer, Deltas, Digest, DigestAnswer, Held, MAX_ROWS, row_hash,
+    },
 };
 
 use super::{App, PeerCaller, Told};
@@ -17,21 +19,35 @@ impl App {
         at_most(deltas.deltas.len())?;
         counts_up(deltas.first, deltas.deltas.len())?;
         in_range(&deltas.deltas)?;
-        Ok(DeltaAnswer { last_delta: self.store()?.apply_deltas(peer.writer, deltas, self.now()).await.told()? })
+        Ok(DeltaAnswer {
+            last_delta: self.store()?.apply_deltas(peer.writer, deltas, self.now()).await.told()?,
+        })
     }
 
     /// Compares a peer's digest with what is here.
     ///
     /// # Errors
     /// STALE_EPOCH, INVALID_ARGUMENT.
-    pub async fn digest(&self, peer: &PeerCaller, digest: &Digest) -> Result<DigestAnswer, Failure> {
+    pub async fn digest(
+        &self,
+        peer: &PeerCaller,
+        digest: &Digest,
+    ) -> Result<DigestAnswer, Failure> {
         counts_up(digest.last_delta, 0)?;
-        let bytes = STANDARD.decode(&digest.buckets).map_err(|error| fail!(InvalidArgument, "the digest cannot be read: {error}"))?;
-        let words: Vec<u64> = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let bytes = STANDARD
+            .decode(&digest.buckets)
+            .map_err(|error| fail!(InvalidArgument, "the digest cannot be read: {error}"))?;
+        let words: Vec<u64> =
+            bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         if bytes.len() != BUCKETS * 8 {
-            return Err(fail!(InvalidArgument, "a digest has {BUCKETS} words of 8 bytes, not {} bytes", bytes.len()));
+            return Err(fail!(
+                InvalidArgument,
+                "a digest has {BUCKETS} words of 8 bytes, not {} bytes",
+                bytes.len()
+            ));
         }
-        let differing = self.store()?.compare_digest(peer.writer, digest.last_delta, words).await.told()?;
+        let differing =
+            self.store()?.compare_digest(peer.writer, digest.last_delta, words).await.told()?;
         Ok(DigestAnswer { differing })
     }
 
@@ -45,14 +61,28 @@ impl App {
         in_range(&bucket.rows)?;
         let belongs = |row: &Delta| row.held != Held::None && row_hash(row).0 == bucket.bucket;
         if usize::from(bucket.bucket) >= BUCKETS || !bucket.rows.iter().all(belongs) {
-            return Err(fail!(InvalidArgument, "bucket {}: no such bucket, or a row that is not of it", bucket.bucket));
+            return Err(fail!(
+                InvalidArgument,
+                "bucket {}: no such bucket, or a row that is not of it",
+                bucket.bucket
+            ));
         }
-        Ok(DeltaAnswer { last_delta: self.store()?.replace_bucket(peer.writer, bucket, self.now()).await.told()? })
+        Ok(DeltaAnswer {
+            last_delta: self
+                .store()?
+                .replace_bucket(peer.writer, bucket, self.now())
+                .await
+                .told()?,
+        })
     }
 }
 
 fn at_most(rows: usize) -> Result<(), Failure> {
-    if rows <= MAX_ROWS { Ok(()) } else { Err(fail!(InvalidArgument, "{rows} rows at once; the most is {MAX_ROWS}")) }
+    if rows <= MAX_ROWS {
+        Ok(())
+    } else {
+        Err(fail!(InvalidArgument, "{rows} rows at once; the most is {MAX_ROWS}"))
+    }
 }
 
 /// Numbers are kept in signed 64 bits.

@@ -45,5 +45,6 @@ pub(super) fn seal<T>(page: Page<T>) -> Page<T> {
 pub(super) fn open(cursor: &str) -> Result<String, Failure> {
     let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     // Postgres takes no NUL in a text.
-    text.filter(|text| !text.contains('\0')).ok_or_else(|| fail!(InvalidArgument, "the cursor is not one of central's"))
+    text.filter(|text| !text.contains('\0'))
+        .ok_or_else(|| fail!(InvalidArgument, "the cursor is not one of central's"))
 }

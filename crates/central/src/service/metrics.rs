@@ -39,10 +39,16 @@ impl Metrics {
         meter
             .u64_observable_gauge("peral.peers.alive")
             .with_description("Peers whose heartbeat this central took within the last 30 s")
-            .with_callback(move |gauge| gauge.observe(seen.upgrade().map_or(0, |beats| beats.alive() as u64), &[]))
+            .with_callback(move |gauge| {
+                gauge.observe(seen.upgrade().map_or(0, |beats| beats.alive() as u64), &[])
+            })
             .build();
         let ok = || KeyValue::new("outcome", "ok");
-        let [plain, words, exact] = [vec![ok()], vec![KeyValue::new("kind", "words"), ok()], vec![KeyValue::new("kind", "exact"), ok()]];
+        let [plain, words, exact] = [
+            vec![ok()],
+            vec![KeyValue::new("kind", "words"), ok()],
+            vec![KeyValue::new("kind", "exact"), ok()],
+        ];
         let counter = |name: &'static str, about: &'static str, kinds: &[&[KeyValue]]| {
             let counter = meter.u64_counter(name).with_description(about).build();
             // From 0 on: a counter that is first seen at its first event shows no increase.
@@ -52,12 +58,24 @@ impl Metrics {
         let counted = Arc::default();
         show(&counted);
         Self {
-            heartbeats: counter("peral.heartbeats", "Heartbeats of peers, by what became of them", &[&plain]),
+            heartbeats: counter(
+                "peral.heartbeats",
+                "Heartbeats of peers, by what became of them",
+                &[&plain],
+            ),
             counted,
             logins: counter("peral.logins", "Logins, by outcome", &[&plain]),
-            published: counter("peral.published", "Versions offered for publishing, by outcome", &[&plain]),
+            published: counter(
+                "peral.published",
+                "Versions offered for publishing, by outcome",
+                &[&plain],
+            ),
             searches: counter("peral.searches", "Searches, by kind and outcome", &[&words, &exact]),
-            registrations: counter("peral.registrations", "Registrations of peers, by outcome", &[&plain]),
+            registrations: counter(
+                "peral.registrations",
+                "Registrations of peers, by outcome",
+                &[&plain],
+            ),
         }
     }
 
@@ -68,7 +86,9 @@ impl Metrics {
             .u64_observable_gauge("db.client.connection.count")
             .with_description("Connections to the database, by what they do")
             .with_callback(move |gauge| {
-                let Some(connections) = store.upgrade().map(|store| store.connections()) else { return };
+                let Some(connections) = store.upgrade().map(|store| store.connections()) else {
+                    return;
+                };
                 for (state, count) in [("used", connections.used), ("idle", connections.idle)] {
                     gauge.observe(count, &[KeyValue::new("db.client.connection.state", state)]);
                 }
@@ -106,12 +126,16 @@ impl Metrics {
 }
 
 impl App {
-    /// Counts the catalogue now and then, for the metrics, for as long as it is polled: every so often as is configured, and less often where
-    /// counting takes long. While the database is away the last count is not shown: nobody knows whether it is still so.
+    /// Counts the catalogue now and then, for the metrics, for as long as it is polled: every so
+    /// often as is configured, and less often where counting takes long. While the database is away
+    /// the last count is not shown: nobody knows whether it is still so.
     pub(crate) async fn keep_counting(&self, store: &SharedStore) {
         loop {
             let start = Instant::now();
-            let counts = store.counts(self.now()).await.inspect_err(|error| tracing::debug!(%error, "the catalogue is not counted now"));
+            let counts = store
+                .counts(self.now())
+                .await
+                .inspect_err(|error| tracing::debug!(%error, "the catalogue is not counted now"));
             *self.metrics.counted.lock().unwrap_or_else(PoisonError::into_inner) = counts.ok();
             tokio::time::sleep(self.config.limits.count.max(start.elapsed() * COUNTING)).await;
         }
@@ -129,15 +153,32 @@ fn show(counted: &Arc<Mutex<Option<Counts>>>) {
         .with_description("Registered peers, by state; as counted at most once a minute")
         .with_callback(move |gauge| {
             let Some(counts) = peers() else { return };
-            for (state, count) in [("ready", counts.ready), ("full", counts.full), ("leaving", counts.leaving), ("away", counts.away)] {
+            for (state, count) in [
+                ("ready", counts.ready),
+                ("full", counts.full),
+                ("leaving", counts.leaving),
+                ("away", counts.away),
+            ] {
                 gauge.observe(count, &[KeyValue::new("state", state)]);
             }
         })
         .build();
     let shown: [(_, _, Of); 3] = [
-        ("peral.catalogue.files", "Names in the catalogue; an estimate where there are many", |counts| counts.files),
-        ("peral.catalogue.versions", "File versions that are kept; an estimate where there are many", |counts| counts.versions),
-        ("peral.catalogue.holdings", "Versions that peers hold, each peer by itself; an estimate where there are many", |counts| counts.holdings),
+        (
+            "peral.catalogue.files",
+            "Names in the catalogue; an estimate where there are many",
+            |counts| counts.files,
+        ),
+        (
+            "peral.catalogue.versions",
+            "File versions that are kept; an estimate where there are many",
+            |counts| counts.versions,
+        ),
+        (
+            "peral.catalogue.holdings",
+            "Versions that peers hold, each peer by itself; an estimate where there are many",
+            |counts| counts.holdings,
+        ),
     ];
     for (name, about, of) in shown {
         let last = last.clone();
@@ -151,5 +192,8 @@ fn show(counted: &Arc<Mutex<Option<Counts>>>) {
 }
 
 fn label<T>(outcome: &Result<T, Failure>) -> KeyValue {
-    KeyValue::new("outcome", outcome.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok"))
+    KeyValue::new(
+        "outcome",
+        outcome.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok"),
+    )
 }

@@ -12,7 +12,10 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, PageQuery, PeerCaller, Told, beats::LEASE_MS, listing, pods::Registrant, proofs::SigningRequest, short, tokens};
+use super::{
+    App, Caller, PageQuery, PeerCaller, Told, beats::LEASE_MS, listing, pods::Registrant,
+    proofs::SigningRequest, short, tokens,
+};
 use crate::{
     store::peers::{Beat, Registering},
     token::Subject,
@@ -22,7 +25,8 @@ impl App {
     /// Registers a peer: as a pod, or by a join token if its key is new.
     ///
     /// # Errors
-    /// UNAUTHENTICATED, INVALID_ADDRESS, INVALID_ARGUMENT, RATE_LIMITED, and UNAVAILABLE or BUSY where Kubernetes must be asked.
+    /// UNAUTHENTICATED, INVALID_ADDRESS, INVALID_ARGUMENT, RATE_LIMITED, and UNAVAILABLE or BUSY
+    /// where Kubernetes must be asked.
     pub async fn register(&self, remote: IpAddr, proof: &Proven) -> Result<Registration, Failure> {
         let outcome = self.try_register(remote, proof).await;
         self.metrics.registration(&outcome);
@@ -56,28 +60,54 @@ impl App {
             now_ms,
         };
         let done = self.store()?.register(registering).await.told()?;
-        let credentials = self.credentials(&signing, done.account, Subject::Peer { pid: done.peer, epoch: done.epoch }, ends)?;
+        let credentials = self.credentials(
+            &signing,
+            done.account,
+            Subject::Peer { pid: done.peer, epoch: done.epoch },
+            ends,
+        )?;
         // The process that had this id before is superseded at once.
         self.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
         if let Some(ended) = done.ended {
             self.forget_all();
-            tracing::warn!(peer = %done.peer, %ended, "a pod came with a new key, as after its volume was lost: the peer that it was before is revoked");
+            tracing::warn!(peer = %done.peer, %ended, "a pod came with a new key, as after its \
+                volume was lost: the peer that it \
+                was before is revoked");
         }
         tracing::info!(peer = %done.peer, epoch = done.epoch, new = done.new, address = place.address, "registered a peer");
         let network = self.keys.network;
         let last_delta = done.last_delta;
-        Ok(Registration { peer: done.peer, epoch: done.epoch, account: done.account, network, credentials, last_delta, node, zone })
+        Ok(Registration {
+            peer: done.peer,
+            epoch: done.epoch,
+            account: done.account,
+            network,
+            credentials,
+            last_delta,
+            node,
+            zone,
+        })
     }
 
-    /// Takes a heartbeat; its answer tells the peer what to obey. Its token lasts no longer than the peer's last proof: who has but a token does
-    /// not go on for ever.
+    /// Takes a heartbeat; its answer tells the peer what to obey. Its token lasts no longer than
+    /// the peer's last proof: who has but a token does not go on for ever.
     ///
     /// # Errors
     /// STALE_EPOCH, UNAVAILABLE, BUSY.
-    pub async fn heartbeat(&self, peer: &PeerCaller, beat: &Heartbeat) -> Result<HeartbeatAnswer, Failure> {
+    pub async fn heartbeat(
+        &self,
+        peer: &PeerCaller,
+        beat: &Heartbeat,
+    ) -> Result<HeartbeatAnswer, Failure> {
         let now_ms = self.now();
         let room = peral_wire::convert::size(beat.room)?;
-        let beat_row = Beat { writer: peer.writer, state: beat.state, room, seen_ms: now_ms, lease_ends_ms: now_ms + LEASE_MS };
+        let beat_row = Beat {
+            writer: peer.writer,
+            state: beat.state,
+            room,
+            seen_ms: now_ms,
+            lease_ends_ms: now_ms + LEASE_MS,
+        };
         let outcome = self.beats.add(beat_row).await?;
         let (mut notices, mut obeyed) = (vec![], beat.obeyed);
         if outcome.newest_notice != beat.obeyed {
@@ -85,8 +115,15 @@ impl App {
             (notices, obeyed) = (news.notices, news.obeyed);
         }
         let subject = Subject::Peer { pid: peer.writer.peer, epoch: peer.writer.epoch };
-        let (token, token_ends_ms) = self.keys.tokens.make(peer.account, subject, peer.proof_ends_ms, self.now())?;
-        Ok(HeartbeatAnswer { token, token_ends_ms, last_delta: outcome.last_delta, notices, obeyed })
+        let (token, token_ends_ms) =
+            self.keys.tokens.make(peer.account, subject, peer.proof_ends_ms, self.now())?;
+        Ok(HeartbeatAnswer {
+            token,
+            token_ends_ms,
+            last_delta: outcome.last_delta,
+            notices,
+            obeyed,
+        })
     }
 
     /// All peers.
@@ -115,9 +152,17 @@ impl App {
     ///
     /// # Errors
     /// NOT_FOUND. INVALID_ARGUMENT: there is no way back.
-    pub async fn change_peer(&self, caller: &Caller, id: PeerId, change: &PeerChange) -> Result<(), Failure> {
+    pub async fn change_peer(
+        &self,
+        caller: &Caller,
+        id: PeerId,
+        change: &PeerChange,
+    ) -> Result<(), Failure> {
         if !change.revoked {
-            return Err(fail!(InvalidArgument, "a revoked key stays revoked; let the peer join with a new key"));
+            return Err(fail!(
+                InvalidArgument,
+                "a revoked key stays revoked; let the peer join with a new key"
+            ));
         }
         if !self.store()?.revoke_peer(id, self.now()).await.told()? {
             return Err(fail!(NotFound, "there is no peer {id}"));

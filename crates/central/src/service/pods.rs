@@ -22,30 +22,55 @@ pub(super) struct Registrant {
 }
 
 impl App {
-    /// What is believed of a peer that registers: of a pod what Kubernetes says, and of another what it says itself.
-    pub(super) async fn registrant(&self, remote: IpAddr, request: &RegisterRequest) -> Result<Registrant, Failure> {
-        let check = |address: &str| address::check(address, self.config.allow_loopback_peers).map(|address| address.to_string());
+    /// What is believed of a peer that registers: of a pod what Kubernetes says, and of another
+    /// what it says itself.
+    pub(super) async fn registrant(
+        &self,
+        remote: IpAddr,
+        request: &RegisterRequest,
+    ) -> Result<Registrant, Failure> {
+        let check = |address: &str| {
+            address::check(address, self.config.allow_loopback_peers)
+                .map(|address| address.to_string())
+        };
         let Some(token) = &request.pod_token else {
-            for (what, text, most) in [("label", &request.label, 100), ("node", &request.node, 253), ("zone", &request.zone, 253)] {
+            for (what, text, most) in [
+                ("label", &request.label, 100),
+                ("node", &request.node, 253),
+                ("zone", &request.zone, 253),
+            ] {
                 short(what, text, most)?;
             }
-            let place = Place { address: check(&request.address)?, node: request.node.clone(), zone: request.zone.clone() };
+            let place = Place {
+                address: check(&request.address)?,
+                node: request.node.clone(),
+                zone: request.zone.clone(),
+            };
             return Ok(Registrant { pod: None, place, label: request.label.clone() });
         };
         if request.join_token.is_some() {
-            return Err(fail!(InvalidArgument, "a peer joins by a join token or as a pod; give one of the two"));
+            return Err(fail!(
+                InvalidArgument,
+                "a peer joins by a join token or as a pod; give one of the two"
+            ));
         }
         let port = address::port(&request.address)?;
         let pods = self.pods()?;
         let pod = pods.review(remote, token).await?;
         let found = pods.find(remote, &pod).await?;
         let address = check(&SocketAddr::new(found.ip, port).to_string())?;
-        let (label, place) = (pod.name.clone(), Place { address, node: found.node, zone: found.zone });
+        let (label, place) =
+            (pod.name.clone(), Place { address, node: found.node, zone: found.zone });
         Ok(Registrant { pod: Some(pods.registering(pod)), place, label })
     }
 
     /// Is the caller still the pod that this peer was registered as, if it is one?
-    pub(super) async fn still_pod(&self, remote: IpAddr, known: Option<&Pod>, token: Option<&str>) -> Result<(), Failure> {
+    pub(super) async fn still_pod(
+        &self,
+        remote: IpAddr,
+        known: Option<&Pod>,
+        token: Option<&str>,
+    ) -> Result<(), Failure> {
         let (known, token) = match (known, token) {
             (None, None) => return Ok(()),
             (None, Some(_)) => return Err(Refusal::NotAPod.into()),
@@ -55,14 +80,21 @@ impl App {
         let pod = self.pods()?.review(remote, token).await?;
         match pod {
             pod if pod.name != known.name => Err(Refusal::OtherPod.into()),
-            pod if pod.uid != known.uid => {
-                Err(fail!(Unauthenticated, "the pod {} was made again since this peer registered; register again", pod.name))
-            }
+            pod if pod.uid != known.uid => Err(fail!(
+                Unauthenticated,
+                "the pod {} was made again since this peer registered; register again",
+                pod.name
+            )),
             _ => Ok(()),
         }
     }
 
     fn pods(&self) -> Result<&Pods, Failure> {
-        self.pods.as_ref().ok_or_else(|| fail!(Unauthenticated, "this central takes no tokens of pods: it runs without --kubernetes-audience"))
+        self.pods.as_ref().ok_or_else(|| {
+            fail!(
+                Unauthenticated,
+                "this central takes no tokens of pods: it runs without --kubernetes-audience"
+            )
+        })
     }
 }

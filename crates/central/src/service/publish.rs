@@ -5,7 +5,9 @@ use peral_model::{Content, Identity, Order};
 use peral_wire::{
     Failure, Sealed, convert, fail,
     rest::{
-        files::{MAX_PUBLISH, NewUpload, NewVersion, Publish, PublishResult, Published, Source, Upload},
+        files::{
+            MAX_PUBLISH, NewUpload, NewVersion, Publish, PublishResult, Published, Source, Upload,
+        },
         holdings::VersionRef,
     },
 };
@@ -24,18 +26,30 @@ impl App {
     pub async fn publish(&self, peer: &PeerCaller, publish: Publish) -> Result<Published, Failure> {
         let key = publish.idempotency_key;
         if publish.files.len() > MAX_PUBLISH {
-            return Err(fail!(InvalidArgument, "{} versions at once; the most is {MAX_PUBLISH}", publish.files.len()));
+            return Err(fail!(
+                InvalidArgument,
+                "{} versions at once; the most is {MAX_PUBLISH}",
+                publish.files.len()
+            ));
         }
         if key.is_empty() || key.len() > 64 || key.contains('\0') {
             return Err(fail!(InvalidArgument, "an idempotency key has 1 to 64 characters"));
         }
-        let read: Vec<Result<kept::NewVersion, Failure>> = publish.files.iter().map(version).collect();
+        let read: Vec<Result<kept::NewVersion, Failure>> =
+            publish.files.iter().map(version).collect();
         let versions: Vec<kept::NewVersion> = read.iter().flatten().cloned().collect();
-        let publishing = kept::Publishing { writer: peer.writer, key, versions, seal: self.seal(), now_ms: self.now() };
+        let publishing = kept::Publishing {
+            writer: peer.writer,
+            key,
+            versions,
+            seal: self.seal(),
+            now_ms: self.now(),
+        };
         let mut published = self.store()?.publish(publishing).await.told()?.into_iter();
         let missing = || fail!(Internal, "the store gave fewer results than versions");
         let mut next = || published.next().ok_or_else(missing)?.map_err(Failure::from);
-        let results: Vec<_> = read.into_iter().map(|version| version.and_then(|_| next())).collect();
+        let results: Vec<_> =
+            read.into_iter().map(|version| version.and_then(|_| next())).collect();
         let good = results.iter().filter(|result| result.is_ok()).count();
         self.metrics.published(good, results.len() - good);
         tracing::info!(peer = %peer.writer.peer, published = good, refused = results.len() - good, "published");
@@ -45,7 +59,8 @@ impl App {
     /// Begins an upload: chooses the peer, and gives the order to show there.
     ///
     /// # Errors
-    /// NAME_TAKEN, VERSION_CONFLICT, NO_SPACE, UNAVAILABLE, FORBIDDEN (the bearer), INVALID_ARGUMENT, INVALID_NAME.
+    /// NAME_TAKEN, VERSION_CONFLICT, NO_SPACE, UNAVAILABLE, FORBIDDEN (the bearer),
+    /// INVALID_ARGUMENT, INVALID_NAME.
     pub async fn upload(&self, caller: &Caller, new: NewUpload) -> Result<Upload, Failure> {
         let bearer = bearer(caller, new.bearer)?;
         let name = convert::name(&new.name)?;
@@ -77,19 +92,38 @@ impl App {
         };
         tracing::info!(upload = %begun.id, peer = %begun.peer, size, by = %caller.identity(), "began an upload");
         let place = begun.place;
-        let source = Source { peer: begun.peer, address: place.address, node: place.node, zone: place.zone, complete: false };
+        let source = Source {
+            peer: begun.peer,
+            address: place.address,
+            node: place.node,
+            zone: place.zone,
+            complete: false,
+        };
         Ok(Upload { id: begun.id, source, order: Sealed::seal(order, &self.keys.record).to_text() })
     }
 }
 
 fn version(new: &NewVersion) -> Result<kept::NewVersion, Failure> {
     let content = Content { hash: new.hash, size: convert::size(new.size)? };
-    let replaces = new.replaces.map(|replaced| Ok::<_, Failure>(VersionRef { version: number(replaced.version)?, ..replaced })).transpose()?;
-    Ok(kept::NewVersion { name: convert::name(&new.name)?, content, visibility: new.visibility, replaces, upload: new.upload })
+    let replaces = new
+        .replaces
+        .map(|replaced| {
+            Ok::<_, Failure>(VersionRef { version: number(replaced.version)?, ..replaced })
+        })
+        .transpose()?;
+    Ok(kept::NewVersion {
+        name: convert::name(&new.name)?,
+        content,
+        visibility: new.visibility,
+        replaces,
+        upload: new.upload,
+    })
 }
 
 fn number(version: u64) -> Result<u64, Failure> {
-    i64::try_from(version).map(|_| version).map_err(|_| fail!(InvalidArgument, "a version number over 2^63"))
+    i64::try_from(version)
+        .map(|_| version)
+        .map_err(|_| fail!(InvalidArgument, "a version number over 2^63"))
 }
 
 fn result(result: Result<Vec<u8>, Failure>) -> PublishResult {

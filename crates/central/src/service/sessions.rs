@@ -9,7 +9,9 @@ use peral_wire::{
     rest::{
         Page,
         accounts::{Account, Role, Session},
-        sessions::{Credential, Credentials, Login, LoginRequest, PasswordChange, RenewRequest, WhoAmI},
+        sessions::{
+            Credential, Credentials, Login, LoginRequest, PasswordChange, RenewRequest, WhoAmI,
+        },
     },
 };
 use secrecy::SecretString;
@@ -42,7 +44,9 @@ impl App {
         let outcome = self.try_login(remote, proof).await;
         self.metrics.login(&outcome);
         match &outcome {
-            Ok(login) => tracing::info!(account = login.name, session = %login.session, %remote, "logged in"),
+            Ok(login) => {
+                tracing::info!(account = login.name, session = %login.session, %remote, "logged in")
+            }
             Err(failure) => tracing::info!(code = %failure.code, %remote, "login refused"),
         }
         outcome
@@ -61,13 +65,34 @@ impl App {
         let ends_ms = now.saturating_add(life).min(proof_ends_ms);
         let certificate_ends_ms = self.certificate_ends(ends_ms);
         let public_key = signing.public_key.clone();
-        let new = NewSession { account: account.id, basis, public_key, label: request.label, ends_ms, certificate_ends_ms, now_ms: now };
+        let new = NewSession {
+            account: account.id,
+            basis,
+            public_key,
+            label: request.label,
+            ends_ms,
+            certificate_ends_ms,
+            now_ms: now,
+        };
         let session = self.store()?.begin_session(new).await.told()?;
-        let credentials = self.credentials(&signing, account.id, Subject::User { sid: session }, certificate_ends_ms)?;
-        Ok(Login { session, account: account.id, name: account.name, role: account.role, credentials, session_ends_ms: ends_ms })
+        let credentials = self.credentials(
+            &signing,
+            account.id,
+            Subject::User { sid: session },
+            certificate_ends_ms,
+        )?;
+        Ok(Login {
+            session,
+            account: account.id,
+            name: account.name,
+            role: account.role,
+            credentials,
+            session_ends_ms: ends_ms,
+        })
     }
 
-    /// Counts a try of a password. The strict limit is for one address, so that nobody else can keep the account's owner out.
+    /// Counts a try of a password. The strict limit is for one address, so that nobody else can
+    /// keep the account's owner out.
     fn take_login(&self, account: &str, remote: IpAddr) -> Result<(), Failure> {
         let account: String = account.chars().take(64).collect();
         self.limits.logins.take(&(account.clone(), address_key(remote)))?;
@@ -75,21 +100,31 @@ impl App {
     }
 
     /// The account that a credential proves, and when that proof ends.
-    async fn believe(&self, credential: Credential, remote: IpAddr) -> Result<(Account, Basis, i64), Failure> {
+    async fn believe(
+        &self,
+        credential: Credential,
+        remote: IpAddr,
+    ) -> Result<(Account, Basis, i64), Failure> {
         match credential {
             Credential::Password { account, password } => {
                 self.take_login(&account, remote)?;
                 let known = self.store()?.secret(&account).await.told()?;
                 let hash = known.as_ref().and_then(|known| known.password.clone());
-                let right = self.passwords.check(&SecretString::from(password), hash.clone()).await?;
+                let right =
+                    self.passwords.check(&SecretString::from(password), hash.clone()).await?;
                 match (known, hash) {
-                    (Some(known), Some(hash)) if right && !known.account.disabled => Ok((known.account, Basis::Password(hash), i64::MAX)),
+                    (Some(known), Some(hash)) if right && !known.account.disabled => {
+                        Ok((known.account, Basis::Password(hash), i64::MAX))
+                    }
                     _ => Err(fail!(Unauthenticated, "no account has this name and password")),
                 }
             }
             Credential::ApiToken { token } => {
-                let known = self.store()?.api_token(&tokens::hash(&token), self.now()).await.told()?;
-                let known = known.ok_or_else(|| fail!(Unauthenticated, "the API token is unknown or has ended"))?;
+                let known =
+                    self.store()?.api_token(&tokens::hash(&token), self.now()).await.told()?;
+                let known = known.ok_or_else(|| {
+                    fail!(Unauthenticated, "the API token is unknown or has ended")
+                })?;
                 Ok((known.account, Basis::ApiToken(known.id), known.ends_ms))
             }
         }
@@ -110,23 +145,34 @@ impl App {
     /// Renews certificate and token of a session or a peer, ended or not.
     ///
     /// # Errors
-    /// UNAUTHENTICATED: another key, another pod, or nobody that goes on. STALE_EPOCH: a superseded peer. REVOKED: a revoked one. UNAVAILABLE or
-    /// BUSY where Kubernetes must be asked.
+    /// UNAUTHENTICATED: another key, another pod, or nobody that goes on. STALE_EPOCH: a superseded
+    /// peer. REVOKED: a revoked one. UNAVAILABLE or BUSY where Kubernetes must be asked.
     pub async fn renew(&self, remote: IpAddr, proof: &Proven) -> Result<Credentials, Failure> {
         let request: RenewRequest = self.read_proof(remote, proof)?;
         let signing = SigningRequest::read(&request.csr)?;
         match (request.identity, request.epoch) {
             (Identity::User(session), _) => self.renew_session(session, &signing, proof).await,
             (Identity::Peer(peer), Some(epoch)) => {
-                let renewing = Renewing { writer: Writer { peer, epoch }, pod_token: request.pod_token, remote };
+                let renewing = Renewing {
+                    writer: Writer { peer, epoch },
+                    pod_token: request.pod_token,
+                    remote,
+                };
                 self.renew_peer(renewing, &signing, proof).await
             }
-            (Identity::Peer(_), None) => Err(fail!(InvalidArgument, "a peer renews with its epoch")),
+            (Identity::Peer(_), None) => {
+                Err(fail!(InvalidArgument, "a peer renews with its epoch"))
+            }
             (Identity::Central, _) => Err(nobody()),
         }
     }
 
-    async fn renew_session(&self, id: SessionId, signing: &SigningRequest, proof: &Proven) -> Result<Credentials, Failure> {
+    async fn renew_session(
+        &self,
+        id: SessionId,
+        signing: &SigningRequest,
+        proof: &Proven,
+    ) -> Result<Credentials, Failure> {
         let session = self.store()?.session(id, self.now()).await.told()?.ok_or_else(nobody)?;
         same_key(&session.public_key, signing)?;
         let checked = self.check_proof(proof, &session.public_key)?;
@@ -138,7 +184,12 @@ impl App {
         self.credentials(signing, session.account.id, Subject::User { sid: id }, ends)
     }
 
-    async fn renew_peer(&self, renewing: Renewing, signing: &SigningRequest, proof: &Proven) -> Result<Credentials, Failure> {
+    async fn renew_peer(
+        &self,
+        renewing: Renewing,
+        signing: &SigningRequest,
+        proof: &Proven,
+    ) -> Result<Credentials, Failure> {
         let Renewing { writer, pod_token, remote } = renewing;
         let peer = self.known_peer(writer.peer).await?;
         same_key(&peer.public_key, signing)?;
@@ -152,7 +203,12 @@ impl App {
         stands?;
         let ends = self.certificate_ends(i64::MAX);
         self.store()?.renew_peer(writer, ends).await.told()?;
-        self.credentials(signing, peer.account, Subject::Peer { pid: writer.peer, epoch: writer.epoch }, ends)
+        self.credentials(
+            signing,
+            peer.account,
+            Subject::Peer { pid: writer.peer, epoch: writer.epoch },
+            ends,
+        )
     }
 
     async fn known_peer(&self, id: PeerId) -> Result<KnownPeer, Failure> {
@@ -168,28 +224,56 @@ impl App {
         let account = store.account(caller.account).await.told()?.ok_or_else(nobody)?;
         let role = if caller.peer().is_ok() { Role::Member } else { account.role };
         let groups = store.groups_of(account.id).await.told()?;
-        Ok(WhoAmI { account: account.id, name: account.name, role, identity: caller.identity(), groups })
+        Ok(WhoAmI {
+            account: account.id,
+            name: account.name,
+            role,
+            identity: caller.identity(),
+            groups,
+        })
     }
 
     /// Changes the caller's password; its other sessions end.
     ///
     /// # Errors
     /// FORBIDDEN: the current one is not right. WEAK_PASSWORD. RATE_LIMITED.
-    pub async fn change_password(&self, caller: &Caller, remote: IpAddr, change: PasswordChange) -> Result<(), Failure> {
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        remote: IpAddr,
+        change: PasswordChange,
+    ) -> Result<(), Failure> {
         let keep = Some(caller.session()?);
         let store = self.store()?;
         let account = store.account(caller.account).await.told()?.ok_or_else(nobody)?;
         self.take_login(&account.name, remote)?;
         let expected = store.secret(&account.name).await.told()?.and_then(|known| known.password);
         let wrong = || fail!(Forbidden, "the current password is not right");
-        let expected = expected.ok_or_else(|| fail!(Forbidden, "this account has no password; an administrator gives it the first one"))?;
-        if !self.passwords.check(&SecretString::from(change.current), Some(expected.clone())).await? {
+        let expected = expected.ok_or_else(|| {
+            fail!(
+                Forbidden,
+                "this account has no password; an administrator gives it the first one"
+            )
+        })?;
+        if !self
+            .passwords
+            .check(&SecretString::from(change.current), Some(expected.clone()))
+            .await?
+        {
             return Err(wrong());
         }
         let new = SecretString::from(change.new);
         password::good_enough(&new, &account.name)?;
         let new = self.passwords.hash(&new).await?;
-        if !store.change_password(account.id, accounts::PasswordChange { expected, new, keep }, self.now()).await.told()? {
+        if !store
+            .change_password(
+                account.id,
+                accounts::PasswordChange { expected, new, keep },
+                self.now(),
+            )
+            .await
+            .told()?
+        {
             return Err(wrong());
         }
         self.forget_all();
@@ -231,12 +315,19 @@ fn nobody() -> Failure {
 fn stands(peer: &KnownPeer, epoch: u64) -> Result<(), Failure> {
     match peer {
         peer if peer.revoked => Err(Refusal::PeerRevoked.into()),
-        peer if peer.epoch != epoch => Err(fail!(StaleEpoch, "another process registered as this peer, or it logged out; register again")),
+        peer if peer.epoch != epoch => Err(fail!(
+            StaleEpoch,
+            "another process registered as this peer, or it logged out; register again"
+        )),
         peer if !peer.active => Err(nobody()),
         _ => Ok(()),
     }
 }
 
 fn same_key(known: &[u8], signing: &SigningRequest) -> Result<(), Failure> {
-    if known == signing.public_key { Ok(()) } else { Err(fail!(Unauthenticated, "this identity has another key")) }
+    if known == signing.public_key {
+        Ok(())
+    } else {
+        Err(fail!(Unauthenticated, "this identity has another key"))
+    }
 }

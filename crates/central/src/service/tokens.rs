@@ -21,7 +21,8 @@ const LONGEST_MS: i64 = 366 * DAY_MS;
 /// Most peers that may join by one token.
 const MAX_USES: u32 = 100_000;
 
-/// The hash by which a token is kept. Tokens are random, so that no salt and no slow hash are needed.
+/// The hash by which a token is kept. Tokens are random, so that no salt and no slow hash are
+/// needed.
 pub(super) fn hash(secret: &str) -> Vec<u8> {
     blake3::hash(secret.as_bytes()).as_bytes().to_vec()
 }
@@ -35,7 +36,11 @@ impl App {
     ///
     /// # Errors
     /// FORBIDDEN for a peer.
-    pub async fn api_tokens(&self, caller: &Caller, page: &PageQuery) -> Result<Page<Token>, Failure> {
+    pub async fn api_tokens(
+        &self,
+        caller: &Caller,
+        page: &PageQuery,
+    ) -> Result<Page<Token>, Failure> {
         caller.session()?;
         let whose = (caller.role != Role::Admin).then_some(caller.account);
         Ok(listing::seal(self.store()?.api_tokens(whose, page.paging()?, self.now()).await.told()?))
@@ -45,7 +50,11 @@ impl App {
     ///
     /// # Errors
     /// FORBIDDEN: for another account, by a member. NOT_FOUND: no such account.
-    pub async fn add_api_token(&self, caller: &Caller, new: NewApiToken) -> Result<MintedToken, Failure> {
+    pub async fn add_api_token(
+        &self,
+        caller: &Caller,
+        new: NewApiToken,
+    ) -> Result<MintedToken, Failure> {
         caller.session()?;
         let account = match &new.account {
             None => caller.account,
@@ -62,7 +71,9 @@ impl App {
         let known = self.store()?.secret(name).await.told()?.map(|known| known.account.id);
         match known {
             Some(id) if id == caller.account || caller.role == Role::Admin => Ok(id),
-            _ if caller.role != Role::Admin => Err(fail!(Forbidden, "only administrators make tokens for other accounts")),
+            _ if caller.role != Role::Admin => {
+                Err(fail!(Forbidden, "only administrators make tokens for other accounts"))
+            }
             _ => Err(fail!(NotFound, "there is no account {name:?}")),
         }
     }
@@ -112,7 +123,11 @@ impl App {
     ///
     /// # Errors
     /// NOT_FOUND: no such account. INVALID_ARGUMENT.
-    pub async fn add_join_token(&self, caller: &Caller, new: NewJoinToken) -> Result<MintedToken, Failure> {
+    pub async fn add_join_token(
+        &self,
+        caller: &Caller,
+        new: NewJoinToken,
+    ) -> Result<MintedToken, Failure> {
         if new.uses == 0 || new.uses > MAX_USES {
             return Err(fail!(InvalidArgument, "a join token is for 1 to {MAX_USES} peers"));
         }

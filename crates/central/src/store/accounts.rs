@@ -30,7 +30,8 @@ pub struct NewAccount {
 pub struct AccountChange {
     /// New role.
     pub role: Option<Role>,
-    /// Disable, or enable again. Disabling ends its sessions, tokens of every kind and peers, with a notice for each identity.
+    /// Disable, or enable again. Disabling ends its sessions, tokens of every kind and peers, with
+    /// a notice for each identity.
     pub disabled: Option<bool>,
     /// Hash of the new password; ends the account's sessions.
     pub password: Option<String>,
@@ -39,7 +40,8 @@ pub struct AccountChange {
 /// A new password, given by the account itself.
 #[derive(Clone)]
 pub struct PasswordChange {
-    /// The hash against which the current password was checked: nothing changes if it is no longer the account's.
+    /// The hash against which the current password was checked: nothing changes if it is no longer
+    /// the account's.
     pub expected: String,
     /// Hash of the new one.
     pub new: String,
@@ -106,9 +108,19 @@ pub trait Accounts: Send + Sync {
     ///
     /// # Errors
     /// Refused: it is the last enabled administrator.
-    async fn change_account(&self, id: AccountId, change: AccountChange, now_ms: i64) -> Result<Option<Account>>;
+    async fn change_account(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        now_ms: i64,
+    ) -> Result<Option<Account>>;
     /// Changes a password; false when the expected one is not the current one.
-    async fn change_password(&self, id: AccountId, change: PasswordChange, now_ms: i64) -> Result<bool>;
+    async fn change_password(
+        &self,
+        id: AccountId,
+        change: PasswordChange,
+        now_ms: i64,
+    ) -> Result<bool>;
 
     /// Makes a group.
     ///
@@ -119,11 +131,13 @@ pub trait Accounts: Send + Sync {
     async fn groups(&self, paging: Paging) -> Result<Page<Group>>;
     /// Names of the groups of an account.
     async fn groups_of(&self, account: AccountId) -> Result<Vec<String>>;
-    /// Removes a group and takes it off all access lists. Grants that came by it run out within their hour: no serial rises.
+    /// Removes a group and takes it off all access lists. Grants that came by it run out within
+    /// their hour: no serial rises.
     async fn remove_group(&self, id: GroupId) -> Result<bool>;
     /// Puts an account into a group; false if either is not there.
     async fn add_member(&self, group: GroupId, account: AccountId) -> Result<bool>;
-    /// Takes an account out of a group; false if it was not in it. Grants as with [`Accounts::remove_group`].
+    /// Takes an account out of a group; false if it was not in it. Grants as with
+    /// [`Accounts::remove_group`].
     async fn remove_member(&self, group: GroupId, account: AccountId) -> Result<bool>;
 
     /// Keeps an API token.
@@ -132,11 +146,21 @@ pub trait Accounts: Send + Sync {
     /// Refused: the account is disabled, unknown or has too many.
     async fn add_api_token(&self, token: NewToken) -> Result<Token>;
     /// API tokens of one account, or of all, that have not ended, newest last.
-    async fn api_tokens(&self, account: Option<AccountId>, paging: Paging, now_ms: i64) -> Result<Page<Token>>;
+    async fn api_tokens(
+        &self,
+        account: Option<AccountId>,
+        paging: Paging,
+        now_ms: i64,
+    ) -> Result<Page<Token>>;
     /// The API token with this hash, if it has not ended and its account is enabled.
     async fn api_token(&self, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>>;
     /// Ends an API token (of this account, if one is given) and the sessions that it began.
-    async fn remove_api_token(&self, id: TokenId, account: Option<AccountId>, now_ms: i64) -> Result<bool>;
+    async fn remove_api_token(
+        &self,
+        id: TokenId,
+        account: Option<AccountId>,
+        now_ms: i64,
+    ) -> Result<bool>;
     /// Keeps a join token.
     ///
     /// # Errors

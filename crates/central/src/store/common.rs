@@ -1,4 +1,5 @@
-//! Which searches were found to be common: only a hint of where to look first, never of what is found.
+//! Which searches were found to be common: only a hint of where to look first, never of what is
+//! found.
 
 use std::{
     collections::HashSet,

@@ -26,7 +26,8 @@ pub struct Counts {
 /// Counting.
 #[async_trait]
 pub trait Counting: Send + Sync {
-    /// Counts, in one statement that locks nothing. Peers exactly; of the catalogue Postgres gives its own estimates where a
-    /// count would read more than 32 MiB, while SQLite, which has none, reads an index of each: about 50 ms for a million rows.
+    /// Counts, in one statement that locks nothing. Peers exactly; of the catalogue Postgres gives
+    /// its own estimates where a count would read more than 32 MiB, while SQLite, which has none,
+    /// reads an index of each: about 50 ms for a million rows.
     async fn counts(&self, now_ms: i64) -> Result<Counts>;
 }

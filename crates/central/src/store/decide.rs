@@ -47,7 +47,12 @@ pub(super) enum Decision {
 }
 
 /// Decides. `removed`: the file that it replaces, or this content under this name, has a tombstone.
-pub(super) fn decide(wanted: &Wanted, current: Option<&Current>, rights: Rights, removed: bool) -> Decision {
+pub(super) fn decide(
+    wanted: &Wanted,
+    current: Option<&Current>,
+    rights: Rights,
+    removed: bool,
+) -> Decision {
     let removed = removed && !wanted.upload;
     let Some(current) = current else {
         return match wanted.replaces {
@@ -61,7 +66,8 @@ pub(super) fn decide(wanted: &Wanted, current: Option<&Current>, rights: Rights,
     if current.content == wanted.content && (may_write || rights.read || current.public) {
         return Decision::Same;
     }
-    let is_current = wanted.replaces == Some(VersionRef { file: current.file, version: current.version });
+    let is_current =
+        wanted.replaces == Some(VersionRef { file: current.file, version: current.version });
     match (may_write, is_current) {
         (true, true) => Decision::Next,
         _ if removed => Decision::Refuse(Refusal::Removed),
@@ -90,7 +96,12 @@ mod tests {
     }
 
     fn wanted(account: AccountId, text: &str, version: Option<u64>) -> Wanted {
-        Wanted { account, content: content(text), replaces: version.map(|version| VersionRef { file: FILE, version }), upload: false }
+        Wanted {
+            account,
+            content: content(text),
+            replaces: version.map(|version| VersionRef { file: FILE, version }),
+            upload: false,
+        }
     }
 
     const NOTHING: Rights = Rights { read: false, write: false };
@@ -99,37 +110,66 @@ mod tests {
     #[test]
     fn a_free_name_is_new_unless_it_was_removed_or_something_should_be_there() {
         assert_eq!(decide(&wanted(OWNER, "x", None), None, NOTHING, false), Decision::New);
-        assert_eq!(decide(&wanted(OWNER, "x", None), None, NOTHING, true), Decision::Refuse(Refusal::Removed));
-        assert_eq!(decide(&wanted(OWNER, "x", Some(4)), None, NOTHING, false), Decision::Refuse(Refusal::VersionConflict));
-        assert_eq!(decide(&Wanted { upload: true, ..wanted(OWNER, "x", None) }, None, NOTHING, true), Decision::New);
+        assert_eq!(
+            decide(&wanted(OWNER, "x", None), None, NOTHING, true),
+            Decision::Refuse(Refusal::Removed)
+        );
+        assert_eq!(
+            decide(&wanted(OWNER, "x", Some(4)), None, NOTHING, false),
+            Decision::Refuse(Refusal::VersionConflict)
+        );
+        assert_eq!(
+            decide(&Wanted { upload: true, ..wanted(OWNER, "x", None) }, None, NOTHING, true),
+            Decision::New
+        );
     }
 
     #[test]
     fn only_who_may_write_replaces_and_only_the_current_version() {
         for (account, rights) in [(OWNER, NOTHING), (OTHER, WRITE)] {
-            assert_eq!(decide(&wanted(account, "x", Some(4)), Some(&current(true)), rights, false), Decision::Next);
+            assert_eq!(
+                decide(&wanted(account, "x", Some(4)), Some(&current(true)), rights, false),
+                Decision::Next
+            );
             for version in [None, Some(3), Some(5)] {
-                let decision = decide(&wanted(account, "x", version), Some(&current(true)), rights, false);
+                let decision =
+                    decide(&wanted(account, "x", version), Some(&current(true)), rights, false);
                 assert_eq!(decision, Decision::Refuse(Refusal::VersionConflict));
             }
         }
         let readable = Rights { read: true, write: false };
         for (version, rights) in [(None, NOTHING), (Some(4), NOTHING), (Some(4), readable)] {
-            let decision = decide(&wanted(OTHER, "x", version), Some(&current(true)), rights, false);
+            let decision =
+                decide(&wanted(OTHER, "x", version), Some(&current(true)), rights, false);
             assert_eq!(decision, Decision::Refuse(Refusal::NameTaken));
         }
     }
 
     #[test]
     fn the_current_content_again_makes_no_version_but_shows_nothing_hidden() {
-        assert_eq!(decide(&wanted(OWNER, "now", None), Some(&current(false)), NOTHING, true), Decision::Same);
-        assert_eq!(decide(&wanted(OTHER, "now", None), Some(&current(true)), NOTHING, false), Decision::Same);
-        assert_eq!(decide(&wanted(OTHER, "now", None), Some(&current(false)), NOTHING, false), Decision::Refuse(Refusal::NameTaken));
+        assert_eq!(
+            decide(&wanted(OWNER, "now", None), Some(&current(false)), NOTHING, true),
+            Decision::Same
+        );
+        assert_eq!(
+            decide(&wanted(OTHER, "now", None), Some(&current(true)), NOTHING, false),
+            Decision::Same
+        );
+        assert_eq!(
+            decide(&wanted(OTHER, "now", None), Some(&current(false)), NOTHING, false),
+            Decision::Refuse(Refusal::NameTaken)
+        );
     }
 
     #[test]
     fn going_back_to_a_removed_content_is_a_new_version_for_who_knows_the_current_one() {
-        assert_eq!(decide(&wanted(OWNER, "old", Some(4)), Some(&current(true)), NOTHING, true), Decision::Next);
-        assert_eq!(decide(&wanted(OWNER, "old", Some(2)), Some(&current(true)), NOTHING, true), Decision::Refuse(Refusal::Removed));
+        assert_eq!(
+            decide(&wanted(OWNER, "old", Some(4)), Some(&current(true)), NOTHING, true),
+            Decision::Next
+        );
+        assert_eq!(
+            decide(&wanted(OWNER, "old", Some(2)), Some(&current(true)), NOTHING, true),
+            Decision::Refuse(Refusal::Removed)
+        );
     }
 }

@@ -11,7 +11,8 @@ pub enum StoreError {
     /// Something of that name is there already; nothing changed.
     #[error("{0} is taken")]
     Conflict(Taken),
-    /// The database is away, starting, full up with work, or was too slow; trying again later may help.
+    /// The database is away, starting, full up with work, or was too slow; trying again later may
+    /// help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The disk or the quota of the database is full; nothing changed.
@@ -31,7 +32,10 @@ pub enum StoreError {
         row: String,
     },
     /// The database was changed by a newer central that this one must not follow.
-    #[error("the database needs a central of generation {needed} or newer; this one is of generation {own}: start a newer version")]
+    #[error(
+        "the database needs a central of generation {needed} or newer; this one is of generation \
+         {own}: start a newer version"
+    )]
     TooOld {
         /// Oldest generation that may use it.
         needed: i64,
@@ -86,22 +90,30 @@ pub enum Refusal {
     Revoked,
     /// The key of this peer is revoked.
     #[error(
-        "the key of this peer is revoked for good; with a new data folder and a join token, or in Kubernetes as a new pod with a new volume, it can come back as another peer"
+        "the key of this peer is revoked for good; with a new data folder and a join token, or in \
+         Kubernetes as a new pod with a new volume, it can come back as another peer"
     )]
     PeerRevoked,
     /// The key is that of the peer that another pod is.
-    #[error("this key is that of another pod's peer: a data folder serves one pod; give this pod a volume of its own")]
+    #[error(
+        "this key is that of another pod's peer: a data folder serves one pod; give this pod a \
+         volume of its own"
+    )]
     OtherPod,
     /// The pod is there with another key.
     #[error(
-        "this pod registered with another key, which it keeps for as long as it is there; if its data folder was lost, delete the pod: it comes back as a new peer"
+        "this pod registered with another key, which it keeps for as long as it is there; if its \
+         data folder was lost, delete the pod: it comes back as a new peer"
     )]
     OtherKey,
     /// The peer is a pod, and no pod's token was shown.
     #[error("this peer is a pod: it registers and renews with the pod's token (--pod-token-file)")]
     NeedsPod,
     /// A pod's token was shown for a peer that is none.
-    #[error("this key joined by a join token and cannot become a pod's: start the peer without --pod-token-file, or with an empty data folder")]
+    #[error(
+        "this key joined by a join token and cannot become a pod's: start the peer without \
+         --pod-token-file, or with an empty data folder"
+    )]
     NotAPod,
     /// A token that is unknown, used up or has ended, or none where one is needed.
     #[error("the token is unknown, used up or has ended; ask an administrator for a new one")]
@@ -148,7 +160,12 @@ impl Refusal {
             Self::StaleEpoch => ErrorCode::StaleEpoch,
             Self::IndexGap { .. } => ErrorCode::IndexGap,
             Self::PeerRevoked => ErrorCode::Revoked,
-            Self::Revoked | Self::BadToken | Self::OtherPod | Self::OtherKey | Self::NeedsPod | Self::NotAPod => ErrorCode::Unauthenticated,
+            Self::Revoked
+            | Self::BadToken
+            | Self::OtherPod
+            | Self::OtherKey
+            | Self::NeedsPod
+            | Self::NotAPod => ErrorCode::Unauthenticated,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::LastAdministrator | Self::KeyReused => ErrorCode::AlreadyExists,
             Self::UnknownPrincipal(_) | Self::BadUpload => ErrorCode::InvalidArgument,
@@ -172,15 +189,24 @@ impl From<StoreError> for Failure {
             StoreError::Refused(refusal) => return refusal.into(),
             StoreError::Conflict(_) => ErrorCode::AlreadyExists,
             StoreError::Unavailable(_) | StoreError::Raced => {
-                return Self::new(ErrorCode::Unavailable, "central's database is away or too slow; try again later");
+                return Self::new(
+                    ErrorCode::Unavailable,
+                    "central's database is away or too slow; try again later",
+                );
             }
             StoreError::Full(_) => {
                 return Self::new(
                     ErrorCode::NoSpace,
-                    "the disk of central's database is full, nothing was written; its administrator must make room there",
+                    "the disk of central's database is full, nothing was written; its \
+                     administrator must make room there",
                 );
             }
-            _ => return Self::new(ErrorCode::Internal, "central's database failed; its log says more"),
+            _ => {
+                return Self::new(
+                    ErrorCode::Internal,
+                    "central's database failed; its log says more",
+                );
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -7,10 +7,14 @@ use super::{StoreError, Taken};
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(fault) => from_database(fault.as_ref()).unwrap_or(Self::Database(error)),
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                Self::Unavailable(error.to_string())
+            sqlx::Error::Database(fault) => {
+                from_database(fault.as_ref()).unwrap_or(Self::Database(error))
             }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
             _ => Self::Database(error),
         }
     }
@@ -27,7 +31,8 @@ fn from_database(fault: &dyn DatabaseError) -> Option<StoreError> {
     match code.as_ref() {
         "40001" | "40P01" => Some(StoreError::Raced),
         // Lock and statement timeouts, shutdowns, too many connections; SQLite's BUSY and LOCKED.
-        "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "53300" | "25P03" | "5" | "6" | "261" | "517" => Some(unavailable(fault)),
+        "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "53300" | "25P03" | "5" | "6" | "261"
+        | "517" => Some(unavailable(fault)),
         // SQLite's FULL, and what it says when its shared memory cannot grow; Postgres' disk_full.
         "13" | "4874" | "53100" => Some(StoreError::Full(fault.message().to_owned())),
         other if other.starts_with("08") => Some(unavailable(fault)),

@@ -21,8 +21,9 @@ pub struct Notices {
 /// Notices.
 #[async_trait]
 pub trait Feed: Send + Sync {
-    /// What this peer must obey after number `after`: all revocations that still count, and the changes and removals of files that it holds or
-    /// held. Numbers rise in the order of commits, so nothing turns up later behind a number already given. An `after` from the future (the
+    /// What this peer must obey after number `after`: all revocations that still count, and the
+    /// changes and removals of files that it holds or held. Numbers rise in the order of commits,
+    /// so nothing turns up later behind a number already given. An `after` from the future (the
     /// database was restored from a backup) starts again from the beginning.
     async fn notices(&self, peer: PeerId, after: u64, now_ms: i64) -> Result<Notices>;
 }

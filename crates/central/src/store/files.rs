@@ -56,20 +56,39 @@ pub struct SourceList {
 #[async_trait]
 pub trait Files: Send + Sync {
     /// A file with its kept versions, and its access list for those who manage it.
-    async fn file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<Option<FileDetail>>;
+    async fn file(
+        &self,
+        name: &FileName,
+        viewer: Viewer,
+        now_ms: i64,
+    ) -> Result<Option<FileDetail>>;
     /// A version of a file; without a number, the current one, or for a hash the one that has it.
-    async fn find(&self, key: FileKey, version: Option<u64>, viewer: Viewer) -> Result<Option<Found>>;
+    async fn find(
+        &self,
+        key: FileKey,
+        version: Option<u64>,
+        viewer: Viewer,
+    ) -> Result<Option<Found>>;
     /// Live peers that hold all or part of a version.
     async fn sources(&self, of: SourcesOf) -> Result<SourceList>;
     /// The live holders of the current version of a name, at most 1,000.
-    async fn locate(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<Option<Located>>;
-    /// Changes visibility, access list or tags. Where it changes who may have the file, the serial rises, all kept versions are signed again
-    /// and the holders get a notice.
+    async fn locate(&self, name: &FileName, viewer: Viewer, now_ms: i64)
+    -> Result<Option<Located>>;
+    /// Changes visibility, access list or tags. Where it changes who may have the file, the serial
+    /// rises, all kept versions are signed again and the holders get a notice.
     ///
     /// # Errors
     /// Refused: the viewer sees the file and does not manage it; an account or group is unknown.
-    async fn change_file(&self, name: &FileName, viewer: Viewer, change: FileChange, seal: Seal, now_ms: i64) -> Result<Option<FileDetail>>;
-    /// Removes a name and leaves a tombstone; the holders get a notice. False if the viewer sees no such file.
+    async fn change_file(
+        &self,
+        name: &FileName,
+        viewer: Viewer,
+        change: FileChange,
+        seal: Seal,
+        now_ms: i64,
+    ) -> Result<Option<FileDetail>>;
+    /// Removes a name and leaves a tombstone; the holders get a notice. False if the viewer sees no
+    /// such file.
     ///
     /// # Errors
     /// Refused: the viewer sees the file and does not manage it.

@@ -12,7 +12,8 @@ pub const GENERATION: i64 = 1;
 /// Opens the database and brings its schema up to date, one central at a time.
 ///
 /// # Errors
-/// Unavailable while the database is away: the caller waits and tries again. Everything else needs a person.
+/// Unavailable while the database is away: the caller waits and tries again. Everything else needs
+/// a person.
 pub async fn open(options: &Options) -> Result<SharedStore> {
     let url = options.url.trim();
     if let Some(path) = url.strip_prefix("sqlite:") {
@@ -38,10 +39,12 @@ pub(super) fn check_generation(oldest: i64) -> Result<()> {
 /// What stopped a migration: the database that went away, or the migration itself.
 pub(super) fn migration(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match error.into() {
-            StoreError::Database(error) => StoreError::Migration(MigrateError::Execute(error)),
-            other => other,
-        },
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            match error.into() {
+                StoreError::Database(error) => StoreError::Migration(MigrateError::Execute(error)),
+                other => other,
+            }
+        }
         other => StoreError::Migration(other),
     }
 }

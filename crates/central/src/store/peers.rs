@@ -14,7 +14,8 @@ use super::{Paging, Result};
 pub struct Registering {
     /// The peer's key (uncompressed P-256 point): its identity.
     pub public_key: Vec<u8>,
-    /// Hash of the join token; needed, and one use of it taken, for a new key only. Not looked at for a pod.
+    /// Hash of the join token; needed, and one use of it taken, for a new key only. Not looked at
+    /// for a pod.
     pub join_token: Option<Vec<u8>>,
     /// The pod that the peer is, as Kubernetes says.
     pub pod: Option<RegisteringPod>,
@@ -41,7 +42,8 @@ pub struct Registering {
 pub struct RegisteringPod {
     /// Which one.
     pub pod: Pod,
-    /// Name of the account of peers that are pods; made, as a member without a password, where it is missing.
+    /// Name of the account of peers that are pods; made, as a member without a password, where it
+    /// is missing.
     pub account: String,
 }
 
@@ -132,21 +134,25 @@ pub struct Beat {
 /// What became of heartbeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beaten {
-    /// For each, in order: number of the last delta that is here; none where the epoch is stale, the peer revoked or logged out.
+    /// For each, in order: number of the last delta that is here; none where the epoch is stale,
+    /// the peer revoked or logged out.
     pub last_deltas: Vec<Option<u64>>,
-    /// Number of the newest notice: a peer that obeyed it need not be asked about. 0 when no heartbeat was good.
+    /// Number of the newest notice: a peer that obeyed it need not be asked about. 0 when no
+    /// heartbeat was good.
     pub newest_notice: u64,
 }
 
 /// Peers.
 #[async_trait]
 pub trait Peers: Send + Sync {
-    /// Registers a peer: a known key gets its id again with the next epoch, a new one takes a use of its join token, or is that of a pod. A new
-    /// key of a known pod, whose volume was lost, is a new peer, and ends the one that the pod was before as [`Peers::revoke_peer`] does.
+    /// Registers a peer: a known key gets its id again with the next epoch, a new one takes a use
+    /// of its join token, or is that of a pod. A new key of a known pod, whose volume was lost, is
+    /// a new peer, and ends the one that the pod was before as [`Peers::revoke_peer`] does.
     ///
     /// # Errors
-    /// Refused: the key is revoked, the account disabled, or the join token missing, unknown, used up or ended. The key is another pod's, or a
-    /// pod's and none is named, or that of a peer that is no pod and one is named.
+    /// Refused: the key is revoked, the account disabled, or the join token missing, unknown, used
+    /// up or ended. The key is another pod's, or a pod's and none is named, or that of a peer that
+    /// is no pod and one is named.
     async fn register(&self, peer: Registering) -> Result<Registered>;
     /// A peer.
     async fn peer(&self, id: PeerId) -> Result<Option<KnownPeer>>;
@@ -159,7 +165,8 @@ pub trait Peers: Send + Sync {
     async fn beat(&self, beats: Vec<Beat>) -> Result<Beaten>;
     /// Peers in the order of their ids.
     async fn peers(&self, paging: Paging, now_ms: i64) -> Result<Page<Peer>>;
-    /// Ends a peer's lease and its epoch: it writes no more until it registers again. With an epoch given, only if that is the current one.
+    /// Ends a peer's lease and its epoch: it writes no more until it registers again. With an epoch
+    /// given, only if that is the current one.
     ///
     /// # Errors
     /// Refused: stale epoch.

@@ -1,7 +1,8 @@
 //! The store on Postgres.
 //!
-//! The modules under `shared` are compiled here and for SQLite from the same files, because most statements are the same in both; what is not
-//! is here: connections, locks, statements over arrays, and the conditions of a search.
+//! The modules under `shared` are compiled here and for SQLite from the same files, because most
+//! statements are the same in both; what is not is here: connections, locks, statements over
+//! arrays, and the conditions of a search.
 
 /// Locks the rows of a SELECT against changes.
 macro_rules! share {
@@ -21,7 +22,8 @@ macro_rules! lock_first {
         concat!(" FOR NO KEY UPDATE OF ", $table)
     };
 }
-/// Counts the rows of a table that are in an index: itself up to 32 MiB of that, beyond it by what autovacuum estimated last.
+/// Counts the rows of a table that are in an index: itself up to 32 MiB of that, beyond it by what
+/// autovacuum estimated last.
 macro_rules! counted {
     ($rows:literal, $index:literal) => {
         concat!(
@@ -104,8 +106,9 @@ impl Database {
         Connections::new(self.pool.size(), self.pool.num_idle())
     }
 
-    /// Runs a transaction, again where it lost a race, in a task of its own: dropping the caller does not stop it half-way, which in sqlx
-    /// 0.9.0 could hand on a connection that is still inside it (its issue 4393).
+    /// Runs a transaction, again where it lost a race, in a task of its own: dropping the caller
+    /// does not stop it half-way, which in sqlx 0.9.0 could hand on a connection that is still
+    /// inside it (its issue 4393).
     async fn write<A, T, F>(&self, args: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
@@ -117,7 +120,9 @@ impl Database {
             let mut tries = 1;
             loop {
                 match attempt(&pool, &args, &work).await {
-                    Err(StoreError::Raced) if tries < TRIES => tokio::time::sleep(pause(tries)).await,
+                    Err(StoreError::Raced) if tries < TRIES => {
+                        tokio::time::sleep(pause(tries)).await
+                    }
                     other => {
                         room.note(&other);
                         return other;
@@ -126,7 +131,9 @@ impl Database {
                 tries += 1;
             }
         });
-        task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the transaction's task ended: {error}"))))
+        task.await.unwrap_or_else(|error| {
+            Err(StoreError::Unavailable(format!("the transaction's task ended: {error}")))
+        })
     }
 
     /// A connection for reading.

@@ -18,7 +18,8 @@ pub const REPLAY_MS: i64 = 24 * 3_600_000;
 /// Most uploads that one account has begun and not ended.
 pub const MAX_UPLOADS: u32 = 1000;
 
-/// Signs a record: gives the bytes of its envelope. Called inside the transaction that determined version and serial; must not block.
+/// Signs a record: gives the bytes of its envelope. Called inside the transaction that determined
+/// version and serial; must not block.
 pub type Seal = Arc<dyn Fn(&Record) -> Vec<u8> + Send + Sync>;
 
 /// A publish.
@@ -94,9 +95,10 @@ pub struct BegunUpload {
 pub trait Publishes: Send + Sync {
     /// Publishes versions, each with a result of its own: the envelope of its record, or why not.
     ///
-    /// Without an upload, a version is refused as removed where the file that it replaces, or this content under this name, has a
-    /// tombstone. The content that a visible name has already gives its record again. Only the owner, those it lets write and
-    /// administrators replace a version, and only the current one.
+    /// Without an upload, a version is refused as removed where the file that it replaces, or this
+    /// content under this name, has a tombstone. The content that a visible name has already gives
+    /// its record again. Only the owner, those it lets write and administrators replace a version,
+    /// and only the current one.
     ///
     /// # Errors
     /// Refused as a whole: stale epoch, or the key was used for other versions.
@@ -104,6 +106,7 @@ pub trait Publishes: Send + Sync {
     /// Begins an upload: checks name and version as a publish would, and chooses the peer.
     ///
     /// # Errors
-    /// Refused: name taken, version conflict, unknown account or group on the access list, no peer, no room, too many uploads.
+    /// Refused: name taken, version conflict, unknown account or group on the access list, no peer,
+    /// no room, too many uploads.
     async fn begin_upload(&self, upload: NewUpload) -> Result<BegunUpload>;
 }

@@ -1,4 +1,5 @@
-//! Results of a publish as they are kept under its idempotency key: small, because a first index makes a million of them.
+//! Results of a publish as they are kept under its idempotency key: small, because a first index
+//! makes a million of them.
 
 use peral_model::FileId;
 use peral_wire::rest::holdings::VersionRef;
@@ -34,7 +35,9 @@ pub(super) fn pack(outcomes: &[Outcome]) -> Vec<u8> {
                 bytes.extend(version.file.0.as_bytes());
                 bytes.extend(version.version.to_le_bytes());
             }
-            Err(refusal) => bytes.push(REFUSALS.iter().find(|(_, known)| known == refusal).map_or(4, |(byte, _)| *byte)),
+            Err(refusal) => bytes.push(
+                REFUSALS.iter().find(|(_, known)| known == refusal).map_or(4, |(byte, _)| *byte),
+            ),
         }
     }
     bytes
@@ -49,7 +52,10 @@ pub(super) fn unpack(mut bytes: &[u8]) -> Option<Vec<Outcome>> {
             let (file, rest) = bytes.split_first_chunk::<16>()?;
             let (version, rest) = rest.split_first_chunk::<8>()?;
             bytes = rest;
-            outcomes.push(Ok(VersionRef { file: FileId(Uuid::from_bytes(*file)), version: u64::from_le_bytes(*version) }));
+            outcomes.push(Ok(VersionRef {
+                file: FileId(Uuid::from_bytes(*file)),
+                version: u64::from_le_bytes(*version),
+            }));
         } else {
             let (_, refusal) = REFUSALS.iter().find(|(byte, _)| byte == kind)?;
             outcomes.push(Err(refusal.clone()));
@@ -64,7 +70,11 @@ pub(super) fn fingerprint(publishing: &Publishing) -> Vec<u8> {
     for version in &publishing.versions {
         let NewVersion { name, content, visibility, replaces, upload } = version;
         // Debug texts of plain values, each ended by NUL, which no name holds.
-        hasher.update(name.as_str().as_bytes()).update(&[0]).update(&content.hash.0).update(&content.size.to_le_bytes());
+        hasher
+            .update(name.as_str().as_bytes())
+            .update(&[0])
+            .update(&content.hash.0)
+            .update(&content.size.to_le_bytes());
         hasher.update(format!("{visibility:?} {replaces:?} {upload:?}\0").as_bytes());
     }
     hasher.finalize().as_bytes().to_vec()
@@ -77,7 +87,8 @@ mod tests {
     #[test]
     fn results_read_back_as_they_were_kept() {
         let version = VersionRef { file: FileId(Uuid::from_u128(7)), version: u64::MAX };
-        let mut outcomes: Vec<Outcome> = REFUSALS.iter().map(|(_, refusal)| Err(refusal.clone())).collect();
+        let mut outcomes: Vec<Outcome> =
+            REFUSALS.iter().map(|(_, refusal)| Err(refusal.clone())).collect();
         outcomes.push(Ok(version));
         assert_eq!(unpack(&pack(&outcomes)), Some(outcomes));
         assert_eq!(unpack(&[0, 1]), None);

@@ -16,7 +16,9 @@ impl Room {
         match written {
             Err(StoreError::Full(reason)) => {
                 if !self.full.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%reason, "the database has no room left: make room on its disk, nothing can be written until then");
+                    tracing::error!(%reason, "the database has no room left: make room on its \
+                        disk, nothing can be \
+                        written until then");
                 }
             }
             Ok(_) => {

@@ -1,6 +1,9 @@
-//! Rows, and how they become what the service works with. What a column must hold is checked here, and named when it does not.
+//! Rows, and how they become what the service works with. What a column must hold is checked here,
+//! and named when it does not.
 
-use peral_model::{AccountId, Content, ContentId, FileId, FileName, PeerId, Record, TokenId, Visibility};
+use peral_model::{
+    AccountId, Content, ContentId, FileId, FileName, PeerId, Record, TokenId, Visibility,
+};
 use peral_wire::rest::{
     accounts::{Account, Role, Token},
     files::{File, Right, Source},
@@ -17,18 +20,31 @@ pub(super) fn int(number: u64) -> i64 {
 }
 
 /// A number from a column that holds none below 0.
-pub(super) fn nat(number: i64, table: &'static str, column: &'static str, row: Uuid) -> Result<u64> {
+pub(super) fn nat(
+    number: i64,
+    table: &'static str,
+    column: &'static str,
+    row: Uuid,
+) -> Result<u64> {
     u64::try_from(number).map_err(|_| StoreError::Corrupt { table, column, row: row.to_string() })
 }
 
 /// A content hash from a column.
 pub(super) fn hash(bytes: &[u8], table: &'static str, row: Uuid) -> Result<ContentId> {
-    ContentId::from_bytes(bytes).map_err(|_| StoreError::Corrupt { table, column: "hash", row: row.to_string() })
+    ContentId::from_bytes(bytes).map_err(|_| StoreError::Corrupt {
+        table,
+        column: "hash",
+        row: row.to_string(),
+    })
 }
 
 /// A file name from a column.
 pub(super) fn name(text: String, table: &'static str, row: Uuid) -> Result<FileName> {
-    FileName::new(text).map_err(|_| StoreError::Corrupt { table, column: "name", row: row.to_string() })
+    FileName::new(text).map_err(|_| StoreError::Corrupt {
+        table,
+        column: "name",
+        row: row.to_string(),
+    })
 }
 
 /// Visibility from a column.
@@ -38,7 +54,8 @@ pub(super) fn visibility(public: bool) -> Visibility {
 
 /// A new id: a version 7 UUID of the given time.
 pub(super) fn new_id(now_ms: i64) -> Uuid {
-    uuid::Builder::from_unix_timestamp_millis(now_ms.try_into().unwrap_or(0), &rand::random()).into_uuid()
+    uuid::Builder::from_unix_timestamp_millis(now_ms.try_into().unwrap_or(0), &rand::random())
+        .into_uuid()
 }
 
 /// The state of a peer as `leases` has it.
@@ -62,7 +79,13 @@ pub(super) struct AccountRow {
 impl From<AccountRow> for Account {
     fn from(row: AccountRow) -> Self {
         let role = if row.admin { Role::Admin } else { Role::Member };
-        Self { id: AccountId(row.id), name: row.name, role, disabled: row.disabled, created_ms: row.created_ms }
+        Self {
+            id: AccountId(row.id),
+            name: row.name,
+            role,
+            disabled: row.disabled,
+            created_ms: row.created_ms,
+        }
     }
 }
 
@@ -79,7 +102,14 @@ pub(super) struct TokenRow {
 impl TokenRow {
     pub(super) fn token(self) -> Token {
         let uses_left = self.uses_left.map(|uses| u32::try_from(uses).unwrap_or(u32::MAX));
-        Token { id: TokenId(self.id), label: self.label, account: self.account, ends_ms: self.ends_ms, uses_left, created_ms: self.created_ms }
+        Token {
+            id: TokenId(self.id),
+            label: self.label,
+            account: self.account,
+            ends_ms: self.ends_ms,
+            uses_left,
+            created_ms: self.created_ms,
+        }
     }
 }
 
@@ -102,7 +132,8 @@ pub(super) struct FileRow {
 
 impl FileRow {
     pub(super) fn file(self) -> Result<File> {
-        let mut tags: Vec<String> = self.tags.iter().flat_map(|tags| tags.split(SEPARATOR)).map(Into::into).collect();
+        let mut tags: Vec<String> =
+            self.tags.iter().flat_map(|tags| tags.split(SEPARATOR)).map(Into::into).collect();
         tags.sort();
         Ok(File {
             id: FileId(self.id),
@@ -139,7 +170,10 @@ impl RecordRow {
     /// What the record says, and its envelope.
     pub(super) fn found(self) -> Result<(Record, Vec<u8>)> {
         let id = self.file;
-        let content = Content { hash: hash(&self.hash, "versions", id)?, size: nat(self.size, "versions", "size", id)? };
+        let content = Content {
+            hash: hash(&self.hash, "versions", id)?,
+            size: nat(self.size, "versions", "size", id)?,
+        };
         let record = Record {
             file: FileId(id),
             name: name(self.name, "files", id)?,
@@ -166,7 +200,13 @@ pub(super) struct SourceRow {
 
 impl From<SourceRow> for Source {
     fn from(row: SourceRow) -> Self {
-        Self { peer: PeerId(row.peer), address: row.address, node: row.node, zone: row.zone, complete: row.whole }
+        Self {
+            peer: PeerId(row.peer),
+            address: row.address,
+            node: row.node,
+            zone: row.zone,
+            complete: row.whole,
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Search {
 /// Search.
 #[async_trait]
 pub trait Searches: Send + Sync {
-    /// The next page of files, in byte order of their names; `next` is the last name of it where there may be more.
+    /// The next page of files, in byte order of their names; `next` is the last name of it where
+    /// there may be more.
     async fn search(&self, search: Search) -> Result<Page<File>>;
 }

@@ -6,7 +6,8 @@ use peral_wire::rest::accounts::{Account, Session};
 
 use super::Result;
 
-/// Most sessions of one account by its password, and by each of its tokens; the oldest ends when one more begins.
+/// Most sessions of one account by its password, and by each of its tokens; the oldest ends when
+/// one more begins.
 pub const MAX_SESSIONS: u32 = 200;
 
 /// Why an account was believed. Checked again where the session begins.
@@ -53,7 +54,8 @@ pub struct LiveSession {
 /// Logins.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Remembers a nonce until `ends_ms`; false if it was remembered before. Exactly one of several callers gets true.
+    /// Remembers a nonce until `ends_ms`; false if it was remembered before. Exactly one of several
+    /// callers gets true.
     async fn use_nonce(&self, nonce: &[u8], ends_ms: i64) -> Result<bool>;
     /// Begins a session.
     ///
@@ -63,9 +65,20 @@ pub trait Sessions: Send + Sync {
     /// The session, if it has not ended.
     async fn session(&self, id: SessionId, now_ms: i64) -> Result<Option<LiveSession>>;
     /// Remembers when the session's newest certificate ends; false if the session has ended.
-    async fn renew_session(&self, id: SessionId, certificate_ends_ms: i64, now_ms: i64) -> Result<bool>;
-    /// Ends a session (of this account, if one is given), with a notice that lasts until its last certificate ends.
-    async fn end_session(&self, id: SessionId, account: Option<AccountId>, now_ms: i64) -> Result<bool>;
+    async fn renew_session(
+        &self,
+        id: SessionId,
+        certificate_ends_ms: i64,
+        now_ms: i64,
+    ) -> Result<bool>;
+    /// Ends a session (of this account, if one is given), with a notice that lasts until its last
+    /// certificate ends.
+    async fn end_session(
+        &self,
+        id: SessionId,
+        account: Option<AccountId>,
+        now_ms: i64,
+    ) -> Result<bool>;
     /// The sessions of an account, newest first; `current` is always false.
     async fn sessions(&self, account: AccountId, now_ms: i64) -> Result<Vec<Session>>;
 }

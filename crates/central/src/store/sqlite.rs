@@ -1,8 +1,12 @@
 //! The store on SQLite: one file, one connection that writes, several that read.
 //!
-//! The modules under `shared` are compiled here and for Postgres from the same files, because most statements are the same in both; what is not
-//! is here: connections, locks, statements over arrays, and the conditions of a search.
-#![expect(clippy::duplicate_mod, reason = "the same statements for two databases; the types that they run on differ")]
+//! The modules under `shared` are compiled here and for Postgres from the same files, because most
+//! statements are the same in both; what is not is here: connections, locks, statements over
+//! arrays, and the conditions of a search.
+#![expect(
+    clippy::duplicate_mod,
+    reason = "the same statements for two databases; the types that they run on differ"
+)]
 
 /// Locks the rows of a SELECT against changes: here, a transaction that writes is alone anyway.
 macro_rules! share {
@@ -93,11 +97,15 @@ pub(super) struct Database {
 
 impl Database {
     fn count_connections(&self) -> Connections {
-        Connections::new(self.readers.size() + self.writer.size(), self.readers.num_idle() + self.writer.num_idle())
+        Connections::new(
+            self.readers.size() + self.writer.size(),
+            self.readers.num_idle() + self.writer.num_idle(),
+        )
     }
 
-    /// Runs a transaction in a task of its own: dropping the caller does not stop it half-way, which in sqlx 0.9.0 could hand on a connection
-    /// that is still inside it (its issue 4393). It begins as a writer, so that it never has to become one against another.
+    /// Runs a transaction in a task of its own: dropping the caller does not stop it half-way,
+    /// which in sqlx 0.9.0 could hand on a connection that is still inside it (its issue 4393). It
+    /// begins as a writer, so that it never has to become one against another.
     async fn write<A, T, F>(&self, args: A, work: F) -> Result<T>
     where
         A: Send + Sync + 'static,
@@ -114,7 +122,9 @@ impl Database {
             }
             written
         });
-        task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the transaction's task ended: {error}"))))
+        task.await.unwrap_or_else(|error| {
+            Err(StoreError::Unavailable(format!("the transaction's task ended: {error}")))
+        })
     }
 
     /// A connection for reading.
@@ -128,8 +138,9 @@ impl Database {
     }
 }
 
-/// Runs a transaction. False beside its result: the connection may still be inside it, or think so, and must not be used again. So it is after
-/// SQLite's FULL, which ends the transaction by itself: ROLLBACK then fails, and sqlx 0.9.0 counts on a transaction that is not there.
+/// Runs a transaction. False beside its result: the connection may still be inside it, or think so,
+/// and must not be used again. So it is after SQLite's FULL, which ends the transaction by itself:
+/// ROLLBACK then fails, and sqlx 0.9.0 counts on a transaction that is not there.
 async fn attempt<A, T, F>(connection: &mut Conn, args: &A, work: &F) -> (Result<T>, bool)
 where
     F: for<'c> Fn(&'c mut Conn, &'c A) -> BoxFuture<'c, Result<T>>,
@@ -152,18 +163,25 @@ mod tests {
     use super::*;
     use crate::store::{Options, Sessions, Store};
 
-    /// The writer may not make its file larger, as on a full disk; a connection that is opened later may.
+    /// The writer may not make its file larger, as on a full disk; a connection that is opened
+    /// later may.
     async fn fill(store: &Database) {
         let mut writer = store.writer.acquire().await.unwrap();
-        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *writer).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).execute(&mut *writer).await.unwrap();
+        let pages: i64 =
+            sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *writer).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+            .execute(&mut *writer)
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
     async fn a_full_disk_breaks_nothing_for_good() {
         let folder = tempfile::tempdir().unwrap();
         let options = Options { url: String::new(), connections: 2, network: None };
-        let store = Database::open(folder.path().join("central.db").to_str().unwrap(), &options).await.unwrap();
+        let store = Database::open(folder.path().join("central.db").to_str().unwrap(), &options)
+            .await
+            .unwrap();
         for round in 0..3_u8 {
             fill(&store).await;
             let large = vec![round; 1 << 20];

@@ -1,4 +1,5 @@
-//! Texts in SQL: patterns, ranges, and the marks that make beginnings of words findable by trigrams.
+//! Texts in SQL: patterns, ranges, and the marks that make beginnings of words findable by
+//! trigrams.
 
 use peral_model::search::word_starts;
 
@@ -43,7 +44,8 @@ pub(super) fn sqlite_glob(pattern: &str) -> String {
     pattern.replace('[', "[[]")
 }
 
-/// The first text, in byte order, behind all that begin with this one; none if there is no such text.
+/// The first text, in byte order, behind all that begin with this one; none if there is no such
+/// text.
 pub(super) fn behind_prefix(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
@@ -96,7 +98,8 @@ pub(super) fn match_expression<'a>(texts: impl Iterator<Item = &'a str>) -> Stri
     expression
 }
 
-/// Enough trigrams of a text to cover its characters, at most 24: what they find is checked against the text anyway.
+/// Enough trigrams of a text to cover its characters, at most 24: what they find is checked against
+/// the text anyway.
 fn trigrams(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let last = chars.len().saturating_sub(3);

@@ -1,4 +1,5 @@
-//! An API server of Kubernetes, as far as central asks one: it keeps pods, nodes, Secrets and ConfigMaps, and reviews tokens.
+//! An API server of Kubernetes, as far as central asks one: it keeps pods, nodes, Secrets and
+//! ConfigMaps, and reviews tokens.
 
 use std::{
     collections::BTreeMap,
@@ -54,7 +55,9 @@ impl Cluster {
             .route(named, get(read))
             .route("/api/v1/nodes/{name}", get(read))
             .route("/api/v1/namespaces/{namespace}/{kind}", post(create))
-            .fallback(async || failure(StatusCode::FORBIDDEN, "that needs no right that central has"))
+            .fallback(async || {
+                failure(StatusCode::FORBIDDEN, "that needs no right that central has")
+            })
             .layer(axum::middleware::from_fn_with_state(state.clone(), meddle))
             .with_state(state.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -74,15 +77,24 @@ impl Cluster {
 
     /// Lets pods join.
     pub fn joins(&self, central: &mut Config) {
-        let (audience, service_account, account) = (AUDIENCE.to_owned(), "peral-peer".into(), "peers".into());
-        central.kubernetes = Some(Kubernetes { cluster: Box::new(self.config()), audience, service_account, account });
+        let (audience, service_account, account) =
+            (AUDIENCE.to_owned(), "peral-peer".into(), "peers".into());
+        central.kubernetes = Some(Kubernetes {
+            cluster: Box::new(self.config()),
+            audience,
+            service_account,
+            account,
+        });
     }
 
     /// A pod with its token, on a node of the zone `z`.
     pub fn pod(&self, name: &str, uid: &str, ip: &str) -> String {
         let token = format!("token.of.{name}.{uid}");
         let mut here = self.look();
-        let (metadata, spec) = (json!({ "name": name, "namespace": NAMESPACE, "uid": uid }), json!({ "nodeName": "worker-1", "containers": [] }));
+        let (metadata, spec) = (
+            json!({ "name": name, "namespace": NAMESPACE, "uid": uid }),
+            json!({ "nodeName": "worker-1", "containers": [] }),
+        );
         let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": { "podIP": ip } });
         here.objects.insert(format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}"), pod);
         let labels = json!({ "topology.kubernetes.io/zone": "z" });
@@ -97,7 +109,10 @@ impl Cluster {
     }
 
     pub fn remove(&self, kind: &str, name: &str) {
-        self.look().objects.remove(&format!("/api/v1/namespaces/{NAMESPACE}/{kind}/{name}")).unwrap();
+        self.look()
+            .objects
+            .remove(&format!("/api/v1/namespaces/{NAMESPACE}/{kind}/{name}"))
+            .unwrap();
     }
 }
 
@@ -128,7 +143,13 @@ fn failure(status: StatusCode, message: &str) -> Response {
     (status, Json(said)).into_response()
 }
 
-async fn meddle(State(state): State<Shared>, method: Method, uri: Uri, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+async fn meddle(
+    State(state): State<Shared>,
+    method: Method,
+    uri: Uri,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
     let (slow, fault) = {
         let mut here = state.lock().unwrap();
         here.asked.push(format!("{method} {}", uri.path()));
@@ -152,11 +173,21 @@ async fn review(State(state): State<Shared>, Json(mut asked): Json<Value>) -> Re
 
 async fn read(State(state): State<Shared>, uri: Uri) -> Response {
     let found = state.lock().unwrap().objects.get(uri.path()).cloned();
-    found.map_or_else(|| failure(StatusCode::NOT_FOUND, &format!("{} not found", uri.path())), |object| Json(object).into_response())
+    found.map_or_else(
+        || failure(StatusCode::NOT_FOUND, &format!("{} not found", uri.path())),
+        |object| Json(object).into_response(),
+    )
 }
 
-async fn create(State(state): State<Shared>, Path((namespace, kind)): Path<(String, String)>, Json(object): Json<Value>) -> Response {
-    let path = format!("/api/v1/namespaces/{namespace}/{kind}/{}", object["metadata"]["name"].as_str().unwrap());
+async fn create(
+    State(state): State<Shared>,
+    Path((namespace, kind)): Path<(String, String)>,
+    Json(object): Json<Value>,
+) -> Response {
+    let path = format!(
+        "/api/v1/namespaces/{namespace}/{kind}/{}",
+        object["metadata"]["name"].as_str().unwrap()
+    );
     let mut here = state.lock().unwrap();
     if namespace != NAMESPACE || !["secrets", "configmaps"].contains(&kind.as_str()) {
         return failure(StatusCode::FORBIDDEN, "not there");

@@ -27,7 +27,8 @@ async fn central_is_known_by_its_identity_or_its_fingerprint() {
     let net = Net::start_at(SystemClock::new().now_ms()).await;
     let ca = net.client().ca().await.unwrap();
     let roots = TrustRoots::authority_pem(&ca.certificate).unwrap();
-    let by_identity = over_tls(&net, client_config(roots.clone(), Expect::Identity(Identity::Central), None));
+    let by_identity =
+        over_tls(&net, client_config(roots.clone(), Expect::Identity(Identity::Central), None));
     assert_eq!(by_identity.ca().await.unwrap().network, ca.network);
     let pinned = over_tls(&net, pinned_client_config(Pin::new(&ca.fingerprint).unwrap()));
     assert_eq!(pinned.ca().await.unwrap().network, ca.network);
@@ -45,7 +46,8 @@ async fn a_slow_header_is_cut_off() {
         stream.write_all(start.as_bytes()).await.unwrap();
         let begun = Instant::now();
         let mut answer = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(25), stream.read_to_end(&mut answer)).await;
+        let ended =
+            tokio::time::timeout(Duration::from_secs(25), stream.read_to_end(&mut answer)).await;
         assert!(ended.is_ok(), "{start:?} still open after {:?}", begun.elapsed());
     }
 }
@@ -54,14 +56,25 @@ async fn a_slow_header_is_cut_off() {
 async fn a_given_certificate_is_shown_in_place_of_an_own_one() {
     let (certificate, key) = given("central.example");
     let folder = tempfile::tempdir().unwrap();
-    let given = GivenTls { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+    let given =
+        GivenTls { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
     std::fs::write(&given.certificate, &certificate).unwrap();
     std::fs::write(&given.key, key).unwrap();
     let net = Net::start_with(|config| config.tls = Some(given)).await;
-    let tls = client_config(TrustRoots::authority_pem(&certificate).unwrap(), Expect::PublicName, None);
+    let tls =
+        client_config(TrustRoots::authority_pem(&certificate).unwrap(), Expect::PublicName, None);
     let address = net.base.trim_start_matches("http://").parse().unwrap();
-    let http = reqwest::Client::builder().tls_backend_preconfigured(tls).resolve("central.example", address).build().unwrap();
-    let by_name = Catalogue::new(&format!("https://central.example:{}", address.port()), http, |_| {}, Duration::from_secs(10));
+    let http = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .resolve("central.example", address)
+        .build()
+        .unwrap();
+    let by_name = Catalogue::new(
+        &format!("https://central.example:{}", address.port()),
+        http,
+        |_| {},
+        Duration::from_secs(10),
+    );
     assert_eq!(by_name.ca().await.unwrap().network, net.network().await);
 }
 

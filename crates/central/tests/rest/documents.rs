@@ -15,12 +15,17 @@ fn the_document_and_the_routes_are_the_same() {
         for (method, operation) in item.as_object().unwrap() {
             let locked = operation.get("security").is_some();
             described.insert((method.to_uppercase(), path.clone(), locked));
-            assert!(operation["description"].as_str().unwrap().contains("For: "), "{method} {path}");
+            assert!(
+                operation["description"].as_str().unwrap().contains("For: "),
+                "{method} {path}"
+            );
             assert!(operation["responses"].get("default").is_some(), "{method} {path}");
         }
     }
     let locked = |class| !matches!(class, Class::Public | Class::Proof);
-    let served = routes().into_iter().map(|route| (route.method.to_owned(), route.path.replace("{*", "{"), locked(route.class)));
+    let served = routes()
+        .into_iter()
+        .map(|route| (route.method.to_owned(), route.path.replace("{*", "{"), locked(route.class)));
     assert_eq!(described, served.collect());
 }
 
@@ -30,10 +35,14 @@ fn every_reference_leads_somewhere() {
     fn references(value: &serde_json::Value, found: &mut BTreeSet<String>) {
         match value {
             serde_json::Value::Object(fields) => {
-                found.extend(fields.get("$ref").and_then(|target| target.as_str()).map(str::to_owned));
+                found.extend(
+                    fields.get("$ref").and_then(|target| target.as_str()).map(str::to_owned),
+                );
                 fields.values().for_each(|value| references(value, found));
             }
-            serde_json::Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            serde_json::Value::Array(items) => {
+                items.iter().for_each(|value| references(value, found))
+            }
             _ => {}
         }
     }
@@ -60,7 +69,9 @@ async fn the_page_brings_all_it_needs() {
     let net = Net::start().await;
     let page = reqwest::get(format!("{}/docs", net.base)).await.unwrap();
     assert_eq!((page.status().as_u16(), page.url().path()), (200, "/docs/index.html"));
-    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'"));
+    assert!(
+        page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'")
+    );
     let page = page.text().await.unwrap();
     assert!(!page.contains("https://"), "{page}");
     for asset in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
@@ -68,6 +79,7 @@ async fn the_page_brings_all_it_needs() {
         let answer = reqwest::get(format!("{}/docs/{asset}", net.base)).await.unwrap();
         assert_eq!(answer.status(), 200, "{asset}");
     }
-    let served: serde_json::Value = reqwest::get(format!("{}/v1/openapi.json", net.base)).await.unwrap().json().await.unwrap();
+    let served: serde_json::Value =
+        reqwest::get(format!("{}/v1/openapi.json", net.base)).await.unwrap().json().await.unwrap();
     assert_eq!(served, serde_json::to_value(document()).unwrap());
 }

@@ -29,18 +29,29 @@ async fn what_is_published_is_found_with_its_holders() {
     let user = net.member("ada").await;
     let peer = net.peer("ada").await;
     let record = peer.share("models/Pear 7.gguf", "pear", Visibility::Public).await.unwrap();
-    assert_eq!((record.version, record.owner, record.content.hash), (1, user.login.account, ContentId::of(b"pear")));
+    assert_eq!(
+        (record.version, record.owner, record.content.hash),
+        (1, user.login.account, ContentId::of(b"pear"))
+    );
     let eve = net.member("eve").await;
     assert_eq!(names(&eve.api, "pear gguf").await, ["models/Pear 7.gguf"]);
     let file = &eve.api.search(&Search::default()).await.unwrap().items[0];
     assert_eq!((file.owner.as_str(), file.sources, file.size), ("ada", 1, 4));
     let located = eve.api.locate(&record.name).await.unwrap();
     assert_eq!(
-        located.peers.iter().map(|at| (at.peer, at.address.as_str(), at.port, at.complete)).collect::<Vec<_>>(),
+        located
+            .peers
+            .iter()
+            .map(|at| (at.peer, at.address.as_str(), at.port, at.complete))
+            .collect::<Vec<_>>(),
         [(peer.id, "127.0.0.1", 7071, true)]
     );
     let sources = eve.api.sources(&by_name("models/Pear 7.gguf")).await.unwrap();
-    assert_eq!((sources.sources[0].peer, sources.grant.is_none()), (peer.id, true), "a public file needs no grant");
+    assert_eq!(
+        (sources.sources[0].peer, sources.grant.is_none()),
+        (peer.id, true),
+        "a public file needs no grant"
+    );
     let by_hash = SourcesRequest { hash: Some(record.content.hash), ..Default::default() };
     assert_eq!(eve.api.sources(&by_hash).await.unwrap().record, sources.record);
 }
@@ -55,7 +66,14 @@ async fn a_page_of_nothing_is_refused() {
     for listing in ["accounts", "groups", "peers", "tokens", "join-tokens"] {
         let asked = async |limit: u32| {
             let url = format!("{}/v1/{listing}?limit={limit}", net.base);
-            reqwest::Client::new().get(url).bearer_auth(&root.login.credentials.token).send().await.unwrap().status().as_u16()
+            reqwest::Client::new()
+                .get(url)
+                .bearer_auth(&root.login.credentials.token)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .as_u16()
         };
         assert_eq!((asked(0).await, asked(1).await), (400, 200), "{listing}");
     }
@@ -64,19 +82,33 @@ async fn a_page_of_nothing_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_third_account_sees_nothing_of_a_private_file() {
     let net = Net::start().await;
-    let (ada, bob, eve) = (net.member("ada").await, net.member("bob").await, net.member("eve").await);
+    let (ada, bob, eve) =
+        (net.member("ada").await, net.member("bob").await, net.member("eve").await);
     let peer = net.peer("ada").await;
     let record = peer.share("secret/plan", "the plan", Visibility::Private).await.unwrap();
     let name = &record.name;
-    let grant = FileChange { grant: vec![Access { who: "bob".into(), right: Right::Read }], ..Default::default() };
+    let grant = FileChange {
+        grant: vec![Access { who: "bob".into(), right: Right::Read }],
+        ..Default::default()
+    };
     let detail = ada.api.change_file(name, &grant).await.unwrap();
     assert_eq!(detail.access, grant.grant);
-    assert!(bob.api.file(name).await.unwrap().access.is_empty(), "the list is for those who manage the file");
-    assert_eq!(code(bob.api.remove_file(name).await), ErrorCode::Forbidden, "a reader sees it and may not remove it");
+    assert!(
+        bob.api.file(name).await.unwrap().access.is_empty(),
+        "the list is for those who manage the file"
+    );
+    assert_eq!(
+        code(bob.api.remove_file(name).await),
+        ErrorCode::Forbidden,
+        "a reader sees it and may not remove it"
+    );
     let absent = FileName::new("secret/plam").unwrap();
     let hidden = eve.api.file(name).await.err().unwrap();
     let missing = eve.api.file(&absent).await.err().unwrap();
-    assert_eq!((hidden.code, hidden.detail.replace("plan", "plam")), (ErrorCode::NotFound, missing.detail));
+    assert_eq!(
+        (hidden.code, hidden.detail.replace("plan", "plam")),
+        (ErrorCode::NotFound, missing.detail)
+    );
     assert_eq!(code(eve.api.remove_file(name).await), ErrorCode::NotFound);
     assert_eq!(code(eve.api.change_file(name, &FileChange::default()).await), ErrorCode::NotFound);
     assert_eq!(code(eve.api.locate(name).await), ErrorCode::NotFound);
@@ -104,7 +136,10 @@ async fn groups_give_rights_until_they_go() {
     let record = net.peer("ada").await.share("g", "g", Visibility::Private).await.unwrap();
     let group = root.api.add_group(&NewGroup { name: "crew".into() }).await.unwrap();
     root.api.add_member(group.id, bob.login.account).await.unwrap();
-    let access = |right| FileChange { grant: vec![Access { who: "group:crew".into(), right }], ..Default::default() };
+    let access = |right| FileChange {
+        grant: vec![Access { who: "group:crew".into(), right }],
+        ..Default::default()
+    };
     ada.api.change_file(&record.name, &access(Right::Read)).await.unwrap();
     bob.api.file(&record.name).await.unwrap();
     root.api.remove_member(group.id, bob.login.account).await.unwrap();
@@ -112,7 +147,11 @@ async fn groups_give_rights_until_they_go() {
     root.api.add_member(group.id, bob.login.account).await.unwrap();
     root.api.remove_group(group.id).await.unwrap();
     assert_eq!(code(bob.api.file(&record.name).await), ErrorCode::NotFound);
-    assert_eq!(code(ada.api.change_file(&record.name, &access(Right::Read)).await), ErrorCode::InvalidArgument, "no such group");
+    assert_eq!(
+        code(ada.api.change_file(&record.name, &access(Right::Read)).await),
+        ErrorCode::InvalidArgument,
+        "no such group"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,13 +162,27 @@ async fn versions_replace_the_one_they_name_and_no_other() {
     let (ada, eve) = (net.peer("ada").await, net.peer("eve").await);
     let first = ada.publish("f", "one", Visibility::Public, None).await.unwrap();
     let at = |version| Some(VersionRef { file: first.file, version });
-    assert_eq!(ada.publish("f", "one", Visibility::Public, at(1)).await.unwrap().version, 1, "the same content makes no version");
+    assert_eq!(
+        ada.publish("f", "one", Visibility::Public, at(1)).await.unwrap().version,
+        1,
+        "the same content makes no version"
+    );
     let second = ada.publish("f", "two", Visibility::Public, at(1)).await.unwrap();
     assert_eq!((second.file, second.version), (first.file, 2));
-    assert_eq!(code(ada.publish("f", "three", Visibility::Public, at(1)).await), ErrorCode::VersionConflict);
-    assert_eq!(code(eve.publish("f", "mine", Visibility::Public, at(2)).await), ErrorCode::NameTaken);
+    assert_eq!(
+        code(ada.publish("f", "three", Visibility::Public, at(1)).await),
+        ErrorCode::VersionConflict
+    );
+    assert_eq!(
+        code(eve.publish("f", "mine", Visibility::Public, at(2)).await),
+        ErrorCode::NameTaken
+    );
     net.root().await.api.remove_file(&first.name).await.unwrap();
-    assert_eq!(code(ada.publish("f", "two", Visibility::Public, at(2)).await), ErrorCode::Removed, "an indexer does not bring back what was removed");
+    assert_eq!(
+        code(ada.publish("f", "two", Visibility::Public, at(2)).await),
+        ErrorCode::Removed,
+        "an indexer does not bring back what was removed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +197,8 @@ async fn a_publish_with_the_same_key_gives_the_same_results() {
         replaces: None,
         upload: None,
     };
-    let publish = Publish { idempotency_key: "k".into(), files: vec![file("a"), file("../b"), file("c")] };
+    let publish =
+        Publish { idempotency_key: "k".into(), files: vec![file("a"), file("../b"), file("c")] };
     let results = peer.api.publish(&publish).await.unwrap().results;
     assert!(
         matches!(&results[..], [PublishResult::Record(_), PublishResult::Problem(problem), PublishResult::Record(_)] if problem.code == ErrorCode::InvalidName)
@@ -160,7 +214,8 @@ async fn a_publish_with_the_same_key_gives_the_same_results() {
 async fn pages_follow_one_another_in_byte_order() {
     let net = Net::start().await;
     let peer = net.peer("root").await;
-    let mut all: Vec<String> = (0..25).map(|n| format!("dir/{}-{n}", ["Z", "a", "ä", "-"][n % 4])).collect();
+    let mut all: Vec<String> =
+        (0..25).map(|n| format!("dir/{}-{n}", ["Z", "a", "ä", "-"][n % 4])).collect();
     let file = |name: &String| NewVersion {
         name: name.clone(),
         hash: ContentId::of(b"x"),
@@ -169,12 +224,19 @@ async fn pages_follow_one_another_in_byte_order() {
         replaces: None,
         upload: None,
     };
-    peer.api.publish(&Publish { idempotency_key: "k".into(), files: all.iter().map(file).collect() }).await.unwrap();
+    peer.api
+        .publish(&Publish { idempotency_key: "k".into(), files: all.iter().map(file).collect() })
+        .await
+        .unwrap();
     all.sort();
     let root = net.root().await;
     let (mut found, mut cursor) = (vec![], None);
     loop {
-        let page = root.api.search(&Search { q: "dir".into(), limit: Some(10), cursor, ..Default::default() }).await.unwrap();
+        let page = root
+            .api
+            .search(&Search { q: "dir".into(), limit: Some(10), cursor, ..Default::default() })
+            .await
+            .unwrap();
         assert!(page.items.len() <= 10);
         found.extend(page.items.into_iter().map(|file| file.name.to_string()));
         cursor = page.next;
@@ -193,12 +255,22 @@ async fn holdings_are_numbered_and_a_digest_finds_what_differs() {
     let peer = net.peer("root").await;
     let record = peer.publish("h", "h", Visibility::Public, None).await.unwrap();
     let row = Delta { version: VersionRef { file: record.file, version: 1 }, held: Held::All };
-    assert_eq!(code(peer.api.index(&Deltas { first: 2, deltas: vec![row] }).await), ErrorCode::IndexGap);
-    assert_eq!(peer.api.index(&Deltas { first: 1, deltas: vec![row] }).await.unwrap().last_delta, 1);
+    assert_eq!(
+        code(peer.api.index(&Deltas { first: 2, deltas: vec![row] }).await),
+        ErrorCode::IndexGap
+    );
+    assert_eq!(
+        peer.api.index(&Deltas { first: 1, deltas: vec![row] }).await.unwrap().last_delta,
+        1
+    );
     assert_eq!(peer.beat(PeerState::Ready, 0).await.unwrap().last_delta, 1);
     let digest = |words: &[u64]| {
         use base64::{Engine, engine::general_purpose::STANDARD};
-        Digest { last_delta: 1, buckets: STANDARD.encode(words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>()) }
+        Digest {
+            last_delta: 1,
+            buckets: STANDARD
+                .encode(words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>()),
+        }
     };
     let mut words = vec![0; BUCKETS];
     let (bucket, hash) = peral_wire::rest::holdings::row_hash(&row);
@@ -206,7 +278,12 @@ async fn holdings_are_numbered_and_a_digest_finds_what_differs() {
     words[usize::from(bucket)] = hash;
     assert!(peer.api.digest(&digest(&words)).await.unwrap().differing.is_empty());
     assert_eq!(code(peer.api.digest(&digest(&words[1..])).await), ErrorCode::InvalidArgument);
-    let gone = peral_wire::rest::holdings::Bucket { last_delta: 5, bucket, replace: true, rows: vec![] };
+    let gone =
+        peral_wire::rest::holdings::Bucket { last_delta: 5, bucket, replace: true, rows: vec![] };
     assert_eq!(peer.api.bucket(&gone).await.unwrap().last_delta, 5);
-    assert_eq!(net.root().await.api.search(&Search::default()).await.unwrap().items[0].sources, 0, "a name without holders stays");
+    assert_eq!(
+        net.root().await.api.search(&Search::default()).await.unwrap().items[0].sources,
+        0,
+        "a name without holders stays"
+    );
 }

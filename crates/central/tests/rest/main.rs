@@ -1,4 +1,5 @@
-//! Central as its callers see it: a real server in this process, on a free port, with a SQLite file, driven through the typed client.
+//! Central as its callers see it: a real server in this process, on a free port, with a SQLite
+//! file, driven through the typed client.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod accounts;

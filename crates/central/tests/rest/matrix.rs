@@ -33,7 +33,8 @@ enum Caller {
     Peer,
 }
 
-const CALLERS: [Caller; 6] = [Caller::Nobody, Caller::Garbage, Caller::Expired, Caller::Member, Caller::Admin, Caller::Peer];
+const CALLERS: [Caller; 6] =
+    [Caller::Nobody, Caller::Garbage, Caller::Expired, Caller::Member, Caller::Admin, Caller::Peer];
 
 /// What the class says of the caller: refused as unknown, refused as not allowed, or let in.
 fn expected(class: Class, caller: Caller) -> Option<u16> {
@@ -57,10 +58,16 @@ struct Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    /// A fresh token for each call, because some routes end what they are called with; and the id that the path may name.
+    /// A fresh token for each call, because some routes end what they are called with; and the id
+    /// that the path may name.
     async fn of(&self, caller: Caller) -> (Option<String>, String) {
         let user = async |secret: &str| {
-            let login = self.net.log_in_with(Credential::ApiToken { token: secret.into() }).await.unwrap().login;
+            let login = self
+                .net
+                .log_in_with(Credential::ApiToken { token: secret.into() })
+                .await
+                .unwrap()
+                .login;
             (Some(login.credentials.token), login.session.to_string())
         };
         let any = "00000000-0000-7000-8000-000000000000".to_owned();
@@ -68,15 +75,22 @@ impl Tokens<'_> {
             Caller::Nobody => (None, any),
             Caller::Garbage => (Some("ey.gar.bage".into()), any),
             Caller::Expired => {
-                let (ago, nobody) = (self.net.clock.now_ms() - 86_400_000, AccountId(uuid::Uuid::nil()));
-                let subject = peral_central::service::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) };
+                let (ago, nobody) =
+                    (self.net.clock.now_ms() - 86_400_000, AccountId(uuid::Uuid::nil()));
+                let subject = peral_central::service::Subject::User {
+                    sid: peral_model::SessionId(uuid::Uuid::nil()),
+                };
                 assert!(matches!(subject.identity(), Identity::User(_)));
                 (Some(self.net.keys().tokens.make(nobody, subject, i64::MAX, ago).unwrap().0), any)
             }
             Caller::Member => user(&self.member).await,
             Caller::Admin => user(&self.admin).await,
             Caller::Peer => {
-                let peer = self.net.register(peral_runtime::tls::new_key(), Some(self.join.clone())).await.unwrap();
+                let peer = self
+                    .net
+                    .register(peral_runtime::tls::new_key(), Some(self.join.clone()))
+                    .await
+                    .unwrap();
                 (Some(peer.done.credentials.token), peer.id.to_string())
             }
         }
@@ -86,19 +100,26 @@ impl Tokens<'_> {
 async fn call(net: &Net, route: &Route, token: Option<String>, id: &str) -> (u16, Option<Problem>) {
     let none = "00000000-0000-7000-8000-000000000001";
     let id = if route.path == "/v1/peers/{id}" && route.method == "DELETE" { id } else { none };
-    let path = route.path.replace("{id}", id).replace("{group}", none).replace("{account}", none).replace("{*file}", "index.html");
+    let path = route
+        .path
+        .replace("{id}", id)
+        .replace("{group}", none)
+        .replace("{account}", none)
+        .replace("{*file}", "index.html");
     let path = path.replace("{*name}", "no/such").replace("{*filename}", "no/such");
     assert!(!path.contains('{'), "{path}: say here what stands for it");
     let body = match route.class {
         Class::Proof => r#"{"request":"{}","nonce":"x","signature":"x"}"#,
         _ => "{}",
     };
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut request = http.request(route.method.parse().unwrap(), format!("{}{path}", net.base));
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
-    let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
+    let answer =
+        request.header("content-type", "application/json").body(body).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.ok())
 }
 
@@ -107,18 +128,30 @@ async fn call(net: &Net, route: &Route, token: Option<String>, id: &str) -> (u16
 async fn each_route_lets_in_whom_its_class_says() {
     let net = Net::start().await;
     net.account("ada", Role::Member).await;
-    let tokens =
-        Tokens { net: &net, join: net.join_token("ada", 10_000).await, member: net.api_token("ada").await, admin: net.api_token("root").await };
+    let tokens = Tokens {
+        net: &net,
+        join: net.join_token("ada", 10_000).await,
+        member: net.api_token("ada").await,
+        admin: net.api_token("root").await,
+    };
     for route in routes() {
         for caller in CALLERS {
             let (token, id) = tokens.of(caller).await;
             let (status, problem) = call(&net, &route, token, &id).await;
-            let shown = format!("{} {} as {caller:?}: {status} {problem:?}", route.method, route.path);
+            let shown =
+                format!("{} {} as {caller:?}: {status} {problem:?}", route.method, route.path);
             match expected(route.class, caller) {
-                Some(wanted) => assert_eq!((status, problem.map(|problem| problem.status)), (wanted, Some(wanted)), "{shown}"),
+                Some(wanted) => assert_eq!(
+                    (status, problem.map(|problem| problem.status)),
+                    (wanted, Some(wanted)),
+                    "{shown}"
+                ),
                 None => {
                     assert!(![401, 403, 405, 500, 501].contains(&status), "{shown}");
-                    assert!(problem.is_none_or(|problem| !problem.detail.contains("no such route")), "{shown}");
+                    assert!(
+                        problem.is_none_or(|problem| !problem.detail.contains("no such route")),
+                        "{shown}"
+                    );
                 }
             }
         }
@@ -127,8 +160,12 @@ async fn each_route_lets_in_whom_its_class_says() {
 
 #[test]
 fn what_is_open_is_written_down() {
-    let open: Vec<_> = routes().into_iter().filter(|route| matches!(route.class, Class::Public | Class::Proof)).collect();
-    let mut found: Vec<_> = open.iter().map(|route| (route.method, route.path.as_str(), route.class)).collect();
+    let open: Vec<_> = routes()
+        .into_iter()
+        .filter(|route| matches!(route.class, Class::Public | Class::Proof))
+        .collect();
+    let mut found: Vec<_> =
+        open.iter().map(|route| (route.method, route.path.as_str(), route.class)).collect();
     let mut written = OPEN.to_vec();
     found.sort_by_key(|row| (row.1, row.0));
     written.sort_by_key(|row| (row.1, row.0));

@@ -33,7 +33,11 @@ async fn a_join_token_lets_as_many_peers_join_as_it_says() {
         assert_eq!(code(net.register(new_key(), token).await), ErrorCode::Unauthenticated);
     }
     let again = net.register(first.key.clone(), None).await.unwrap();
-    assert_eq!((again.id, again.done.epoch), (first.id, first.done.epoch + 1), "a known key needs no token");
+    assert_eq!(
+        (again.id, again.done.epoch),
+        (first.id, first.done.epoch + 1),
+        "a known key needs no token"
+    );
     let me = again.api.whoami().await.unwrap();
     assert_eq!((me.name.as_str(), me.role, me.identity), ("peers", Role::Member, first.identity()));
 }
@@ -52,11 +56,22 @@ async fn a_superseded_process_writes_nothing() {
     let old = net.peer("root").await;
     let new = net.register(old.key.clone(), None).await.unwrap();
     assert_eq!(code(old.beat(PeerState::Ready, 0).await), ErrorCode::StaleEpoch);
-    assert_eq!(code(old.api.index(&Deltas { first: 1, deltas: vec![] }).await), ErrorCode::StaleEpoch);
+    assert_eq!(
+        code(old.api.index(&Deltas { first: 1, deltas: vec![] }).await),
+        ErrorCode::StaleEpoch
+    );
     assert_eq!(code(old.publish("a", "a", Visibility::Public, None).await), ErrorCode::StaleEpoch);
     assert_eq!(code(old.api.log_out_peer(old.id).await), ErrorCode::StaleEpoch);
-    let renewal = RenewRequest { identity: old.identity(), csr: csr(&old.key), epoch: Some(old.done.epoch), pod_token: None };
-    assert_eq!(code(net.client().renew(&net.prove(&renewal, &old.key).await).await), ErrorCode::StaleEpoch);
+    let renewal = RenewRequest {
+        identity: old.identity(),
+        csr: csr(&old.key),
+        epoch: Some(old.done.epoch),
+        pod_token: None,
+    };
+    assert_eq!(
+        code(net.client().renew(&net.prove(&renewal, &old.key).await).await),
+        ErrorCode::StaleEpoch
+    );
     new.beat(PeerState::Ready, 0).await.unwrap();
     let renewal = RenewRequest { epoch: Some(new.done.epoch), ..renewal };
     net.client().renew(&net.prove(&renewal, &new.key).await).await.unwrap();
@@ -77,7 +92,8 @@ async fn a_lease_ends_thirty_seconds_after_the_last_heartbeat() {
     assert_eq!(listed(&net, &peer).await, ListedState::Away);
 }
 
-/// A token that was stolen renews itself by heartbeats for as long as the peer's certificate lasts, and no longer.
+/// A token that was stolen renews itself by heartbeats for as long as the peer's certificate lasts,
+/// and no longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn heartbeats_alone_do_not_go_on_for_ever() {
     let net = Net::start().await;
@@ -90,14 +106,25 @@ async fn heartbeats_alone_do_not_go_on_for_ever() {
         net.clock.advance(Duration::from_secs(14 * 60));
         match net.client().with_token(&token).heartbeat(&beat).await {
             Ok(answer) => {
-                assert!(net.clock.now_ms() < ends_ms && answer.token_ends_ms <= ends_ms, "its certificate has ended");
+                assert!(
+                    net.clock.now_ms() < ends_ms && answer.token_ends_ms <= ends_ms,
+                    "its certificate has ended"
+                );
                 token = answer.token;
             }
             Err(failure) => break failure,
         }
     };
-    assert!(refused.code == ErrorCode::Unauthenticated && net.clock.now_ms() >= ends_ms, "{refused}");
-    let renewal = RenewRequest { identity: peer.identity(), csr: csr(&peer.key), epoch: Some(peer.done.epoch), pod_token: None };
+    assert!(
+        refused.code == ErrorCode::Unauthenticated && net.clock.now_ms() >= ends_ms,
+        "{refused}"
+    );
+    let renewal = RenewRequest {
+        identity: peer.identity(),
+        csr: csr(&peer.key),
+        epoch: Some(peer.done.epoch),
+        pod_token: None,
+    };
     let renewed = net.client().renew(&net.prove(&renewal, &peer.key).await).await.unwrap();
     net.client().with_token(&renewed.token).heartbeat(&beat).await.unwrap();
 }
@@ -110,10 +137,18 @@ async fn a_leaving_peer_and_one_that_logged_out_are_no_sources() {
         peer.share("a", "a", Visibility::Public).await.unwrap();
     }
     let root = net.root().await;
-    let sources = async || root.api.sources(&SourcesRequest { name: Some("a".into()), ..Default::default() }).await.unwrap();
+    let sources = async || {
+        root.api
+            .sources(&SourcesRequest { name: Some("a".into()), ..Default::default() })
+            .await
+            .unwrap()
+    };
     assert_eq!(sources().await.sources.len(), 2);
     leaving.beat(PeerState::Leaving, 0).await.unwrap();
-    assert_eq!(sources().await.sources.iter().map(|source| source.peer).collect::<Vec<_>>(), [staying.id]);
+    assert_eq!(
+        sources().await.sources.iter().map(|source| source.peer).collect::<Vec<_>>(),
+        [staying.id]
+    );
     assert_eq!(listed(&net, &leaving).await, ListedState::Leaving);
     assert_eq!(code(leaving.api.log_out_peer(staying.id).await), ErrorCode::Forbidden);
     leaving.api.log_out_peer(leaving.id).await.unwrap();
@@ -130,17 +165,38 @@ async fn a_revoked_peer_is_out_and_the_others_hear_of_it() {
     peer.api.whoami().await.unwrap();
     let obeyed = other.beat(PeerState::Ready, 0).await.unwrap().obeyed;
     let root = net.root().await;
-    assert_eq!(code(root.api.change_peer(peer.id, &PeerChange { revoked: false }).await), ErrorCode::InvalidArgument);
+    assert_eq!(
+        code(root.api.change_peer(peer.id, &PeerChange { revoked: false }).await),
+        ErrorCode::InvalidArgument
+    );
     root.api.change_peer(peer.id, &PeerChange { revoked: true }).await.unwrap();
     assert_eq!(code(peer.api.whoami().await), ErrorCode::Unauthenticated);
     assert_eq!(code(peer.beat(PeerState::Ready, 0).await), ErrorCode::Revoked);
-    assert_eq!(code(net.register(peer.key.clone(), None).await), ErrorCode::Revoked, "its key is revoked for good");
-    let renewal = RenewRequest { identity: peer.identity(), csr: csr(&peer.key), epoch: Some(peer.done.epoch), pod_token: None };
-    assert_eq!(code(net.client().renew(&net.prove(&renewal, &peer.key).await).await), ErrorCode::Revoked);
+    assert_eq!(
+        code(net.register(peer.key.clone(), None).await),
+        ErrorCode::Revoked,
+        "its key is revoked for good"
+    );
+    let renewal = RenewRequest {
+        identity: peer.identity(),
+        csr: csr(&peer.key),
+        epoch: Some(peer.done.epoch),
+        pod_token: None,
+    };
+    assert_eq!(
+        code(net.client().renew(&net.prove(&renewal, &peer.key).await).await),
+        ErrorCode::Revoked
+    );
     let answer = other.beat(PeerState::Ready, obeyed).await.unwrap();
-    assert!(answer.notices.iter().any(|notice| matches!(notice, Notice::Revoked { identity, .. } if *identity == peer.identity())));
+    assert!(answer.notices.iter().any(
+        |notice| matches!(notice, Notice::Revoked { identity, .. } if *identity == peer.identity())
+    ));
     let after = other.beat(PeerState::Ready, answer.obeyed).await.unwrap();
-    assert_eq!((after.notices, after.obeyed), (vec![], answer.obeyed), "what was obeyed is not told again");
+    assert_eq!(
+        (after.notices, after.obeyed),
+        (vec![], answer.obeyed),
+        "what was obeyed is not told again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +209,12 @@ async fn disabling_an_account_ends_its_peers() {
     assert_eq!(code(peer.api.whoami().await), ErrorCode::Unauthenticated);
     let told = other.beat(PeerState::Ready, 0).await.unwrap().notices;
     for gone in [user.identity(), peer.identity()] {
-        assert!(told.iter().any(|notice| matches!(notice, Notice::Revoked { identity, .. } if *identity == gone)), "{gone}");
+        assert!(
+            told.iter().any(
+                |notice| matches!(notice, Notice::Revoked { identity, .. } if *identity == gone)
+            ),
+            "{gone}"
+        );
     }
 }
 
@@ -165,13 +226,24 @@ async fn holders_hear_when_a_file_changes_or_goes() {
     let root = net.root().await;
     let name = record.name.clone();
     let before = peer.beat(PeerState::Ready, 0).await.unwrap().obeyed;
-    root.api.change_file(&name, &FileChange { visibility: Some(Visibility::Private), ..Default::default() }).await.unwrap();
+    root.api
+        .change_file(
+            &name,
+            &FileChange { visibility: Some(Visibility::Private), ..Default::default() },
+        )
+        .await
+        .unwrap();
     let answer = peer.beat(PeerState::Ready, before).await.unwrap();
     let changed = answer.notices.iter().find_map(|notice| match notice {
-        Notice::Changed { file, serial, records } if *file == record.file => Some((*serial, records.len())),
+        Notice::Changed { file, serial, records } if *file == record.file => {
+            Some((*serial, records.len()))
+        }
         _ => None,
     });
-    assert!(changed.is_some_and(|(serial, records)| serial > record.serial && records == 1), "{changed:?}");
+    assert!(
+        changed.is_some_and(|(serial, records)| serial > record.serial && records == 1),
+        "{changed:?}"
+    );
     root.api.remove_file(&name).await.unwrap();
     let told = peer.beat(PeerState::Ready, answer.obeyed).await.unwrap().notices;
     assert!(told.iter().any(|notice| matches!(notice, Notice::Removed { file, hash, .. } if *file == record.file && *hash == record.content.hash)));
@@ -181,8 +253,18 @@ async fn holders_hear_when_a_file_changes_or_goes() {
 async fn addresses_that_lead_elsewhere_are_refused() {
     let net = Net::start_with(|config| config.allow_loopback_peers = false).await;
     let token = net.join_token("root", 1).await;
-    for address in ["127.0.0.1:7071", "169.254.169.254:80", "[::ffff:127.0.0.1]:1", "0.0.0.0:7071", "peer.example:7071"] {
-        assert_eq!(code(net.register_at(new_key(), Some(token.clone()), address).await), ErrorCode::InvalidAddress, "{address}");
+    for address in [
+        "127.0.0.1:7071",
+        "169.254.169.254:80",
+        "[::ffff:127.0.0.1]:1",
+        "0.0.0.0:7071",
+        "peer.example:7071",
+    ] {
+        assert_eq!(
+            code(net.register_at(new_key(), Some(token.clone()), address).await),
+            ErrorCode::InvalidAddress,
+            "{address}"
+        );
     }
     net.register_at(new_key(), Some(token), "10.1.2.3:7071").await.unwrap();
 }
@@ -193,6 +275,8 @@ async fn two_heartbeats_of_one_peer_at_once_do_no_harm() {
     let peer = net.peer("root").await;
     let answers = futures::future::join_all((0..20).map(|_| peer.beat(PeerState::Ready, 0))).await;
     assert!(answers.iter().any(Result::is_ok));
-    assert!(answers.into_iter().filter_map(Result::err).all(|failure| failure.code == ErrorCode::Busy));
+    assert!(
+        answers.into_iter().filter_map(Result::err).all(|failure| failure.code == ErrorCode::Busy)
+    );
     assert_eq!(peer.api.whoami().await.unwrap().identity, Identity::Peer(peer.id));
 }

@@ -14,7 +14,11 @@ use peral_wire::{
 use crate::support::{Net, PASSWORD, code, csr, registration};
 
 fn login(csr: String) -> LoginRequest {
-    LoginRequest { credential: Credential::Password { account: "root".into(), password: PASSWORD.into() }, csr, label: String::new() }
+    LoginRequest {
+        credential: Credential::Password { account: "root".into(), password: PASSWORD.into() },
+        csr,
+        label: String::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,12 +40,30 @@ async fn a_copied_signing_request_or_key_registers_nobody() {
     let net = Net::start().await;
     let (victim, thief) = (net.peer("root").await, new_key());
     let copied = registration(&victim.key, None, "127.0.0.1:9");
-    assert_eq!(code(net.client().register(&net.prove(&copied, &thief).await).await), ErrorCode::Unauthenticated);
-    assert_eq!(code(net.client().login(&net.prove(&login(csr(&victim.key)), &thief).await).await), ErrorCode::Unauthenticated);
-    let renewal = RenewRequest { identity: Identity::Peer(victim.id), csr: csr(&victim.key), epoch: Some(victim.done.epoch), pod_token: None };
-    assert_eq!(code(net.client().renew(&net.prove(&renewal, &thief).await).await), ErrorCode::Unauthenticated);
+    assert_eq!(
+        code(net.client().register(&net.prove(&copied, &thief).await).await),
+        ErrorCode::Unauthenticated
+    );
+    assert_eq!(
+        code(net.client().login(&net.prove(&login(csr(&victim.key)), &thief).await).await),
+        ErrorCode::Unauthenticated
+    );
+    let renewal = RenewRequest {
+        identity: Identity::Peer(victim.id),
+        csr: csr(&victim.key),
+        epoch: Some(victim.done.epoch),
+        pod_token: None,
+    };
+    assert_eq!(
+        code(net.client().renew(&net.prove(&renewal, &thief).await).await),
+        ErrorCode::Unauthenticated
+    );
     let own = RenewRequest { csr: csr(&thief), ..renewal };
-    assert_eq!(code(net.client().renew(&net.prove(&own, &thief).await).await), ErrorCode::Unauthenticated, "another key for a known identity");
+    assert_eq!(
+        code(net.client().renew(&net.prove(&own, &thief).await).await),
+        ErrorCode::Unauthenticated,
+        "another key for a known identity"
+    );
     victim.api.whoami().await.unwrap();
 }
 
@@ -51,7 +73,9 @@ async fn nonces_of_others_old_ones_and_changed_requests_are_refused() {
     let key = new_key();
     let request = login(csr(&key));
     let network = net.network().await;
-    let refused = async |proof: Proven| assert_eq!(code(net.client().login(&proof).await), ErrorCode::Unauthenticated);
+    let refused = async |proof: Proven| {
+        assert_eq!(code(net.client().login(&proof).await), ErrorCode::Unauthenticated)
+    };
     refused(Proven::sign(&request, network, "made up".into(), &key.0).unwrap()).await;
     let nonce = net.client().nonce().await.unwrap().nonce;
     refused(Proven::sign(&request, NetworkId(uuid::Uuid::nil()), nonce, &key.0).unwrap()).await;
@@ -72,7 +96,14 @@ async fn requests_that_cannot_be_read_are_invalid() {
     net.account("ada", Role::Member).await;
     let key = new_key();
     for csr in ["", "!", "AAAA"] {
-        assert_eq!(code(net.client().login(&net.prove(&login(csr.into()), &key).await).await), ErrorCode::InvalidArgument, "{csr:?}");
+        assert_eq!(
+            code(net.client().login(&net.prove(&login(csr.into()), &key).await).await),
+            ErrorCode::InvalidArgument,
+            "{csr:?}"
+        );
     }
-    assert_eq!(code(net.client().login(&net.prove(&"no request", &key).await).await), ErrorCode::InvalidArgument);
+    assert_eq!(
+        code(net.client().login(&net.prove(&"no request", &key).await).await),
+        ErrorCode::InvalidArgument
+    );
 }

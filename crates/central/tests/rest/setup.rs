@@ -40,11 +40,19 @@ async fn init_makes_the_first_administrator_once() {
     assert!(!config.data.exists(), "nothing is made before all is right");
     let done = init(config.clone(), "root", &password, clock()).await.unwrap();
     assert_eq!(fingerprint(&config).unwrap(), done.fingerprint);
-    assert!(done.to_string().contains(&done.fingerprint) && done.to_string().contains(&done.network.to_string()));
+    assert!(
+        done.to_string().contains(&done.fingerprint)
+            && done.to_string().contains(&done.network.to_string())
+    );
     let second = init(config.clone(), "second", &password, clock()).await.err().unwrap();
     assert_eq!(second.code, ErrorCode::AlreadyExists, "{second}");
     for (path, mode) in [(config.data.clone(), 0o700), (config.database_file(), 0o600)] {
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            mode,
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -54,9 +62,20 @@ async fn the_bootstrap_file_counts_only_while_there_is_no_account() {
     net.root().await;
     net.stop().await;
     let config = config(net.folder.path());
-    std::fs::write(config.bootstrap_file.clone().unwrap(), "intruder:orchard lantern viscous 73").unwrap();
+    std::fs::write(config.bootstrap_file.clone().unwrap(), "intruder:orchard lantern viscous 73")
+        .unwrap();
     net.start_again(config).await;
-    let names: Vec<_> = net.root().await.api.accounts().await.unwrap().items.into_iter().map(|account| account.name).collect();
+    let names: Vec<_> = net
+        .root()
+        .await
+        .api
+        .accounts()
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|account| account.name)
+        .collect();
     assert_eq!(names, ["root"]);
 }
 
@@ -72,13 +91,19 @@ async fn open_keys_and_another_networks_database_stop_the_start() {
     let mut other = Net::start().await;
     other.stop().await;
     let mut mixed = config(net.folder.path());
-    mixed.database_url = Some(SecretString::from(format!("sqlite:{}", other.folder.path().join("central/central.db").display())));
+    mixed.database_url = Some(SecretString::from(format!(
+        "sqlite:{}",
+        other.folder.path().join("central/central.db").display()
+    )));
     let failure = runs_into(mixed).await;
     assert!(failure.detail.contains("network"), "{failure}");
     let mut nonsense = config(net.folder.path());
     nonsense.database_url = Some(SecretString::from("mysql://user:hidden@host/x"));
     let failure = runs_into(nonsense).await;
-    assert!(failure.code == ErrorCode::InvalidArgument && !failure.detail.contains("hidden"), "{failure}");
+    assert!(
+        failure.code == ErrorCode::InvalidArgument && !failure.detail.contains("hidden"),
+        "{failure}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +113,8 @@ async fn without_its_database_central_waits_and_says_so() {
     let mut away = config(net.folder.path());
     away.database_url = Some(SecretString::from("postgres://nobody@127.0.0.1:1/none"));
     let central = Central::bind(away, clock(), prometheus::Registry::new()).unwrap();
-    let (base, probes) = (format!("http://{}", central.addr()), format!("http://{}", central.admin_addr()));
+    let (base, probes) =
+        (format!("http://{}", central.addr()), format!("http://{}", central.admin_addr()));
     let shutdown = Shutdown::new();
     let running = tokio::spawn(central.run(shutdown.clone()));
     let said = async |path: &str| match reqwest::get(format!("{probes}{path}")).await {
@@ -119,9 +145,16 @@ async fn without_its_database_central_waits_and_says_so() {
 async fn a_drain_lets_running_requests_end() {
     let mut net = Net::start().await;
     let peer = net.peer("root").await;
-    let beat = serde_json::to_string(&Heartbeat { state: PeerState::Ready, room: 1 << 40, last_delta: 0, obeyed: 0 }).unwrap();
+    let beat = serde_json::to_string(&Heartbeat {
+        state: PeerState::Ready,
+        room: 1 << 40,
+        last_delta: 0,
+        obeyed: 0,
+    })
+    .unwrap();
     let head = format!(
-        "POST /v1/heartbeat HTTP/1.1\r\nhost: central\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+        "POST /v1/heartbeat HTTP/1.1\r\nhost: central\r\nauthorization: Bearer \
+         {}\r\ncontent-type: application/json\r\n\
          content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
         peer.done.credentials.token,
         beat.len()

@@ -42,7 +42,10 @@ pub struct Net {
 pub fn config(folder: &Path) -> Config {
     let bootstrap = folder.join("first");
     std::fs::write(&bootstrap, format!("root:{PASSWORD}\n")).unwrap();
-    let mut config = Config { bootstrap_file: Some(bootstrap), ..Config::new(folder.join("central")).on_loopback() };
+    let mut config = Config {
+        bootstrap_file: Some(bootstrap),
+        ..Config::new(folder.join("central")).on_loopback()
+    };
     config.limits.logins_per_address = 100_000;
     config.limits.logins_per_account = 100_000;
     config.limits.logins_per_account_in_all = 100_000;
@@ -72,14 +75,22 @@ impl Net {
         let mut config = config(folder.path());
         change(&mut config);
         let clock = Arc::new(MockClock::new(now_ms));
-        let mut net = Self { base: String::new(), admin_base: String::new(), clock, folder, shutdown: Shutdown::new(), running: None };
+        let mut net = Self {
+            base: String::new(),
+            admin_base: String::new(),
+            clock,
+            folder,
+            shutdown: Shutdown::new(),
+            running: None,
+        };
         net.run(config);
         net.wait_ready().await;
         net
     }
 
     fn run(&mut self, config: Config) {
-        let central = Central::bind(config, self.clock.clone(), prometheus::Registry::new()).unwrap();
+        let central =
+            Central::bind(config, self.clock.clone(), prometheus::Registry::new()).unwrap();
         self.base = format!("http://{}", central.addr());
         self.admin_base = format!("http://{}", central.admin_addr());
         self.shutdown = Shutdown::new();
@@ -104,7 +115,10 @@ impl Net {
 
     pub async fn wait_ready(&self) {
         let url = format!("{}/readyz", self.admin_base);
-        eventually("central is ready", async || reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200)).await;
+        eventually("central is ready", async || {
+            reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
     }
 
     pub fn client(&self) -> Catalogue {
@@ -128,7 +142,8 @@ impl Net {
     }
 
     pub async fn log_in(&self, name: &str) -> Result<User, Failure> {
-        self.log_in_with(Credential::Password { account: name.into(), password: PASSWORD.into() }).await
+        self.log_in_with(Credential::Password { account: name.into(), password: PASSWORD.into() })
+            .await
     }
 
     pub async fn log_in_with(&self, credential: Credential) -> Result<User, Failure> {
@@ -136,11 +151,19 @@ impl Net {
     }
 
     /// As `log_in_with`, from another address of this machine.
-    pub async fn log_in_from(&self, from: [u8; 4], credential: Credential) -> Result<User, Failure> {
+    pub async fn log_in_from(
+        &self,
+        from: [u8; 4],
+        credential: Credential,
+    ) -> Result<User, Failure> {
         let key = new_key();
-        let proof = self.prove(&LoginRequest { credential, csr: csr(&key), label: "test".into() }, &key).await;
-        let http = reqwest::Client::builder().local_address(std::net::IpAddr::from(from)).build().unwrap();
-        let login = Catalogue::new(&self.base, http, |_| {}, Duration::from_secs(30)).login(&proof).await?;
+        let proof = self
+            .prove(&LoginRequest { credential, csr: csr(&key), label: "test".into() }, &key)
+            .await;
+        let http =
+            reqwest::Client::builder().local_address(std::net::IpAddr::from(from)).build().unwrap();
+        let login =
+            Catalogue::new(&self.base, http, |_| {}, Duration::from_secs(30)).login(&proof).await?;
         Ok(User { api: self.client().with_token(&login.credentials.token), login, key })
     }
 
@@ -162,7 +185,8 @@ impl Net {
     }
 
     pub async fn join_token(&self, account: &str, uses: u32) -> String {
-        let token = NewJoinToken { label: "t".into(), account: account.into(), uses, ends_ms: None };
+        let token =
+            NewJoinToken { label: "t".into(), account: account.into(), uses, ends_ms: None };
         self.root().await.api.add_join_token(&token).await.unwrap().secret
     }
 
@@ -177,14 +201,28 @@ impl Net {
         self.register(new_key(), Some(token)).await.unwrap()
     }
 
-    pub async fn register(&self, key: KeyPkcs8Der, join_token: Option<String>) -> Result<Peer, Failure> {
+    pub async fn register(
+        &self,
+        key: KeyPkcs8Der,
+        join_token: Option<String>,
+    ) -> Result<Peer, Failure> {
         self.register_at(key, join_token, "127.0.0.1:7071").await
     }
 
-    pub async fn register_at(&self, key: KeyPkcs8Der, join_token: Option<String>, address: &str) -> Result<Peer, Failure> {
+    pub async fn register_at(
+        &self,
+        key: KeyPkcs8Der,
+        join_token: Option<String>,
+        address: &str,
+    ) -> Result<Peer, Failure> {
         let proof = self.prove(&registration(&key, join_token, address), &key).await;
         let done = self.client().register(&proof).await?;
-        Ok(Peer { api: self.client().with_token(&done.credentials.token), id: done.peer, done, key })
+        Ok(Peer {
+            api: self.client().with_token(&done.credentials.token),
+            id: done.peer,
+            done,
+            key,
+        })
     }
 }
 
@@ -194,9 +232,22 @@ impl Drop for Net {
     }
 }
 
-pub fn registration(key: &KeyPkcs8Der, join_token: Option<String>, address: &str) -> RegisterRequest {
+pub fn registration(
+    key: &KeyPkcs8Der,
+    join_token: Option<String>,
+    address: &str,
+) -> RegisterRequest {
     let (node, zone) = (String::new(), String::new());
-    RegisterRequest { csr: csr(key), join_token, pod_token: None, address: address.into(), label: "test".into(), node, zone, version: "0".into() }
+    RegisterRequest {
+        csr: csr(key),
+        join_token,
+        pod_token: None,
+        address: address.into(),
+        label: "test".into(),
+        node,
+        zone,
+        version: "0".into(),
+    }
 }
 
 pub fn csr(key: &KeyPkcs8Der) -> String {
@@ -222,7 +273,12 @@ impl User {
     }
 
     pub fn renewal(&self) -> RenewRequest {
-        RenewRequest { identity: self.identity(), csr: csr(&self.key), epoch: None, pod_token: None }
+        RenewRequest {
+            identity: self.identity(),
+            csr: csr(&self.key),
+            epoch: None,
+            pod_token: None,
+        }
     }
 }
 
@@ -236,11 +292,18 @@ impl Peer {
     }
 
     /// Publishes one file and says that it is here. The content is made of the text.
-    pub async fn share(&self, name: &str, text: &str, visibility: Visibility) -> Result<peral_model::Record, Failure> {
+    pub async fn share(
+        &self,
+        name: &str,
+        text: &str,
+        visibility: Visibility,
+    ) -> Result<peral_model::Record, Failure> {
         let record = self.publish(name, text, visibility, None).await?;
         let last = self.beat(PeerState::Ready, u64::MAX >> 1).await?.last_delta;
         let version = VersionRef { file: record.file, version: record.version };
-        self.api.index(&Deltas { first: last + 1, deltas: vec![Delta { version, held: Held::All }] }).await?;
+        self.api
+            .index(&Deltas { first: last + 1, deltas: vec![Delta { version, held: Held::All }] })
+            .await?;
         Ok(record)
     }
 
@@ -252,8 +315,16 @@ impl Peer {
         replaces: Option<VersionRef>,
     ) -> Result<peral_model::Record, Failure> {
         let hash = ContentId::of(text.as_bytes());
-        let file = NewVersion { name: name.into(), hash, size: text.len() as u64, visibility, replaces, upload: None };
-        let publish = Publish { idempotency_key: uuid::Uuid::new_v4().to_string(), files: vec![file] };
+        let file = NewVersion {
+            name: name.into(),
+            hash,
+            size: text.len() as u64,
+            visibility,
+            replaces,
+            upload: None,
+        };
+        let publish =
+            Publish { idempotency_key: uuid::Uuid::new_v4().to_string(), files: vec![file] };
         match self.api.publish(&publish).await?.results.remove(0) {
             PublishResult::Record(envelope) => Ok(read_record(&envelope)),
             PublishResult::Problem(problem) => Err(problem.into()),
@@ -263,7 +334,8 @@ impl Peer {
 
 pub fn read_record(envelope: &str) -> peral_model::Record {
     use peral_wire::envelope::Sealable;
-    peral_model::Record::decode(&peral_wire::envelope::envelope_from_text(envelope).unwrap().body).unwrap()
+    peral_model::Record::decode(&peral_wire::envelope::envelope_from_text(envelope).unwrap().body)
+        .unwrap()
 }
 
 /// The code of a failure; the test fails where there is none.

@@ -16,13 +16,24 @@ async fn sees(world: &World, text: &str, viewer: Viewer) -> bool {
     let file = world.store.file(&name(text), viewer, NOW).await.unwrap().is_some();
     let found = world.store.find(FileKey::Name(name(text)), None, viewer).await.unwrap().is_some();
     let located = world.store.locate(&name(text), viewer, NOW).await.unwrap().is_some();
-    let listed = world.store.search(look("", viewer)).await.unwrap().items.iter().any(|file| file.name == name(text));
-    assert!([found, located, listed].iter().all(|other| *other == file), "all ways of looking agree");
+    let listed = world
+        .store
+        .search(look("", viewer))
+        .await
+        .unwrap()
+        .items
+        .iter()
+        .any(|file| file.name == name(text));
+    assert!(
+        [found, located, listed].iter().all(|other| *other == file),
+        "all ways of looking agree"
+    );
     file
 }
 
 pub async fn a_private_file_is_there_for_its_own(world: &World) {
-    let (alice, bob, carol) = (world.account("alice").await, world.account("bob").await, world.account("carol").await);
+    let (alice, bob, carol) =
+        (world.account("alice").await, world.account("bob").await, world.account("carol").await);
     world.publish(world.peer(alice).await, private("a", "one")).await.unwrap();
     assert!(sees(world, "a", member(alice)).await && sees(world, "a", world.admin()).await);
     assert!(!sees(world, "a", member(bob)).await && !sees(world, "a", member(carol)).await);
@@ -37,7 +48,12 @@ pub async fn a_private_file_is_there_for_its_own(world: &World) {
     world.store.remove_group(group.id).await.unwrap();
     assert!(!sees(world, "a", member(carol)).await);
     let withdraw = FileChange { withdraw: vec!["bob".into()], ..FileChange::default() };
-    world.store.change_file(&name("a"), member(alice), withdraw, seal(), NOW).await.unwrap().unwrap();
+    world
+        .store
+        .change_file(&name("a"), member(alice), withdraw, seal(), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!sees(world, "a", member(bob)).await);
 }
 
@@ -65,46 +81,136 @@ pub async fn a_version_is_found_by_name_id_and_hash(world: &World) {
 
 pub async fn changing_who_may_have_it_signs_all_versions_again(world: &World) {
     let (alice, bob) = (world.account("alice").await, world.account("bob").await);
-    let (peer, holder, stranger) = (world.peer(alice).await, world.peer(bob).await, world.peer(bob).await);
+    let (peer, holder, stranger) =
+        (world.peer(alice).await, world.peer(bob).await, world.peer(bob).await);
     let one = world.published(peer, fresh("a", "one")).await;
     let two = world.published(peer, after(one, "a", "two")).await;
     world.hold(holder, one, Held::All).await;
     let private = FileChange { visibility: Some(Visibility::Private), ..FileChange::default() };
-    let by_bob = world.store.change_file(&name("a"), member(bob), private.clone(), seal(), NOW).await;
+    let by_bob =
+        world.store.change_file(&name("a"), member(bob), private.clone(), seal(), NOW).await;
     assert_eq!(refused(by_bob), Refusal::Forbidden);
-    let unknown = FileChange { grant: vec![Access { who: "group:none".into(), right: Right::Read }], ..private.clone() };
+    let unknown = FileChange {
+        grant: vec![Access { who: "group:none".into(), right: Right::Read }],
+        ..private.clone()
+    };
     let unknown = world.store.change_file(&name("a"), member(alice), unknown, seal(), NOW).await;
     assert_eq!(refused(unknown), Refusal::UnknownPrincipal("group:none".into()));
-    assert_eq!(world.store.find(FileKey::Id(one.file), None, member(bob)).await.unwrap().unwrap().record.serial, 1, "nothing changed");
+    assert_eq!(
+        world
+            .store
+            .find(FileKey::Id(one.file), None, member(bob))
+            .await
+            .unwrap()
+            .unwrap()
+            .record
+            .serial,
+        1,
+        "nothing changed"
+    );
 
-    let detail = world.store.change_file(&name("a"), member(alice), private.clone(), seal(), NOW).await.unwrap().unwrap();
+    let detail = world
+        .store
+        .change_file(&name("a"), member(alice), private.clone(), seal(), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(detail.file.visibility, Visibility::Private);
     let mut records = Vec::new();
     for version in [two, one] {
-        let found = world.store.find(FileKey::Id(one.file), Some(version.version), member(alice)).await.unwrap().unwrap();
+        let found = world
+            .store
+            .find(FileKey::Id(one.file), Some(version.version), member(alice))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((found.record.serial, found.record.visibility), (2, Visibility::Private));
         assert_eq!(found.envelope, format!("{:?}", found.record).into_bytes());
-        records.push(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, found.envelope));
+        records.push(base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            found.envelope,
+        ));
     }
     let notices = world.store.notices(holder.peer, 0, NOW).await.unwrap();
     assert_eq!(notices.notices, [Notice::Changed { file: one.file, serial: 2, records }]);
-    assert!(world.store.notices(stranger.peer, 0, NOW).await.unwrap().notices.is_empty(), "only who holds it hears of it");
+    assert!(
+        world.store.notices(stranger.peer, 0, NOW).await.unwrap().notices.is_empty(),
+        "only who holds it hears of it"
+    );
     // The same once more changes nothing.
-    world.store.change_file(&name("a"), member(alice), private.clone(), seal(), NOW).await.unwrap().unwrap();
-    assert_eq!(world.store.find(FileKey::Id(one.file), None, member(alice)).await.unwrap().unwrap().record.serial, 2);
-    assert!(world.store.change_file(&name("a"), member(bob), private, seal(), NOW).await.unwrap().is_none(), "no longer there for bob");
+    world
+        .store
+        .change_file(&name("a"), member(alice), private.clone(), seal(), NOW)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        world
+            .store
+            .find(FileKey::Id(one.file), None, member(alice))
+            .await
+            .unwrap()
+            .unwrap()
+            .record
+            .serial,
+        2
+    );
+    assert!(
+        world
+            .store
+            .change_file(&name("a"), member(bob), private, seal(), NOW)
+            .await
+            .unwrap()
+            .is_none(),
+        "no longer there for bob"
+    );
 }
 
 pub async fn tags_leave_the_serial_alone(world: &World) {
     let alice = world.account("alice").await;
     let one = world.published(world.peer(alice).await, fresh("a", "one")).await;
-    let tags = FileChange { tags: Some(vec!["b".into(), "a,b".into(), "b".into()]), ..FileChange::default() };
-    let detail = world.store.change_file(&name("a"), member(alice), tags, seal(), NOW).await.unwrap().unwrap();
+    let tags = FileChange {
+        tags: Some(vec!["b".into(), "a,b".into(), "b".into()]),
+        ..FileChange::default()
+    };
+    let detail = world
+        .store
+        .change_file(&name("a"), member(alice), tags, seal(), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(detail.file.tags, ["a,b", "b"]);
-    assert_eq!(world.store.find(FileKey::Id(one.file), None, member(alice)).await.unwrap().unwrap().record.serial, 1);
+    assert_eq!(
+        world
+            .store
+            .find(FileKey::Id(one.file), None, member(alice))
+            .await
+            .unwrap()
+            .unwrap()
+            .record
+            .serial,
+        1
+    );
     let none = FileChange { tags: Some(Vec::new()), ..FileChange::default() };
-    assert!(world.store.change_file(&name("a"), member(alice), none, seal(), NOW).await.unwrap().unwrap().file.tags.is_empty());
-    assert!(world.store.change_file(&name("none"), member(alice), FileChange::default(), seal(), NOW).await.unwrap().is_none());
+    assert!(
+        world
+            .store
+            .change_file(&name("a"), member(alice), none, seal(), NOW)
+            .await
+            .unwrap()
+            .unwrap()
+            .file
+            .tags
+            .is_empty()
+    );
+    assert!(
+        world
+            .store
+            .change_file(&name("none"), member(alice), FileChange::default(), seal(), NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 pub async fn removing_leaves_a_tombstone(world: &World) {
@@ -113,8 +219,14 @@ pub async fn removing_leaves_a_tombstone(world: &World) {
     let one = world.published(peer, fresh("a", "one")).await;
     world.publish(peer, private("hidden", "one")).await.unwrap();
     world.hold(holder, one, Held::Part).await;
-    assert_eq!(refused(world.store.remove_file(&name("a"), member(bob), NOW).await), Refusal::Forbidden);
-    assert!(!world.store.remove_file(&name("hidden"), member(bob), NOW).await.unwrap(), "as if it were not there");
+    assert_eq!(
+        refused(world.store.remove_file(&name("a"), member(bob), NOW).await),
+        Refusal::Forbidden
+    );
+    assert!(
+        !world.store.remove_file(&name("hidden"), member(bob), NOW).await.unwrap(),
+        "as if it were not there"
+    );
     assert!(world.store.remove_file(&name("a"), member(alice), NOW).await.unwrap());
     assert!(!world.store.remove_file(&name("a"), member(alice), NOW).await.unwrap());
     assert!(!sees(world, "a", world.admin()).await);
@@ -135,10 +247,23 @@ pub async fn near_sources_come_first(world: &World) {
     for peer in &peers {
         world.hold(*peer, one, Held::All).await;
     }
-    let leaving = Beat { writer: peers[4], state: PeerState::Leaving, room: 0, seen_ms: NOW, lease_ends_ms: LEASE };
+    let leaving = Beat {
+        writer: peers[4],
+        state: PeerState::Leaving,
+        room: 0,
+        seen_ms: NOW,
+        lease_ends_ms: LEASE,
+    };
     world.store.beat(vec![leaving]).await.unwrap();
     let ask = async |node: &str, zone: &str, limit, now_ms| {
-        let of = SourcesOf { file: one.file, version: 1, node: node.into(), zone: zone.into(), limit, now_ms };
+        let of = SourcesOf {
+            file: one.file,
+            version: 1,
+            node: node.into(),
+            zone: zone.into(),
+            limit,
+            now_ms,
+        };
         let list = world.store.sources(of).await.unwrap();
         (list.sources.into_iter().map(|source| source.peer).collect::<Vec<_>>(), list.away)
     };
@@ -156,12 +281,19 @@ pub async fn near_sources_come_first(world: &World) {
 
 pub async fn locating_gives_address_and_port(world: &World) {
     let alice = world.account("alice").await;
-    let (v4, v6) = (world.peer_at(alice, "", "", "10.1.2.3:7071").await, world.peer_at(alice, "", "", "[fd00::1]:7199").await);
+    let (v4, v6) = (
+        world.peer_at(alice, "", "", "10.1.2.3:7071").await,
+        world.peer_at(alice, "", "", "[fd00::1]:7199").await,
+    );
     let one = world.published(v4, fresh("a", "one")).await;
     world.hold(v4, one, Held::All).await;
     world.hold(v6, one, Held::Part).await;
     let located = world.store.locate(&name("a"), member(alice), NOW).await.unwrap().unwrap();
-    let mut shown: Vec<_> = located.peers.iter().map(|peer| (peer.address.as_str(), peer.port, peer.complete)).collect();
+    let mut shown: Vec<_> = located
+        .peers
+        .iter()
+        .map(|peer| (peer.address.as_str(), peer.port, peer.complete))
+        .collect();
     shown.sort_unstable();
     assert_eq!(shown, [("10.1.2.3", 7071, true), ("fd00::1", 7199, false)]);
     assert_eq!(located.file.sources, 1);

@@ -13,7 +13,9 @@ use peral_central::store::{
     publish::{NewVersion, Publishing, Seal},
     search::Search,
 };
-use peral_model::{AccountId, Content, ContentId, FileName, NetworkId, SessionId, Visibility, search::Query};
+use peral_model::{
+    AccountId, Content, ContentId, FileName, NetworkId, SessionId, Visibility, search::Query,
+};
 use peral_wire::rest::{
     accounts::Role,
     files::{Access, FileChange, Right},
@@ -48,16 +50,24 @@ pub async fn on_sqlite<F: Future<Output = ()> + Send>(test: impl FnOnce(Arc<Worl
 
 /// Runs a test on a Postgres database of its own.
 pub async fn on_postgres<F: Future<Output = ()> + Send>(test: impl FnOnce(Arc<World>) -> F) {
-    let admin = std::env::var("PERAL_TEST_POSTGRES")
-        .expect("PERAL_TEST_POSTGRES is not set: run `make test`, or `scripts/with-postgres cargo test …`, which bring up a private Postgres");
+    let admin = std::env::var("PERAL_TEST_POSTGRES").expect(
+        "PERAL_TEST_POSTGRES is not set: run `make test`, or `scripts/with-postgres cargo \
+            test …`, which bring up a private Postgres",
+    );
     let name = format!("test_{}", uuid::Uuid::new_v4().simple());
     let mut connection = PgConnection::connect(&admin).await.unwrap();
-    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
     let (server, _) = admin.rsplit_once('/').unwrap();
     let world = world(format!("{server}/{name}")).await;
     test(world.clone()).await;
     world.store.close().await;
-    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&mut connection).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
 }
 
 async fn world(url: String) -> Arc<World> {
@@ -99,7 +109,13 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Refusal {
 
 /// A version of a name that should be free.
 pub fn fresh(text: &str, bytes: &str) -> NewVersion {
-    NewVersion { name: name(text), content: content(bytes), visibility: Visibility::Public, replaces: None, upload: None }
+    NewVersion {
+        name: name(text),
+        content: content(bytes),
+        visibility: Visibility::Public,
+        replaces: None,
+        upload: None,
+    }
 }
 
 /// A version that replaces another.
@@ -122,14 +138,26 @@ impl World {
     }
 
     pub async fn account_as(&self, name: &str, role: Role) -> AccountId {
-        let account = NewAccount { name: name.into(), role, password: Some(format!("hash of {name}")), now_ms: NOW };
+        let account = NewAccount {
+            name: name.into(),
+            role,
+            password: Some(format!("hash of {name}")),
+            now_ms: NOW,
+        };
         self.store.add_account(account).await.unwrap().id
     }
 
     /// The hash of a new join token.
     pub async fn join_token(&self, account: AccountId, uses: u32) -> Vec<u8> {
         let hash = self.number().to_le_bytes().repeat(4);
-        let token = NewToken { hash: hash.clone(), label: "test".into(), account, uses: Some(uses), ends_ms: NOW + 3_600_000, now_ms: NOW };
+        let token = NewToken {
+            hash: hash.clone(),
+            label: "test".into(),
+            account,
+            uses: Some(uses),
+            ends_ms: NOW + 3_600_000,
+            now_ms: NOW,
+        };
         self.store.add_join_token(token).await.unwrap();
         hash
     }
@@ -154,7 +182,10 @@ impl World {
     /// A registration of a pod with this key.
     pub fn registering_pod(&self, key: &[u8], name: &str, uid: &str) -> Registering {
         let pod = Pod { name: name.into(), uid: uid.into() };
-        Registering { pod: Some(RegisteringPod { pod, account: "peers".into() }), ..self.registering(key, None) }
+        Registering {
+            pod: Some(RegisteringPod { pod, account: "peers".into() }),
+            ..self.registering(key, None)
+        }
     }
 
     /// A new peer of an account.
@@ -162,15 +193,30 @@ impl World {
         self.peer_at(account, "", "", "10.0.0.1:7071").await
     }
 
-    pub async fn peer_at(&self, account: AccountId, node: &str, zone: &str, address: &str) -> Writer {
+    pub async fn peer_at(
+        &self,
+        account: AccountId,
+        node: &str,
+        zone: &str,
+        address: &str,
+    ) -> Writer {
         let token = self.join_token(account, 1).await;
         let key = self.number().to_le_bytes();
-        let place = Registering { node: node.into(), zone: zone.into(), address: address.into(), ..self.registering(&key, Some(token)) };
+        let place = Registering {
+            node: node.into(),
+            zone: zone.into(),
+            address: address.into(),
+            ..self.registering(&key, Some(token))
+        };
         let registered = self.store.register(place).await.unwrap();
         Writer { peer: registered.peer, epoch: registered.epoch }
     }
 
-    pub async fn publish_all(&self, writer: Writer, versions: Vec<NewVersion>) -> Result<Vec<Result<Vec<u8>, Refusal>>, StoreError> {
+    pub async fn publish_all(
+        &self,
+        writer: Writer,
+        versions: Vec<NewVersion>,
+    ) -> Result<Vec<Result<Vec<u8>, Refusal>>, StoreError> {
         let key = format!("key {}", self.number());
         self.store.publish(Publishing { writer, key, versions, seal: seal(), now_ms: NOW }).await
     }
@@ -205,17 +251,28 @@ impl World {
     }
 
     pub async fn grant(&self, text: &str, owner: AccountId, who: &str, right: Right) {
-        let change = FileChange { grant: vec![Access { who: who.into(), right }], ..FileChange::default() };
-        self.store.change_file(&name(text), member(owner), change, seal(), NOW).await.unwrap().unwrap();
+        let change =
+            FileChange { grant: vec![Access { who: who.into(), right }], ..FileChange::default() };
+        self.store
+            .change_file(&name(text), member(owner), change, seal(), NOW)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     pub async fn session(&self, account: AccountId, label: &str, now_ms: i64) -> SessionId {
-        let password = format!("hash of {}", self.store.account(account).await.unwrap().unwrap().name);
+        let password =
+            format!("hash of {}", self.store.account(account).await.unwrap().unwrap().name);
         self.store.begin_session(login(account, &password, label, now_ms)).await.unwrap()
     }
 }
 
-pub fn login(account: AccountId, password: &str, label: &str, now_ms: i64) -> peral_central::store::sessions::NewSession {
+pub fn login(
+    account: AccountId,
+    password: &str,
+    label: &str,
+    now_ms: i64,
+) -> peral_central::store::sessions::NewSession {
     peral_central::store::sessions::NewSession {
         account,
         basis: peral_central::store::sessions::Basis::Password(password.into()),
@@ -233,5 +290,14 @@ pub fn member(account: AccountId) -> Viewer {
 
 pub fn look(query: &str, viewer: Viewer) -> Search {
     let query = Query::parse(query).unwrap();
-    Search { query, owner: None, tag: None, hash: None, after: None, limit: 1000, viewer, now_ms: NOW }
+    Search {
+        query,
+        owner: None,
+        tag: None,
+        hash: None,
+        after: None,
+        limit: 1000,
+        viewer,
+        now_ms: NOW,
+    }
 }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use peral_central::store::{GENERATION, Options, StoreError, Viewer, counts::Counts, open, peers::Beat};
+use peral_central::store::{
+    GENERATION, Options, StoreError, Viewer, counts::Counts, open, peers::Beat,
+};
 use peral_wire::rest::peers::PeerState;
 use rand::RngExt;
 use sqlx::{Connection, PgConnection};
@@ -8,15 +10,26 @@ use sqlx::{Connection, PgConnection};
 use crate::support::*;
 
 pub async fn a_database_keeps_its_network(world: &World) {
-    assert_eq!(world.store.network(), NETWORK, "a new one becomes part of the network that is given");
-    let other = peral_central::store::Options { network: Some(peral_model::NetworkId(uuid::Uuid::from_u128(8))), ..world.options.clone() };
+    assert_eq!(
+        world.store.network(),
+        NETWORK,
+        "a new one becomes part of the network that is given"
+    );
+    let other = peral_central::store::Options {
+        network: Some(peral_model::NetworkId(uuid::Uuid::from_u128(8))),
+        ..world.options.clone()
+    };
     let again = open(&other).await.unwrap();
     assert_eq!(again.network(), NETWORK, "and stays there");
     again.ping().await.unwrap();
     again.close().await;
     assert!(again.ping().await.is_err(), "it is closed");
     let both = futures::future::join_all((0..3).map(|_| open(&world.options))).await;
-    assert!(both.iter().all(|store| store.as_ref().is_ok_and(|store| store.network() == world.store.network())));
+    assert!(
+        both.iter().all(|store| store
+            .as_ref()
+            .is_ok_and(|store| store.network() == world.store.network()))
+    );
 }
 
 pub async fn an_older_central_is_refused(world: &World) {
@@ -30,12 +43,16 @@ pub async fn what_has_ended_is_dropped(world: &World) {
     let alice = world.account("alice").await;
     let peer = world.peer(alice).await;
     world.store.use_nonce(b"n", NOW + 10).await.unwrap();
-    let (ended, session) = (world.session(alice, "x", NOW).await, world.session(alice, "y", NOW).await);
+    let (ended, session) =
+        (world.session(alice, "x", NOW).await, world.session(alice, "y", NOW).await);
     world.store.end_session(ended, None, NOW).await.unwrap();
     world.publish(peer, fresh("a", "one")).await.unwrap();
     assert_eq!(world.store.clean(NOW).await.unwrap(), 0, "nothing has ended yet");
     let month = NOW + 30 * 24 * 3_600_000;
-    assert!(world.store.clean(month).await.unwrap() >= 6, "nonce, session, revocation, join token, key, events");
+    assert!(
+        world.store.clean(month).await.unwrap() >= 6,
+        "nonce, session, revocation, join token, key, events"
+    );
     assert_eq!(world.store.clean(month).await.unwrap(), 0);
     assert!(world.store.session(session, NOW).await.unwrap().is_none());
     assert!(world.store.use_nonce(b"n", month).await.unwrap(), "long after, it is another one");
@@ -49,24 +66,37 @@ pub async fn cancelled_calls_leave_no_transaction_open(world: &World) {
         let versions = vec![fresh(&format!("n{round}"), "x"), fresh("shared", "x")];
         let wait = Duration::from_micros(rand::rng().random_range(0..1500));
         let _ = tokio::time::timeout(wait, world.publish_all(peer, versions)).await;
-        let beat = Beat { writer: peer, state: PeerState::Ready, room: 1, seen_ms: NOW, lease_ends_ms: LEASE };
+        let beat = Beat {
+            writer: peer,
+            state: PeerState::Ready,
+            room: 1,
+            seen_ms: NOW,
+            lease_ends_ms: LEASE,
+        };
         let _ = tokio::time::timeout(wait / 2, world.store.beat(vec![beat])).await;
     }
     if world.options.url.starts_with("postgres") {
         let mut connection = PgConnection::connect(&world.options.url).await.unwrap();
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND \
+            state LIKE 'idle in transaction%'";
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         loop {
             let open: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
             if open == 0 {
                 break;
             }
-            assert!(tokio::time::Instant::now() < deadline, "{open} connections stay inside a transaction");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{open} connections stay inside a transaction"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
     // Whatever was cut off is whole or not there, and everything goes on.
-    let results = world.publish_all(peer, (0..300).map(|round| fresh(&format!("n{round}"), "x")).collect()).await.unwrap();
+    let results = world
+        .publish_all(peer, (0..300).map(|round| fresh(&format!("n{round}"), "x")).collect())
+        .await
+        .unwrap();
     assert!(results.iter().all(Result::is_ok));
 }
 
@@ -74,7 +104,8 @@ pub async fn cancelled_calls_leave_no_transaction_open(world: &World) {
 pub async fn broken_connections_are_replaced(world: &World) {
     let peer = world.peer(world.account("alice").await).await;
     if world.options.url.starts_with("postgres") {
-        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = \
+            current_database() AND pid <> pg_backend_pid()";
         behind(world, others).await;
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
@@ -93,10 +124,23 @@ pub async fn broken_connections_are_replaced(world: &World) {
 
 pub async fn what_there_is_is_counted(world: &World) {
     let alice = world.account("alice").await;
-    assert_eq!(world.store.counts(NOW).await.unwrap(), Counts { files: Some(0), versions: Some(0), holdings: Some(0), ..Counts::default() });
-    let peers = [world.peer(alice).await, world.peer(alice).await, world.peer(alice).await, world.peer(alice).await, world.peer(alice).await];
+    assert_eq!(
+        world.store.counts(NOW).await.unwrap(),
+        Counts { files: Some(0), versions: Some(0), holdings: Some(0), ..Counts::default() }
+    );
+    let peers = [
+        world.peer(alice).await,
+        world.peer(alice).await,
+        world.peer(alice).await,
+        world.peer(alice).await,
+        world.peer(alice).await,
+    ];
     let beat = |writer, state| Beat { writer, state, room: 1, seen_ms: NOW, lease_ends_ms: LEASE };
-    world.store.beat(vec![beat(peers[1], PeerState::Full), beat(peers[2], PeerState::Leaving)]).await.unwrap();
+    world
+        .store
+        .beat(vec![beat(peers[1], PeerState::Full), beat(peers[2], PeerState::Leaving)])
+        .await
+        .unwrap();
     world.store.log_out_peer(peers[3].peer, None, NOW).await.unwrap();
     world.store.revoke_peer(peers[4].peer, NOW).await.unwrap();
     world.publish(peers[0], fresh("a", "one")).await.unwrap();
@@ -104,17 +148,28 @@ pub async fn what_there_is_is_counted(world: &World) {
     let viewer = Viewer { account: alice, admin: false };
     assert!(world.store.remove_file(&name("b"), viewer, NOW).await.unwrap());
     let counts = world.store.counts(NOW).await.unwrap();
-    assert_eq!((counts.ready, counts.full, counts.leaving, counts.away), (1, 1, 1, 1), "the revoked one is counted nowhere");
+    assert_eq!(
+        (counts.ready, counts.full, counts.leaving, counts.away),
+        (1, 1, 1, 1),
+        "the revoked one is counted nowhere"
+    );
     assert_eq!((counts.files, counts.holdings), (Some(1), Some(0)));
     let later = world.store.counts(LEASE).await.unwrap();
-    assert_eq!((later.ready, later.full, later.leaving, later.away), (0, 0, 0, 4), "their leases are over");
+    assert_eq!(
+        (later.ready, later.full, later.leaving, later.away),
+        (0, 0, 0, 4),
+        "their leases are over"
+    );
 }
 
 #[test]
 fn both_databases_have_the_same_migrations() {
     let versions = |folder: &str| {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
-        let mut names: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     };
@@ -130,6 +185,10 @@ async fn a_database_that_is_away_is_unavailable() {
     drop(nowhere);
     let away = open(&Options { url, connections: 2, network: None }).await.err().unwrap();
     assert!(matches!(away, StoreError::Unavailable(_)), "{away:?}");
-    let unknown = open(&Options { url: "mysql://user:secret@host/db".into(), connections: 2, network: None }).await.err().unwrap();
+    let unknown =
+        open(&Options { url: "mysql://user:secret@host/db".into(), connections: 2, network: None })
+            .await
+            .err()
+            .unwrap();
     assert!(!unknown.to_string().contains("secret"), "{unknown}");
 }

@@ -5,10 +5,12 @@ use std::{fs, time::Duration};
 use serde_json::json;
 
 use crate::harness::{
-    Admin, PATIENCE, Release, Space, b3sum, client_label, eventually, noise_file, piped_b3sum, progress, restricted, restricted_container, settings,
+    Admin, PATIENCE, Release, Space, b3sum, client_label, eventually, noise_file, piped_b3sum,
+    progress, restricted, restricted_container, settings,
 };
 
-/// A pod whose init container fetches a file with an API token, into a volume that its main container reads.
+/// A pod whose init container fetches a file with an API token, into a volume that its main
+/// container reads.
 #[derive(Debug)]
 pub struct Application<'a> {
     space: &'a Space,
@@ -62,8 +64,21 @@ impl<'a> Application<'a> {
 
     /// Waits until the main container runs; BLAKE3 of what it sees.
     pub fn finished(&self) -> String {
-        self.space.ok(&["wait", "--for=condition=Ready", &format!("pod/{}", self.name), "--timeout=230s"]);
-        piped_b3sum(self.space.command(&["exec", &self.name, "-c", "main", "--", "cat", "/data/file"]))
+        self.space.ok(&[
+            "wait",
+            "--for=condition=Ready",
+            &format!("pod/{}", self.name),
+            "--timeout=230s",
+        ]);
+        piped_b3sum(self.space.command(&[
+            "exec",
+            &self.name,
+            "-c",
+            "main",
+            "--",
+            "cat",
+            "/data/file",
+        ]))
     }
 
     /// How often its download was begun again by the kubelet, because it had failed.
@@ -72,8 +87,8 @@ impl<'a> Application<'a> {
     }
 }
 
-/// Shows: the recipe in k8s/example-app.yaml works as it stands, with the image that is tested here: the application starts when the file is
-/// there, also when the file comes only later.
+/// Shows: the recipe in k8s/example-app.yaml works as it stands, with the image that is tested
+/// here: the application starts when the file is there, also when the file comes only later.
 #[test]
 fn an_application_pod_starts_with_its_file() {
     let space = Space::new("app");
@@ -85,11 +100,25 @@ fn an_application_pod_starts_with_its_file() {
     let pod = eventually("the pod was made", PATIENCE, || {
         let pods = space.get("pods");
         let all = pods["items"].as_array().unwrap().clone();
-        all.into_iter().find(|pod| pod["spec"]["initContainers"].is_array() && pod["metadata"]["labels"]["peral-client"] == "peral")
+        all.into_iter().find(|pod| {
+            pod["spec"]["initContainers"].is_array()
+                && pod["metadata"]["labels"]["peral-client"] == "peral"
+        })
     });
     let name = format!("pod/{}", pod["metadata"]["name"].as_str().unwrap());
-    let command = pod["spec"]["initContainers"][0]["args"].as_array().or(pod["spec"]["initContainers"][0]["command"].as_array()).unwrap().clone();
-    let wanted = command.iter().skip_while(|word| *word != "download").nth(1).unwrap().as_str().unwrap().to_owned();
+    let command = pod["spec"]["initContainers"][0]["args"]
+        .as_array()
+        .or(pod["spec"]["initContainers"][0]["command"].as_array())
+        .unwrap()
+        .clone();
+    let wanted = command
+        .iter()
+        .skip_while(|word| *word != "download")
+        .nth(1)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned();
 
     // It waits: there is no such file yet.
     eventually("its download is running", PATIENCE, || {
@@ -98,22 +127,41 @@ fn an_application_pod_starts_with_its_file() {
     });
     let file = noise_file("application", 8 << 20);
     release.upload(0, &file, &wanted);
-    space.ok(&["wait", "--for=condition=Ready", &name, &format!("--timeout={}s", Duration::from_secs(120).as_secs())]);
+    space.ok(&[
+        "wait",
+        "--for=condition=Ready",
+        &name,
+        &format!("--timeout={}s", Duration::from_secs(120).as_secs()),
+    ]);
     let hash = b3sum(&file);
     assert_eq!(release.file(0, &wanted).unwrap()["hash"], *hash);
     let mount = pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"].as_str().unwrap();
     let container = pod["spec"]["containers"][0]["name"].as_str().unwrap();
     let found = space.ok(&["exec", &name, "-c", container, "--", "find", mount, "-type", "f"]);
-    let path = found.lines().next().unwrap_or_else(|| panic!("the application sees no file in {mount}"));
-    assert_eq!(piped_b3sum(space.command(&["exec", &name, "-c", container, "--", "cat", path])), hash);
+    let path =
+        found.lines().next().unwrap_or_else(|| panic!("the application sees no file in {mount}"));
+    assert_eq!(
+        piped_b3sum(space.command(&["exec", &name, "-c", container, "--", "cat", path])),
+        hash
+    );
 }
 
 /// The example with images that this cluster has.
 fn settled(example: &str) -> String {
-    let lines = example.lines().map(|line| match line.trim_start().trim_start_matches("- ").strip_prefix("image:") {
-        Some(image) if image.contains("peral") => format!("{}{}", &line[..line.find("image:").unwrap()], format_args!("image: {}", settings().image)),
-        Some(_) => format!("{}{}", &line[..line.find("image:").unwrap()], format_args!("image: {}", settings().toolbox)),
-        None => line.to_owned(),
+    let lines = example.lines().map(|line| {
+        match line.trim_start().trim_start_matches("- ").strip_prefix("image:") {
+            Some(image) if image.contains("peral") => format!(
+                "{}{}",
+                &line[..line.find("image:").unwrap()],
+                format_args!("image: {}", settings().image)
+            ),
+            Some(_) => format!(
+                "{}{}",
+                &line[..line.find("image:").unwrap()],
+                format_args!("image: {}", settings().toolbox)
+            ),
+            None => line.to_owned(),
+        }
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -9,9 +9,11 @@ use crate::{
     harness::{Admin, PATIENCE, Release, Space, b3sum, eventually, figure, noise_file, settings},
 };
 
-/// Shows: central is killed, then another tag of central and of the peers is rolled out, and all the while a file is being fetched by a pod that
-/// is none of the release's, and by a peer. The pod is not restarted and never fails, although the only source is, with another address; the
-/// peer is restarted, and goes on with what it had accepted, although the command that asked for it is gone.
+/// Shows: central is killed, then another tag of central and of the peers is rolled out, and all
+/// the while a file is being fetched by a pod that is none of the release's, and by a peer. The pod
+/// is not restarted and never fails, although the only source is, with another address; the peer is
+/// restarted, and goes on with what it had accepted, although the command that asked for it is
+/// gone.
 #[test]
 fn downloads_survive_killed_central_and_a_rollout_of_all() {
     let space = Space::new("rollout");
@@ -29,7 +31,9 @@ fn downloads_survive_killed_central_and_a_rollout_of_all() {
 
     let killed = release.central();
     space.ok(&["delete", &format!("pod/{}", killed.name), "--grace-period=0", "--force"]);
-    let back = eventually("central is there again", PATIENCE, || release.pods("central").into_iter().find(|pod| pod.ready && pod.uid != killed.uid));
+    let back = eventually("central is there again", PATIENCE, || {
+        release.pods("central").into_iter().find(|pod| pod.ready && pod.uid != killed.uid)
+    });
     assert!(!accepted.ended(), "the peer's download ended with central: {}", accepted.err());
     figure("central.killed", json!({ "seconds_until_ready_again": begin.elapsed().as_secs_f64() }));
 
@@ -47,9 +51,16 @@ fn downloads_survive_killed_central_and_a_rollout_of_all() {
     assert_eq!(application.finished(), hash, "the pod has other bytes than were put in");
     assert_eq!(application.restarts(), 0);
     release.sources(0, "rollout/a.bin", 2);
-    assert_eq!(release.b3sum(1, "a.bin"), hash, "the restarted peer has other bytes than were put in");
+    assert_eq!(
+        release.b3sum(1, "a.bin"),
+        hash,
+        "the restarted peer has other bytes than were put in"
+    );
     let status = release.status(1);
     let again = (status["received"].as_u64().unwrap() + had).saturating_sub(200 << 20);
     assert!(again <= 8 << 20, "of the {had} bytes that it had, it fetched {again} again: {status}");
-    figure("rollout.downloads", json!({ "seconds": begin.elapsed().as_secs_f64(), "fetched_after_restart": status["received"] }));
+    figure(
+        "rollout.downloads",
+        json!({ "seconds": begin.elapsed().as_secs_f64(), "fetched_after_restart": status["received"] }),
+    );
 }

@@ -1,4 +1,5 @@
-//! What the tests stand on: commands with deadlines, a namespace for each test, a release in it, pods beside it.
+//! What the tests stand on: commands with deadlines, a namespace for each test, a release in it,
+//! pods beside it.
 
 mod admin;
 mod files;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Release, Space, client_label, eventually, restricted, restricted_container, settings};
+use crate::harness::{
+    PATIENCE, Release, Space, client_label, eventually, restricted, restricted_container, settings,
+};
 
 /// A pod that tries to be a peer of the release in `network`, with a token of its own namespace.
 fn intruder(space: &Space, name: &str, network: &Space, account: &str, audience: &str) {
@@ -42,12 +44,16 @@ fn refused(release: &Release<'_>, words: &[&str]) -> String {
     let central = release.central().name;
     eventually(&format!("central's log says {words:?}"), PATIENCE, || {
         let log = release.log(&central);
-        log.lines().find(|line| words.iter().all(|word| line.contains(word))).inspect(|line| println!("{line}")).map(str::to_owned)
+        log.lines()
+            .find(|line| words.iter().all(|word| line.contains(word)))
+            .inspect(|line| println!("{line}"))
+            .map(str::to_owned)
     })
 }
 
-/// Shows: a token of another service account, of the same account in another namespace, and for another audience: each is refused, and central's
-/// log says which; none becomes a peer; the pod says why it is not ready, and does not end.
+/// Shows: a token of another service account, of the same account in another namespace, and for
+/// another audience: each is refused, and central's log says which; none becomes a peer; the pod
+/// says why it is not ready, and does not end.
 #[test]
 fn tokens_of_others_are_refused_and_named() {
     let (space, other) = (Space::new("tokens"), Space::new("tokens-other"));
@@ -68,11 +74,16 @@ fn tokens_of_others_are_refused_and_named() {
     refused(&release, &["audiences", elsewhere]);
     let peers = release.peers(0);
     assert_eq!(peers.len(), 1, "{peers:#?}");
-    for (space, name) in [(&space, "other-account"), (&other, "other-namespace"), (&space, "other-audience")] {
+    for (space, name) in
+        [(&space, "other-account"), (&other, "other-namespace"), (&space, "other-audience")]
+    {
         let pod = space.get(&format!("pod/{name}"));
         assert_eq!(pod["status"]["phase"], "Running", "it ended: {}", pod["status"]);
         assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], Value::from(0));
         let log = space.ok(&["logs", name]);
-        assert!(log.contains("UNAUTHENTICATED") || log.contains("FORBIDDEN") || log.contains("refused"), "{name} does not say why:\n{log}");
+        assert!(
+            log.contains("UNAUTHENTICATED") || log.contains("FORBIDDEN") || log.contains("refused"),
+            "{name} does not say why:\n{log}"
+        );
     }
 }

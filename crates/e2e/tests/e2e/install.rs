@@ -10,20 +10,27 @@ use serde_json::{Value, json};
 
 use crate::harness::{Release, Space, Usage, b3sum, figure, run, settings};
 
-/// Shows: the default values need nothing but an image; the chart's own test passes; a real file of over 100 MB goes in on one peer by standard
-/// input and comes out on another, found by a part of its name, with the BLAKE3 that another program finds on both ends.
+/// Shows: the default values need nothing but an image; the chart's own test passes; a real file of
+/// over 100 MB goes in on one peer by standard input and comes out on another, found by a part of
+/// its name, with the BLAKE3 that another program finds on both ends.
 #[test]
 fn the_defaults_install_and_a_real_file_crosses() {
     let space = Space::new("defaults");
     let release = Release::defaults(&space);
     let pods = release.pods("");
-    assert!(pods.len() >= 4 && pods.iter().all(|pod| pod.ready && pod.restarts == 0), "central and three peers: {pods:#?}");
+    assert!(
+        pods.len() >= 4 && pods.iter().all(|pod| pod.ready && pod.restarts == 0),
+        "central and three peers: {pods:#?}"
+    );
 
     let begin = Instant::now();
     run(space.helm(&["test", "peral", "--timeout", "120s"])).ok();
     figure("helm.test", json!({ "seconds": begin.elapsed().as_secs_f64() }));
     let mib = Usage::of(&space).mib;
-    figure("install.defaults", json!({ "seconds_until_all_ready": release.took.as_secs_f64(), "pods": pods.len(), "mib": mib }));
+    figure(
+        "install.defaults",
+        json!({ "seconds_until_all_ready": release.took.as_secs_f64(), "pods": pods.len(), "mib": mib }),
+    );
 
     let file = &settings().file;
     let size = file.metadata().unwrap().len();
@@ -42,11 +49,17 @@ fn cross(release: &Release<'_>, file: &Path) -> Value {
     assert_eq!(found["items"][0]["name"], "toolchain/driver.so", "{found}");
     assert_eq!(found["items"][0]["sources"], 1, "{found}");
     let downloaded = release.peral(2, &["download", "toolchain/driver.so"]);
-    assert_eq!(downloaded["path"], "/peral/files/driver.so", "the working folder is the shared one");
+    assert_eq!(
+        downloaded["path"], "/peral/files/driver.so",
+        "the working folder is the shared one"
+    );
     assert_eq!(downloaded["hash"], uploaded["hash"]);
     assert!(downloaded["by"].as_str().unwrap().starts_with("peer "), "{downloaded}");
     let seconds = |said: &Value| said["seconds"].as_f64().unwrap();
-    figure("file.crossed", json!({ "bytes": uploaded["size"], "upload_seconds": seconds(&uploaded), "download_seconds": seconds(&downloaded) }));
+    figure(
+        "file.crossed",
+        json!({ "bytes": uploaded["size"], "upload_seconds": seconds(&uploaded), "download_seconds": seconds(&downloaded) }),
+    );
     downloaded
 }
 
@@ -54,14 +67,18 @@ fn cross(release: &Release<'_>, file: &Path) -> Value {
 fn the_other_commands(release: &Release<'_>) {
     // A path of the pod that is in no share.
     let uploaded = release.peral(1, &["upload", "/usr/local/bin/peral", "--name", "bin/peral"]);
-    assert_eq!(release.peral(0, &["download", "bin/peral", "--to", "/peral/files/got"])["hash"], uploaded["hash"]);
+    assert_eq!(
+        release.peral(0, &["download", "bin/peral", "--to", "/peral/files/got"])["hash"],
+        uploaded["hash"]
+    );
 
     let status = release.status(1);
     assert_eq!(status["state"], "ready", "{status}");
     assert!(status["files"].as_u64().unwrap() >= 1, "{status}");
 
     // The test of the chart had a peer of its own, which has left.
-    let peers: Vec<_> = release.peers(0).into_iter().filter(|peer| peer["state"] != "away").collect();
+    let peers: Vec<_> =
+        release.peers(0).into_iter().filter(|peer| peer["state"] != "away").collect();
     assert_eq!(peers.len(), 3, "{peers:#?}");
     for peer in &peers {
         let pod = release.pod(peer["label"].as_str().unwrap()).unwrap();
@@ -73,18 +90,30 @@ fn the_other_commands(release: &Release<'_>) {
     }
 
     let names = release.peral(2, &["ls"]);
-    let names: Vec<_> = names["items"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = names["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["name"].as_str().unwrap())
+        .collect();
     assert!(names.contains(&"toolchain/driver.so") && names.contains(&"bin/peral"), "{names:?}");
 
     // On a terminal there is a bar; `script` stands for one.
-    let line = format!("kubectl -n {} exec -it peral-peer-1 -- peral download toolchain/driver.so --to /peral/files/bar.so", release.space.name);
+    let line = format!(
+        "kubectl -n {} exec -it peral-peer-1 -- peral download toolchain/driver.so --to \
+         /peral/files/bar.so",
+        release.space.name
+    );
     let mut terminal = Command::new("script");
     let shown = run({
         terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         terminal
     });
     let shown = shown.ok().out;
-    assert!(shown.contains('\r') && shown.contains('█') && shown.contains("/s"), "there is no bar:\n{shown}");
+    assert!(
+        shown.contains('\r') && shown.contains('█') && shown.contains("/s"),
+        "there is no bar:\n{shown}"
+    );
 
     let echo = release.peral(0, &["echo", "peral-peer-2", "--size", "16M"]);
     assert_eq!(echo["bytes"], 16 << 20, "{echo}");

@@ -1,7 +1,9 @@
-//! Peral on a real Kubernetes, as its users meet it: `helm install`, `kubectl exec`, and what nodes and networks do to it.
+//! Peral on a real Kubernetes, as its users meet it: `helm install`, `kubectl exec`, and what nodes
+//! and networks do to it.
 //!
-//! `make e2e` makes the images and runs this against the cluster that KUBECONFIG names. Each test has a namespace of its own, in which Pod
-//! Security "restricted" is enforced, and removes what it made. What a test that failed left behind is in target/e2e, a folder for each.
+//! `make e2e` makes the images and runs this against the cluster that KUBECONFIG names. Each test
+//! has a namespace of its own, in which Pod Security "restricted" is enforced, and removes what it
+//! made. What a test that failed left behind is in target/e2e, a folder for each.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod application;

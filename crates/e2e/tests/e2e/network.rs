@@ -4,8 +4,9 @@ use serde_json::json;
 
 use crate::harness::{Release, Space, Toolbox, client_label, noise_file};
 
-/// Shows: from a pod without labels every port of central, of a peer and of the database is shut; the client label opens the two that clients
-/// need, and no other; in another namespace the label opens nothing.
+/// Shows: from a pod without labels every port of central, of a peer and of the database is shut;
+/// the client label opens the two that clients need, and no other; in another namespace the label
+/// opens nothing.
 #[test]
 fn from_a_pod_without_labels_every_port_is_shut() {
     let (space, other) = (Space::new("closed"), Space::new("closed-other"));
@@ -13,7 +14,15 @@ fn from_a_pod_without_labels_every_port_is_shut() {
     let (central, peer) = (release.central().ip, release.pod("peral-peer-0").unwrap().ip);
     let database = release.pod("peral-postgres-0").unwrap().ip;
     let service = format!("peral-central.{}.svc", space.name);
-    let tries = [(&service, 7070), (&central, 7070), (&central, 7079), (&peer, 7071), (&peer, 7072), (&peer, 7079), (&database, 5432)];
+    let tries = [
+        (&service, 7070),
+        (&central, 7070),
+        (&central, 7079),
+        (&peer, 7071),
+        (&peer, 7072),
+        (&peer, 7079),
+        (&database, 5432),
+    ];
     let ports: Vec<_> = tries.iter().map(|(host, port)| ((*host).clone(), *port)).collect();
 
     let stranger = Toolbox::start(&space, "stranger", &json!({}), None);
@@ -24,8 +33,8 @@ fn from_a_pod_without_labels_every_port_is_shut() {
     assert_eq!(abroad.reaches(&ports), []);
 }
 
-/// Shows: two releases called alike, in two namespaces, are two networks: neither sees the other's files or peers, and a peer that is sent to the
-/// other's central is not let in.
+/// Shows: two releases called alike, in two namespaces, are two networks: neither sees the other's
+/// files or peers, and a peer that is sent to the other's central is not let in.
 #[test]
 fn a_second_release_sees_nothing_of_the_first() {
     let (space, other) = (Space::new("first"), Space::new("second"));

@@ -1,4 +1,5 @@
-//! Ten peers, one file of 1 GiB, all download it: figures, not a test. Run it by name: `make e2e E2E_ONLY=ten_peers`.
+//! Ten peers, one file of 1 GiB, all download it: figures, not a test. Run it by name:
+//! `make e2e E2E_ONLY=ten_peers`.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,9 @@ use crate::harness::{Metrics, PATIENCE, Release, Space, Usage, b3sum, figure, no
 const SIZE: usize = 1 << 30;
 const PEERS: usize = 10;
 
-/// Shows: how long it takes until ten peers have a file of 1 GiB that one of them had, what CPU it costs, and how many bytes cross zones while no
-/// peer serves what it does not have whole: the baseline for a swarm.
+/// Shows: how long it takes until ten peers have a file of 1 GiB that one of them had, what CPU it
+/// costs, and how many bytes cross zones while no peer serves what it does not have whole: the
+/// baseline for a swarm.
 #[test]
 #[ignore = "takes minutes and 10 GiB of disk; run by name"]
 fn ten_peers_download_one_gibibyte() {
@@ -23,7 +25,9 @@ fn ten_peers_download_one_gibibyte() {
     figure("ten.upload", json!({ "seconds": begin.elapsed().as_secs_f64(), "bytes": SIZE }));
 
     let (begin, before) = (Instant::now(), Usage::of(&space).cpu_seconds);
-    let downloads: Vec<_> = (1..PEERS).map(|peer| release.begin(peer, &["download", "ten/a.bin", "--wait", "600"])).collect();
+    let downloads: Vec<_> = (1..PEERS)
+        .map(|peer| release.begin(peer, &["download", "ten/a.bin", "--wait", "600"]))
+        .collect();
     let hash = b3sum(&file);
     let mut seconds: Vec<f64> = Vec::new();
     for download in downloads {
@@ -35,9 +39,16 @@ fn ten_peers_download_one_gibibyte() {
     // The kubelets look every ten seconds or so.
     std::thread::sleep(Duration::from_secs(20));
     let used = Usage::of(&space).cpu_seconds - before;
-    let pages: Vec<Metrics> = (0..PEERS).map(|peer| release.metrics(&format!("peral-peer-{peer}"))).collect();
-    let received = |zone: &str| pages.iter().map(|page| page.sum("peral_transfer_received_bytes_total", &[zone])).sum::<f64>();
-    let sent: Vec<_> = pages.iter().map(|page| page.sum("peral_transfer_sent_bytes_total", &[])).collect();
+    let pages: Vec<Metrics> =
+        (0..PEERS).map(|peer| release.metrics(&format!("peral-peer-{peer}"))).collect();
+    let received = |zone: &str| {
+        pages
+            .iter()
+            .map(|page| page.sum("peral_transfer_received_bytes_total", &[zone]))
+            .sum::<f64>()
+    };
+    let sent: Vec<_> =
+        pages.iter().map(|page| page.sum("peral_transfer_sent_bytes_total", &[])).collect();
     figure(
         "ten.download",
         json!({

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::harness::{PATIENCE, Release, Space, b3sum, eventually, noise_file, run, settings};
 
-/// What must outlive everything: Secrets, the authority, claims; each by its uid, which no other object ever has.
+/// What must outlive everything: Secrets, the authority, claims; each by its uid, which no other
+/// object ever has.
 fn kept(space: &Space) -> BTreeMap<String, String> {
     let list = space.get("secrets,configmaps,persistentvolumeclaims");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -18,8 +19,9 @@ fn kept(space: &Space) -> BTreeMap<String, String> {
     rows.filter(|(_, name, _)| is_ours(name)).map(|(what, _, uid)| (what, uid)).collect()
 }
 
-/// Shows: upgrade, rollback, and uninstall with another install after it: volumes, keys and accounts are the same ones, each peer has its id, the
-/// files are there, with the bytes that they had. Only a value that says so takes the peers' volumes away with the release.
+/// Shows: upgrade, rollback, and uninstall with another install after it: volumes, keys and
+/// accounts are the same ones, each peer has its id, the files are there, with the bytes that they
+/// had. Only a value that says so takes the peers' volumes away with the release.
 #[test]
 fn upgrade_rollback_and_a_new_install_keep_volumes_and_keys() {
     let space = Space::new("upgrade");
@@ -30,8 +32,14 @@ fn upgrade_rollback_and_a_new_install_keep_volumes_and_keys() {
     for what in ["Secret/peral-keys", "Secret/peral-administrator", "ConfigMap/peral-ca"] {
         assert!(before.contains_key(what), "{what} is missing: {before:?}");
     }
-    assert_eq!(before.keys().filter(|what| what.starts_with("PersistentVolumeClaim/")).count(), 3, "{before:?}");
-    let ids = |release: &Release<'_>| (release.status(0)["peer"].clone(), release.status(1)["peer"].clone());
+    assert_eq!(
+        before.keys().filter(|what| what.starts_with("PersistentVolumeClaim/")).count(),
+        3,
+        "{before:?}"
+    );
+    let ids = |release: &Release<'_>| {
+        (release.status(0)["peer"].clone(), release.status(1)["peer"].clone())
+    };
     let peers = ids(&release);
 
     release.upgrade(&settings().next, &[]).finish(PATIENCE).ok();
@@ -54,7 +62,11 @@ fn upgrade_rollback_and_a_new_install_keep_volumes_and_keys() {
         let left: Vec<_> = kept(&space).into_keys().collect();
         (!left.iter().any(|what| what.contains("peral-peer"))).then_some(left)
     });
-    assert!(left.contains(&"Secret/peral-keys".to_owned()) && left.contains(&"PersistentVolumeClaim/peral-central".to_owned()), "{left:?}");
+    assert!(
+        left.contains(&"Secret/peral-keys".to_owned())
+            && left.contains(&"PersistentVolumeClaim/peral-central".to_owned()),
+        "{left:?}"
+    );
 }
 
 fn check(release: &Release<'_>, before: &BTreeMap<String, String>, image: &str) {

@@ -13,7 +13,8 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["central.replicas=2"], "central.replicas"),
 ];
 
-/// Shows: a misspelt or contradictory value stops `helm install` with an error that names the value, before anything is made.
+/// Shows: a misspelt or contradictory value stops `helm install` with an error that names the
+/// value, before anything is made.
 #[test]
 fn a_wrong_value_is_one_readable_error() {
     let space = Space::new("values");
@@ -21,7 +22,10 @@ fn a_wrong_value_is_one_readable_error() {
         let said = Release::attempt(&space, values);
         assert_ne!(said.code, Some(0), "it was installed: {said:#?}");
         assert!(said.err.contains(named), "{named} is not named: {said:#?}");
-        assert!(!said.err.contains("nil pointer") && !said.err.contains("template: "), "this is for people: {said:#?}");
+        assert!(
+            !said.err.contains("nil pointer") && !said.err.contains("template: "),
+            "this is for people: {said:#?}"
+        );
         assert!(said.err.lines().count() <= 6, "one error, not a page: {said:#?}");
     }
     let made = space.get("deployments,statefulsets,jobs,secrets,persistentvolumeclaims");

@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use crate::{
     application::Application,
-    harness::{Admin, PATIENCE, Release, Said, Space, Toolbox, b3sum, eventually, noise_file, settings},
+    harness::{
+        Admin, PATIENCE, Release, Said, Space, Toolbox, b3sum, eventually, noise_file, settings,
+    },
 };
 
-/// Shows: a peer whose volume cannot be written is not ready and says why in /readyz and in its log; it does not crash-loop; when the volume can
-/// be used again it is the peer that it was.
+/// Shows: a peer whose volume cannot be written is not ready and says why in /readyz and in its
+/// log; it does not crash-loop; when the volume can be used again it is the peer that it was.
 #[test]
 fn a_pod_without_a_usable_volume_is_not_ready_and_says_why() {
     let space = Space::new("unusable");
@@ -19,10 +21,15 @@ fn a_pod_without_a_usable_volume_is_not_ready_and_says_why() {
     space.ok(&["delete", "pod/peral-peer-1", "--grace-period=1"]);
 
     let text = eventually("the peer says that its folder cannot be used", PATIENCE, || {
-        let now = release.pod("peral-peer-1").filter(|now| now.uid != pod.uid && !now.ip.is_empty())?;
+        let now =
+            release.pod("peral-peer-1").filter(|now| now.uid != pod.uid && !now.ip.is_empty())?;
         assert!(!now.ready, "it is ready without a volume");
         let log = space.kubectl(&["logs", &now.name]).out;
-        log.lines().find(|line| line.contains("/peral/data") && (line.contains("denied") || line.contains("cannot"))).map(str::to_owned)
+        log.lines()
+            .find(|line| {
+                line.contains("/peral/data") && (line.contains("denied") || line.contains("cannot"))
+            })
+            .map(str::to_owned)
     });
     let (status, page) = release.admin("peral-peer-1", "/readyz");
     assert_eq!(status, 503, "{page}");
@@ -30,11 +37,14 @@ fn a_pod_without_a_usable_volume_is_not_ready_and_says_why() {
     assert_eq!(release.pod("peral-peer-1").unwrap().restarts, 0, "it crash-loops");
 
     toolbox.shell("chmod 0700 /peral/data").ok();
-    eventually("the peer is ready again", PATIENCE, || release.pod("peral-peer-1").filter(|pod| pod.ready));
+    eventually("the peer is ready again", PATIENCE, || {
+        release.pod("peral-peer-1").filter(|pod| pod.ready)
+    });
     assert_eq!(release.status(1)["peer"], id);
 }
 
-/// A StorageClass of one small volume: a tmpfs of `mib` MiB on a node, which a pod with rights mounts there.
+/// A StorageClass of one small volume: a tmpfs of `mib` MiB on a node, which a pod with rights
+/// mounts there.
 struct SmallVolume<'a> {
     helper: &'a Space,
     path: String,
@@ -44,15 +54,21 @@ impl<'a> SmallVolume<'a> {
     fn make(helper: &'a Space, mib: u32) -> Self {
         let path = format!("/tmp/{}", helper.name);
         let nodes = helper.get("nodes")["items"].as_array().unwrap().clone();
-        let node = nodes.iter().find(|node| node["spec"]["taints"].is_null()).unwrap_or_else(|| panic!("no node takes any pod: {nodes:?}"));
-        let node = node["metadata"]["labels"]["kubernetes.io/hostname"].as_str().unwrap().to_owned();
+        let node = nodes
+            .iter()
+            .find(|node| node["spec"]["taints"].is_null())
+            .unwrap_or_else(|| panic!("no node takes any pod: {nodes:?}"));
+        let node =
+            node["metadata"]["labels"]["kubernetes.io/hostname"].as_str().unwrap().to_owned();
         helper.apply(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "mounter" },
             "spec": {
                 "nodeSelector": { "kubernetes.io/hostname": node }, "terminationGracePeriodSeconds": 0,
                 "containers": [{
                     "name": "tool", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent", "securityContext": { "privileged": true, "runAsUser": 0 },
-                    "command": ["bash", "-c", format!("mount -t tmpfs -o size={mib}m,mode=0777 tmpfs /small && sleep infinity")],
+                    "command": ["bash", "-c", format!("mount -t tmpfs -o size={mib}m,mode=0777 \
+                        tmpfs /small && sleep \
+                        infinity")],
                     "readinessProbe": { "exec": { "command": ["mountpoint", "/small"] }, "periodSeconds": 1 },
                     "volumeMounts": [{ "name": "small", "mountPath": "/small", "mountPropagation": "Bidirectional" }],
                 }],
@@ -88,20 +104,23 @@ impl Drop for SmallVolume<'_> {
     }
 }
 
-/// Shows: a peer whose volume has little room left stays ready and goes on serving what it has; it refuses uploads with a clear error; its status,
-/// a metric and its log say that it is full.
+/// Shows: a peer whose volume has little room left stays ready and goes on serving what it has; it
+/// refuses uploads with a clear error; its status, a metric and its log say that it is full.
 #[test]
 fn a_full_peer_stays_ready_and_refuses_writes() {
     let (space, helper) = (Space::new("full"), Space::with_security("full-volume", "privileged"));
     let volume = SmallVolume::make(&helper, 400);
     let class = format!("peer.storage.storageClass={}", helper.name);
     let release = Release::install(&space, &["peer.replicas=1", &class]);
-    // 64 MiB are kept for the peer itself, and with less than 256 MiB of room beside them it is full.
+    // 64 MiB are kept for the peer itself, and with less than 256 MiB of room beside them it is
+    // full.
     let first = noise_file("full", 48 << 20);
     release.upload(0, &first, "full/first.bin");
     release.peral(0, &["upload", "/usr/local/bin/peral", "--name", "full/second.bin"]);
 
-    let status = eventually("its status says full", PATIENCE, || Some(release.status(0)).filter(|status| status["state"] == "full"));
+    let status = eventually("its status says full", PATIENCE, || {
+        Some(release.status(0)).filter(|status| status["state"] == "full")
+    });
     assert!(status["room"].as_u64().unwrap() < 256 << 20, "{status}");
     release.listed(0, "peral-peer-0", "full");
     refused(&release.try_upload(0, &noise_file("more", 64 << 10), "full/more.bin"));
@@ -109,11 +128,17 @@ fn a_full_peer_stays_ready_and_refuses_writes() {
 
     let pod = release.pod("peral-peer-0").unwrap();
     assert!(pod.ready && pod.restarts == 0, "{pod:?}");
-    eventually("a metric says full", PATIENCE, || (release.metrics(&pod.name).sum("peral_full", &[]) > 0.5).then_some(()));
+    eventually("a metric says full", PATIENCE, || {
+        (release.metrics(&pod.name).sum("peral_full", &[]) > 0.5).then_some(())
+    });
     let log = release.log(&pod.name);
     assert!(log.contains("the volume is full"), "its log does not say so:\n{log}");
     Admin::log_in(&space).token_secret("reader", "reader");
-    assert_eq!(Application::start(&space, "reader", "reader", "full/first.bin", 60).finished(), b3sum(&first), "it serves no longer");
+    assert_eq!(
+        Application::start(&space, "reader", "reader", "full/first.bin", 60).finished(),
+        b3sum(&first),
+        "it serves no longer"
+    );
     drop(volume);
 }
 

@@ -1,4 +1,5 @@
-//! Which free pieces to ask of a source: the next ones where everybody has all, else the rarest of those it has.
+//! Which free pieces to ask of a source: the next ones where everybody has all, else the rarest of
+//! those it has.
 
 use super::types::Have;
 use crate::Bitmap;
@@ -54,9 +55,15 @@ pub(super) fn next(taken: &Bitmap, want: usize) -> Vec<u64> {
     taken.iter_missing().flatten().take(want).collect()
 }
 
-/// Up to `want` pieces out of `have` that are not taken, the rarest first, those of like rarity from `start` on and round.
-/// Without a `rarity` all are alike.
-pub(super) fn rarest(taken: &Bitmap, have: &Have, rarity: Option<&Rarity>, start: u64, want: usize) -> Vec<u64> {
+/// Up to `want` pieces out of `have` that are not taken, the rarest first, those of like rarity
+/// from `start` on and round. Without a `rarity` all are alike.
+pub(super) fn rarest(
+    taken: &Bitmap,
+    have: &Have,
+    rarity: Option<&Rarity>,
+    start: u64,
+    want: usize,
+) -> Vec<u64> {
     let Some(rarity) = rarity else { return free(taken, have, start).take(want).collect() };
     let least = free(taken, have, start).map(|piece| rarity.of(piece)).min().unwrap_or(0);
     let mut levels: [Vec<u64>; LEVELS] = Default::default();

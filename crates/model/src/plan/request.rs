@@ -1,4 +1,5 @@
-//! One request: the pieces that are still to come on it, and those of them that are still wanted from it.
+//! One request: the pieces that are still to come on it, and those of them that are still wanted
+//! from it.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -18,7 +19,13 @@ pub(super) struct Request {
 
 impl Request {
     pub fn new(source: SourceId, pieces: &[u64], suspect: bool) -> Self {
-        Self { source, suspect, live: true, coming: pieces.iter().copied().collect(), keep: pieces.len() }
+        Self {
+            source,
+            suspect,
+            live: true,
+            coming: pieces.iter().copied().collect(),
+            keep: pieces.len(),
+        }
     }
 
     /// Takes a piece off those to come. False if it was not among them.

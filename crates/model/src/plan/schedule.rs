@@ -4,7 +4,10 @@ use std::{cmp::Ordering, time::Duration};
 
 use rand::RngExt;
 
-use super::{Action, Have, Phase, Plan, RequestId, SourceId, pick, request, request::Request, source::Source, source::Standing};
+use super::{
+    Action, Have, Phase, Plan, RequestId, SourceId, pick, request, request::Request,
+    source::Source, source::Standing,
+};
 use crate::pieces::PIECE;
 
 /// Requests that a source has at a time: one under way, one to follow.
@@ -39,28 +42,38 @@ impl Plan {
         }
     }
 
-    /// May this source be asked at all? Once the wait is over those that failed since their last piece are not tried again.
+    /// May this source be asked at all? Once the wait is over those that failed since their last
+    /// piece are not tried again.
     pub(super) fn may_ask(&self, source: &Source, now: Duration) -> bool {
-        source.standing == Standing::Ready && (source.failures == 0 || now < self.alive.saturating_add(self.config.wait))
+        source.standing == Standing::Ready
+            && (source.failures == 0 || now < self.alive.saturating_add(self.config.wait))
     }
 
     /// Asks those who sent a bad piece for it again.
     fn ask_suspects(&mut self, now: Duration) {
-        let in_doubt = self.sources.iter().filter(|(id, source)| self.may_ask(source, now) && self.live_of(**id).next().is_none());
-        let ask: Vec<(SourceId, u64)> = in_doubt.filter_map(|(id, source)| Some((*id, source.doubt?))).collect();
+        let in_doubt = self.sources.iter().filter(|(id, source)| {
+            self.may_ask(source, now) && self.live_of(**id).next().is_none()
+        });
+        let ask: Vec<(SourceId, u64)> =
+            in_doubt.filter_map(|(id, source)| Some((*id, source.doubt?))).collect();
         for (id, piece) in ask {
             self.send(id, &[piece], true, now);
         }
     }
 
-    /// Gives each source with room for it a run of free pieces. False when there was nothing to give.
+    /// Gives each source with room for it a run of free pieces. False when there was nothing to
+    /// give.
     fn hand_out(&mut self, now: Duration) -> bool {
         if self.taken.is_full() {
             return false;
         }
         let mut given = false;
         for id in self.drawn(now) {
-            let Some(source) = self.sources.get(&id).filter(|source| source.fruitless != Some(self.freed)) else { continue };
+            let Some(source) =
+                self.sources.get(&id).filter(|source| source.fruitless != Some(self.freed))
+            else {
+                continue;
+            };
             if !self.has_room(id, source) {
                 continue;
             }
@@ -75,20 +88,38 @@ impl Plan {
         given
     }
 
-    /// Those that may be asked: the fast before the slow, the near before the far, then by a draw weighted by what they deliver.
+    /// Those that may be asked: the fast before the slow, the near before the far, then by a draw
+    /// weighted by what they deliver.
     pub(super) fn drawn(&mut self, now: Duration) -> Vec<SourceId> {
-        let rates: Vec<f64> = self.sources.values().filter_map(|source| source.meter.rate()).collect();
-        let usual = if rates.is_empty() { 1.0 } else { rates.iter().sum::<f64>() / rates.len() as f64 };
-        let may = self.sources.iter().filter(|(_, source)| source.doubt.is_none() && self.may_ask(source, now));
-        let may: Vec<_> = may.map(|(id, source)| (*id, source.slow, source.locality, source.meter.rate().unwrap_or(usual))).collect();
-        // Weighted draw without putting back (Efraimidis and Spirakis): the least of exponential times.
-        let mut keyed: Vec<_> =
-            may.into_iter().map(|(id, slow, near, rate)| (slow, near, -(1.0 - self.rng.random::<f64>()).ln() / rate, id)).collect();
-        keyed.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.partial_cmp(&b.2).unwrap_or(Ordering::Equal)));
+        let rates: Vec<f64> =
+            self.sources.values().filter_map(|source| source.meter.rate()).collect();
+        let usual =
+            if rates.is_empty() { 1.0 } else { rates.iter().sum::<f64>() / rates.len() as f64 };
+        let may = self
+            .sources
+            .iter()
+            .filter(|(_, source)| source.doubt.is_none() && self.may_ask(source, now));
+        let may: Vec<_> = may
+            .map(|(id, source)| {
+                (*id, source.slow, source.locality, source.meter.rate().unwrap_or(usual))
+            })
+            .collect();
+        // Weighted draw without putting back (Efraimidis and Spirakis): the least of exponential
+        // times.
+        let mut keyed: Vec<_> = may
+            .into_iter()
+            .map(|(id, slow, near, rate)| {
+                (slow, near, -(1.0 - self.rng.random::<f64>()).ln() / rate, id)
+            })
+            .collect();
+        keyed.sort_by(|a, b| {
+            (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.partial_cmp(&b.2).unwrap_or(Ordering::Equal))
+        });
         keyed.into_iter().map(|(.., id)| id).collect()
     }
 
-    /// Is there room for one more request to it? The next run is asked for when half of a run is left, so that the link never idles.
+    /// Is there room for one more request to it? The next run is asked for when half of a run is
+    /// left, so that the link never idles.
     fn has_room(&self, id: SourceId, source: &Source) -> bool {
         let live = self.live_of(id).count();
         if live == 0 {
@@ -99,11 +130,15 @@ impl Plan {
 
     /// Is there room for one more source that is asked? Slow ones keep nobody out.
     pub(super) fn may_begin(&self) -> bool {
-        let fast = self.sources.iter().filter(|(id, source)| !source.slow && self.live_of(**id).next().is_some());
+        let fast = self
+            .sources
+            .iter()
+            .filter(|(id, source)| !source.slow && self.live_of(**id).next().is_some());
         fast.count() < self.config.max_parallel
     }
 
-    /// Pieces of a run to this source: its own rate for the time of a run; near the end a fair share of what is left.
+    /// Pieces of a run to this source: its own rate for the time of a run; near the end a fair
+    /// share of what is left.
     fn run(&self, source: &Source, now: Duration) -> u64 {
         let others = self.sources.values().filter(|other| self.may_ask(other, now)).count() as u64;
         let free = self.taken.len() - self.taken.count();
@@ -149,7 +184,12 @@ impl Plan {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         self.requests.insert(request, Request::new(id, pieces, suspect));
-        self.out.push(Action::Request { request, source: id, ranges: request::ranges(pieces), suspect });
+        self.out.push(Action::Request {
+            request,
+            source: id,
+            ranges: request::ranges(pieces),
+            suspect,
+        });
     }
 
     pub(super) fn live_of(&self, id: SourceId) -> impl Iterator<Item = (RequestId, &Request)> {
@@ -158,12 +198,19 @@ impl Plan {
 
     /// Pieces that are still wanted from this source.
     pub(super) fn owed(&self, id: SourceId) -> u64 {
-        self.live_of(id).flat_map(|(_, request)| request.kept()).filter(|piece| !self.done.get(*piece)).count() as u64
+        self.live_of(id)
+            .flat_map(|(_, request)| request.kept())
+            .filter(|piece| !self.done.get(*piece))
+            .count() as u64
     }
 }
 
 /// A number of pieces out of an estimate.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate, and negative or no numbers become 0")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float casts saturate, and negative or no numbers become 0"
+)]
 pub(super) fn whole(pieces: f64) -> u64 {
     pieces as u64
 }

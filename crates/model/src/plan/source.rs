@@ -46,7 +46,18 @@ pub(super) struct Source {
 impl Source {
     pub fn new(have: Have, locality: Locality, now: Duration) -> Self {
         let meter = Meter { bytes: 0.0, seconds: 0.0, last: now };
-        Self { have, locality, standing: Standing::Ready, failures: 0, struck: false, doubt: None, slow: false, meter, delivered: 0, fruitless: None }
+        Self {
+            have,
+            locality,
+            standing: Standing::Ready,
+            failures: 0,
+            struck: false,
+            doubt: None,
+            slow: false,
+            meter,
+            delivered: 0,
+            fruitless: None,
+        }
     }
 
     /// Part of the swarm: there, or expected back.
@@ -54,7 +65,8 @@ impl Source {
         matches!(self.standing, Standing::Ready | Standing::Away(_))
     }
 
-    /// The back-off after the failure just counted; `jitter` from 0 to 1 spreads it over its second half.
+    /// The back-off after the failure just counted; `jitter` from 0 to 1 spreads it over its second
+    /// half.
     pub fn back_off(&self, config: &PlanConfig, jitter: f64) -> Duration {
         let doublings = self.failures.saturating_sub(1).min(16);
         let whole = config.back_off.saturating_mul(1 << doublings).min(config.max_back_off);
@@ -103,7 +115,8 @@ impl Meter {
 
     /// Bytes a second at most, if the next piece came now: falls while it is silent.
     pub fn rate_at(&self, now: Duration) -> f64 {
-        let best = (self.bytes + PIECE as f64) / (self.seconds + self.silence(now).as_secs_f64()).max(SHORTEST);
+        let best = (self.bytes + PIECE as f64)
+            / (self.seconds + self.silence(now).as_secs_f64()).max(SHORTEST);
         self.rate().map_or(best, |rate| rate.min(best))
     }
 }

@@ -1,4 +1,5 @@
-//! What an idle source does: it takes work from the slowest, and at the very end asks for what another one is slow with.
+//! What an idle source does: it takes work from the slowest, and at the very end asks for what
+//! another one is slow with.
 
 use std::time::Duration;
 
@@ -14,22 +15,38 @@ impl Plan {
         }
     }
 
-    /// Those with work, and the seconds they will take for it, the slowest first. A silent one will take at least as long as it has been silent.
+    /// Those with work, and the seconds they will take for it, the slowest first. A silent one will
+    /// take at least as long as it has been silent.
     fn backlog(&self, now: Duration) -> Vec<(f64, SourceId)> {
-        let owing = self.sources.iter().map(|(id, source)| (*id, source, self.owed(*id))).filter(|(.., owed)| *owed > 0);
+        let owing = self
+            .sources
+            .iter()
+            .map(|(id, source)| (*id, source, self.owed(*id)))
+            .filter(|(.., owed)| *owed > 0);
         let seconds = |owed: u64, rate: f64| owed as f64 * PIECE as f64 / rate;
         let mut slowest: Vec<_> = owing
-            .map(|(id, source, owed)| (seconds(owed, source.meter.rate_at(now)).max(source.meter.silence(now).as_secs_f64()), id))
+            .map(|(id, source, owed)| {
+                (
+                    seconds(owed, source.meter.rate_at(now))
+                        .max(source.meter.silence(now).as_secs_f64()),
+                    id,
+                )
+            })
             .filter(|(seconds, _)| *seconds >= self.config.worth.as_secs_f64())
             .collect();
         slowest.sort_by(|a, b| b.0.total_cmp(&a.0));
         slowest
     }
 
-    /// Takes the tail of the slowest source's work: half of it, or less if the thief is the slower one. The victim's stream goes on up to there.
+    /// Takes the tail of the slowest source's work: half of it, or less if the thief is the slower
+    /// one. The victim's stream goes on up to there.
     fn steal(&mut self, thief: SourceId, now: Duration) -> bool {
         for (seconds, victim) in self.backlog(now) {
-            let newest = self.live_of(victim).filter(|(_, request)| !request.suspect).map(|(id, _)| id).last();
+            let newest = self
+                .live_of(victim)
+                .filter(|(_, request)| !request.suspect)
+                .map(|(id, _)| id)
+                .last();
             let Some(newest) = newest.filter(|_| victim != thief) else { continue };
             let pieces = self.take_tail(thief, newest, self.loot(thief, victim, seconds));
             if !pieces.is_empty() {
@@ -52,7 +69,11 @@ impl Plan {
 
     /// Takes up to `most` pieces, as far as the thief has them, off the end of a request.
     fn take_tail(&mut self, thief: SourceId, from: RequestId, most: u64) -> Vec<u64> {
-        let (Some(source), Some(request)) = (self.sources.get(&thief), self.requests.get_mut(&from)) else { return Vec::new() };
+        let (Some(source), Some(request)) =
+            (self.sources.get(&thief), self.requests.get_mut(&from))
+        else {
+            return Vec::new();
+        };
         let mut pieces = Vec::new();
         while (pieces.len() as u64) < most {
             let Some(last) = request.kept().next_back() else { break };
@@ -68,7 +89,8 @@ impl Plan {
         pieces
     }
 
-    /// The endgame: nothing is free, so it asks for the piece that will come last from another source, if it would be faster. Two at most.
+    /// The endgame: nothing is free, so it asks for the piece that will come last from another
+    /// source, if it would be faster. Two at most.
     fn double(&mut self, id: SourceId, now: Duration) {
         let missing = self.done.len() - self.done.count();
         if !self.taken.is_full() || missing > 4 * self.config.max_parallel as u64 {
@@ -76,21 +98,27 @@ impl Plan {
         }
         let Some(source) = self.sources.get(&id) else { return };
         let ours = source.meter.rate().map_or(0.0, |rate| 2.0 * PIECE as f64 / rate);
-        let latest = self.expected(now).filter(|(seconds, piece)| *seconds > ours && source.have.has(*piece) && self.copies(*piece) == 1);
+        let latest = self.expected(now).filter(|(seconds, piece)| {
+            *seconds > ours && source.have.has(*piece) && self.copies(*piece) == 1
+        });
         let latest = latest.max_by(|a, b| a.0.total_cmp(&b.0));
         if let Some((_, piece)) = latest {
             self.send(id, &[piece], false, now);
         }
     }
 
-    /// The missing pieces that are to come, each with the seconds until then; only where it is worth while to do something about it.
+    /// The missing pieces that are to come, each with the seconds until then; only where it is
+    /// worth while to do something about it.
     fn expected(&self, now: Duration) -> impl Iterator<Item = (f64, u64)> {
         self.live().flat_map(move |(_, request)| {
             let meter = self.sources.get(&request.source).map(|source| &source.meter);
-            let (rate, silence) = meter.map_or((1.0, 0.0), |meter| (meter.rate_at(now), meter.silence(now).as_secs_f64()));
+            let (rate, silence) = meter
+                .map_or((1.0, 0.0), |meter| (meter.rate_at(now), meter.silence(now).as_secs_f64()));
             let seconds = move |at: usize| ((at + 1) as f64 * PIECE as f64 / rate).max(silence);
             let missing = request.kept().filter(|piece| !self.done.get(*piece)).enumerate();
-            missing.map(move |(at, piece)| (seconds(at), piece)).filter(|(seconds, _)| *seconds >= self.config.worth.as_secs_f64())
+            missing
+                .map(move |(at, piece)| (seconds(at), piece))
+                .filter(|(seconds, _)| *seconds >= self.config.worth.as_secs_f64())
         })
     }
 }

@@ -7,7 +7,8 @@ use crate::{Bitmap, bitmap::InvalidBitmap};
 /// How a plan behaves. The defaults are right for a network of gigabit links.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanConfig {
-    /// Most pieces of one request. A source is never asked for more than one and a half of it at a time. Default 64.
+    /// Most pieces of one request. A source is never asked for more than one and a half of it at a
+    /// time. Default 64.
     pub max_run: u64,
     /// Pieces of a request to a source whose rate is not known yet. Default 4.
     pub first_run: u64,
@@ -17,13 +18,15 @@ pub struct PlanConfig {
     pub max_parallel: usize,
     /// Most sources that the plan remembers, banned ones among them. Default 64.
     pub max_sources: usize,
-    /// Work that ends within this time is not taken from anybody. Also how often idle sources are looked at. Default 200 ms.
+    /// Work that ends within this time is not taken from anybody. Also how often idle sources are
+    /// looked at. Default 200 ms.
     pub worth: Duration,
     /// A source without a piece for so long is slow. Default 10 s.
     pub slow_after: Duration,
     /// So many times slower than the median is slow. Default 8.
     pub slow_factor: f64,
-    /// A source without a piece for so long is taken for away: 1 MiB in 60 s, the default, is 17 kB/s.
+    /// A source without a piece for so long is taken for away: 1 MiB in 60 s, the default, is 17
+    /// kB/s.
     pub stuck_after: Duration,
     /// First back-off of a source that failed; doubles with each failure. Default 0.5 s.
     pub back_off: Duration,
@@ -31,7 +34,8 @@ pub struct PlanConfig {
     pub max_back_off: Duration,
     /// How long holders that are away are waited for, from the last new piece on. Default 120 s.
     pub wait: Duration,
-    /// The limit in bytes a second that the driver keeps the whole download to, if any: sources are then not blamed for slowness that is ours.
+    /// The limit in bytes a second that the driver keeps the whole download to, if any: sources are
+    /// then not blamed for slowness that is ours.
     pub limit: Option<u64>,
 }
 
@@ -55,7 +59,8 @@ impl Default for PlanConfig {
     }
 }
 
-/// A source, numbered by the driver: one number for one authenticated peer id, also when it comes back.
+/// A source, numbered by the driver: one number for one authenticated peer id, also when it comes
+/// back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);
 
@@ -97,7 +102,8 @@ pub enum Locality {
 pub enum Loss {
     /// Refused connection, broken stream, leaving, late: asked again after a back-off.
     Away,
-    /// It says that it is busy, and for how long: asked again after that, within the longest back-off.
+    /// It says that it is busy, and for how long: asked again after that, within the longest
+    /// back-off.
     Busy(Duration),
     /// Not found, not allowed, superseded: not asked again unless it joins again.
     Gone,
@@ -117,7 +123,8 @@ pub enum End {
 /// What the driver is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Ask `source` for `ranges`, in this order. The driver answers each request with exactly one `request_ended`.
+    /// Ask `source` for `ranges`, in this order. The driver answers each request with exactly one
+    /// `request_ended`.
     Request {
         /// Its number.
         request: RequestId,
@@ -128,12 +135,14 @@ pub enum Action {
         /// Ask the holder to hash again before it sends.
         suspect: bool,
     },
-    /// End this request: what is left of it comes from elsewhere. Pieces that are here already may still be handed in.
+    /// End this request: what is left of it comes from elsewhere. Pieces that are here already may
+    /// still be handed in.
     Cancel {
         /// Its number.
         request: RequestId,
     },
-    /// This source lied about this piece: it is never asked again for this content. Its requests were cancelled before.
+    /// This source lied about this piece: it is never asked again for this content. Its requests
+    /// were cancelled before.
     Ban {
         /// The liar.
         source: SourceId,
@@ -142,7 +151,8 @@ pub enum Action {
     },
     /// All pieces are there. The last action of a plan.
     Done,
-    /// Nobody can be asked for now; ends in [`Why::NoSource`] unless somebody comes (back) by `until`. Time to look for more sources.
+    /// Nobody can be asked for now; ends in [`Why::NoSource`] unless somebody comes (back) by
+    /// `until`. Time to look for more sources.
     Stalled {
         /// When the plan gives up, since the start.
         until: Duration,
@@ -158,7 +168,9 @@ pub enum Why {
     #[error("no reachable source has the missing pieces")]
     NoSource,
     /// No source is left, and the last one to send wrong bytes was this one.
-    #[error("piece {piece} does not hash to its entry in the piece list, and no other source is left")]
+    #[error(
+        "piece {piece} does not hash to its entry in the piece list, and no other source is left"
+    )]
     Integrity {
         /// The piece.
         piece: u64,

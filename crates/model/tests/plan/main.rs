@@ -1,5 +1,10 @@
 //! The download plan in a simulated network.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::cast_possible_truncation, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod rules;
 mod world;
@@ -30,7 +35,10 @@ fn equal_sources_add_up() {
     for k in [2, 4, 8, 16] {
         let (world, all) = run(512, vec![Peer::new(10.0); k]);
         let speedup = one.seconds / all.seconds;
-        assert!(all.failed.is_none() && speedup > 0.9 * k as f64, "{k} sources are only {speedup:.2} times one");
+        assert!(
+            all.failed.is_none() && speedup > 0.9 * k as f64,
+            "{k} sources are only {speedup:.2} times one"
+        );
         assert!(world.plan.counters().wasted <= k as u64 * PIECE);
     }
 }
@@ -39,8 +47,12 @@ fn equal_sources_add_up() {
 fn a_slow_source_delays_nothing() {
     for slower in [3.0, 10.0, 100.0, 10_000.0] {
         let (_, fast) = run(256, vec![Peer::new(20.0); 2]);
-        let (world, mixed) = run(256, vec![Peer::new(20.0 / slower), Peer::new(20.0), Peer::new(20.0)]);
-        assert!(mixed.failed.is_none() && mixed.seconds <= fast.seconds * 1.1 + 0.5, "{slower}: {mixed:?} against {fast:?}");
+        let (world, mixed) =
+            run(256, vec![Peer::new(20.0 / slower), Peer::new(20.0), Peer::new(20.0)]);
+        assert!(
+            mixed.failed.is_none() && mixed.seconds <= fast.seconds * 1.1 + 0.5,
+            "{slower}: {mixed:?} against {fast:?}"
+        );
         assert!(world.banned.is_empty());
     }
 }
@@ -78,7 +90,9 @@ fn liars_alone_fail_at_once_and_are_named() {
 fn a_broken_copy_is_no_lie_and_names_the_piece() {
     let rotten = Peer { rotten: [77].into(), ..Peer::new(50.0) };
     let (world, outcome) = run(200, vec![rotten.clone()]);
-    assert!(matches!(outcome.failed, Some(Why::Integrity { piece: 77, .. })) && world.banned.is_empty());
+    assert!(
+        matches!(outcome.failed, Some(Why::Integrity { piece: 77, .. })) && world.banned.is_empty()
+    );
     let (world, outcome) = run(200, vec![rotten, Peer::new(5.0)]);
     assert!(outcome.failed.is_none() && world.banned.is_empty());
 }
@@ -87,9 +101,15 @@ fn a_broken_copy_is_no_lie_and_names_the_piece() {
 fn a_holder_that_is_away_is_waited_for_and_not_for_ever() {
     let away = |back: f64| Peer { down: vec![(seconds(1.0), seconds(back))], ..Peer::new(10.0) };
     let (world, outcome) = run(100, vec![away(100.0)]);
-    assert!(outcome.failed.is_none() && world.stalled == 1 && outcome.seconds < 100.0 + 15.0 + 10.0, "{outcome:?}");
+    assert!(
+        outcome.failed.is_none() && world.stalled == 1 && outcome.seconds < 100.0 + 15.0 + 10.0,
+        "{outcome:?}"
+    );
     let (_, outcome) = run(100, vec![away(1e6)]);
-    assert!(outcome.failed == Some(Why::NoSource) && (120.0..125.0).contains(&outcome.seconds), "{outcome:?}");
+    assert!(
+        outcome.failed == Some(Why::NoSource) && (120.0..125.0).contains(&outcome.seconds),
+        "{outcome:?}"
+    );
     let (_, outcome) = run(100, vec![]);
     assert!(outcome.failed == Some(Why::NoSource) && outcome.seconds == 120.0, "{outcome:?}");
 }
@@ -111,13 +131,18 @@ fn the_rarest_pieces_come_first() {
     let common: BTreeSet<u64> = (0..90).collect();
     let mut peers = vec![Peer { part: Some(common), ..Peer::new(1.0) }; 4];
     let rare: BTreeSet<u64> = (0..100).filter(|piece| *piece != 1).collect();
-    peers.push(Peer { part: Some(rare), down: vec![(seconds(20.0), seconds(1e6))], ..Peer::new(1.0) });
+    peers.push(Peer {
+        part: Some(rare),
+        down: vec![(seconds(20.0), seconds(1e6))],
+        ..Peer::new(1.0)
+    });
     let (_, outcome) = run(100, peers);
     assert_eq!(outcome.failed, None);
 }
 
 fn times() -> impl Strategy<Value = Vec<(Duration, Duration)>> {
-    let time = (0.0..60.0f64, 0.1..200.0f64).prop_map(|(from, length)| (seconds(from), seconds(from + length)));
+    let time = (0.0..60.0f64, 0.1..200.0f64)
+        .prop_map(|(from, length)| (seconds(from), seconds(from + length)));
     prop_oneof![3 => Just(Vec::new()), 1 => vec(time, 1..3)]
 }
 
@@ -125,7 +150,8 @@ fn peer(pieces: u64) -> impl Strategy<Value = Peer> {
     let part = prop_oneof![2 => Just(None), 1 => prop::collection::btree_set(0..pieces, 0..=pieces as usize / 2).prop_map(Some)];
     let gets = vec((0.0..60.0f64, 0..pieces).prop_map(|(at, piece)| (seconds(at), piece)), 0..40);
     let lies = prop_oneof![3 => Just(None), 1 => (1u64..20).prop_map(Some)];
-    let rotten = prop_oneof![3 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(0..pieces, 1..3)];
+    let rotten =
+        prop_oneof![3 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(0..pieces, 1..3)];
     let near = prop_oneof![Just(Locality::Node), Just(Locality::Zone), Just(Locality::Rest)];
     let heard = any::<bool>();
     (0.02..200.0f64, part, gets, times(), times(), lies, rotten, (near, heard)).prop_map(
@@ -143,7 +169,9 @@ fn network() -> impl Strategy<Value = (u64, Vec<Peer>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(
+        ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }
+    )]
 
     /// The world checks each action; here: it ends, whatever happens.
     #[test]

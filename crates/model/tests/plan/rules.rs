@@ -6,7 +6,10 @@ use peral_model::{
     Bitmap,
     bitmap::InvalidBitmap,
     pieces::PIECE,
-    plan::{Action, Counters, End, Have, Locality, Loss, Plan, PlanConfig, Refused, RequestId, SourceId, Why},
+    plan::{
+        Action, Counters, End, Have, Locality, Loss, Plan, PlanConfig, Refused, RequestId,
+        SourceId, Why,
+    },
 };
 
 const A: SourceId = SourceId(1);
@@ -17,7 +20,8 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn plan(pieces: u64, sources: &[SourceId]) -> Plan {
-    let mut plan = Plan::new(PlanConfig::default(), pieces * PIECE, Bitmap::new(pieces).unwrap(), 1).unwrap();
+    let mut plan =
+        Plan::new(PlanConfig::default(), pieces * PIECE, Bitmap::new(pieces).unwrap(), 1).unwrap();
     for id in sources {
         plan.source_joined(*id, Have::All, Locality::Rest, at(0)).unwrap();
     }
@@ -75,7 +79,10 @@ fn a_bad_piece_is_asked_for_again_once_and_nothing_else_before() {
     plan.piece_bad(third, pieces[0], at(3));
     let actions = plan.actions(at(3));
     assert!(actions.contains(&Action::Ban { source: A, piece: pieces[0] }));
-    assert_eq!(actions.last(), Some(&Action::Failed(Why::Integrity { piece: pieces[0], sender: A })));
+    assert_eq!(
+        actions.last(),
+        Some(&Action::Failed(Why::Integrity { piece: pieces[0], sender: A }))
+    );
     assert_eq!(plan.source_joined(A, Have::All, Locality::Rest, at(4)), Err(Refused::Out));
     assert_eq!(plan.counters(), Counters { fetched: PIECE, wasted: 3 * PIECE });
 }
@@ -89,7 +96,10 @@ fn a_question_that_nobody_answered_is_asked_again_first() {
     plan.request_ended(second, End::Lost(Loss::Away), at(2));
     assert_eq!(requests(&plan.actions(at(2)), A), []);
     let asked = requests(&plan.actions(at(3)), A);
-    assert_eq!(asked.iter().map(|(_, pieces, suspect)| (pieces.clone(), *suspect)).collect::<Vec<_>>(), [(vec![0], true)]);
+    assert_eq!(
+        asked.iter().map(|(_, pieces, suspect)| (pieces.clone(), *suspect)).collect::<Vec<_>>(),
+        [(vec![0], true)]
+    );
 }
 
 #[test]
@@ -141,10 +151,12 @@ fn who_sends_what_nobody_asked_for_is_out() {
 #[test]
 fn strangers_cannot_fill_it() {
     let mut plan = plan(10, &[]);
-    let all = |plan: &mut Plan, id| plan.source_joined(SourceId(id), Have::All, Locality::Rest, at(0));
+    let all =
+        |plan: &mut Plan, id| plan.source_joined(SourceId(id), Have::All, Locality::Rest, at(0));
     assert!((0..64).all(|id| all(&mut plan, id).is_ok()));
     assert_eq!((all(&mut plan, 64), all(&mut plan, 3)), (Err(Refused::TooMany), Ok(())));
-    let short = plan.source_joined(SourceId(3), Have::Some(Bitmap::new(9).unwrap()), Locality::Rest, at(0));
+    let short =
+        plan.source_joined(SourceId(3), Have::Some(Bitmap::new(9).unwrap()), Locality::Rest, at(0));
     assert!(matches!(short, Err(Refused::Bitmap(_))));
 }
 
@@ -162,14 +174,18 @@ fn half_of_what_a_stuck_source_owes_goes_to_the_idle_one_and_not_back() {
     plan.piece_arrived(slow, 0, at(6));
     plan.piece_arrived(slow, 1, at(6));
     let actions = plan.actions(at(6));
-    assert!(actions.contains(&Action::Cancel { request: slow }) && requests(&actions, A).is_empty());
+    assert!(
+        actions.contains(&Action::Cancel { request: slow }) && requests(&actions, A).is_empty()
+    );
 }
 
 #[test]
 fn silent_sources_keep_nobody_out() {
     let sources: Vec<SourceId> = (0..20).map(SourceId).collect();
     let mut plan = plan(1000, &sources);
-    let asked = |actions: &[Action]| sources.iter().filter(|id| !requests(actions, **id).is_empty()).count();
+    let asked = |actions: &[Action]| {
+        sources.iter().filter(|id| !requests(actions, **id).is_empty()).count()
+    };
     assert_eq!(asked(&plan.actions(at(0))), 16);
     assert_eq!(asked(&plan.actions(at(9))), 0);
     assert_eq!(asked(&plan.actions(at(10))), 4);
@@ -179,9 +195,12 @@ fn silent_sources_keep_nobody_out() {
 fn after_the_wait_nobody_who_failed_is_tried_again() {
     let config = PlanConfig { stuck_after: at(1000), ..PlanConfig::default() };
     let mut plan = Plan::new(config, 100 * PIECE, Bitmap::new(100).unwrap(), 1).unwrap();
-    [A, B].into_iter().for_each(|id| plan.source_joined(id, Have::All, Locality::Rest, at(0)).unwrap());
+    [A, B]
+        .into_iter()
+        .for_each(|id| plan.source_joined(id, Have::All, Locality::Rest, at(0)).unwrap());
     let actions = plan.actions(at(0));
-    let ((of_a, ..), (of_b, ..)) = (requests(&actions, A).remove(0), requests(&actions, B).remove(0));
+    let ((of_a, ..), (of_b, ..)) =
+        (requests(&actions, A).remove(0), requests(&actions, B).remove(0));
     plan.request_ended(of_a, End::Lost(Loss::Away), at(119));
     assert_eq!(requests(&plan.actions(at(119)), A), []);
     assert_eq!(requests(&plan.actions(at(120)), A), []);
@@ -221,7 +240,8 @@ fn a_piece_that_another_source_brings_is_not_asked_of_a_third() {
 fn a_bad_piece_is_no_verdict_while_somebody_else_may_come_back() {
     let mut plan = plan(100, &[A, B]);
     let actions = plan.actions(at(0));
-    let ((of_a, pieces, _), (of_b, ..)) = (requests(&actions, A).remove(0), requests(&actions, B).remove(0));
+    let ((of_a, pieces, _), (of_b, ..)) =
+        (requests(&actions, A).remove(0), requests(&actions, B).remove(0));
     plan.request_ended(of_b, End::Lost(Loss::Away), at(1));
     plan.piece_bad(of_a, pieces[0], at(1));
     let (suspect, ..) = requests(&plan.actions(at(1)), A).remove(0);

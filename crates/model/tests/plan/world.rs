@@ -1,4 +1,5 @@
-//! A simulated network: peers with rates, breaks, stalls, lies and parts, in virtual time. It drives a plan and checks each of its actions.
+//! A simulated network: peers with rates, breaks, stalls, lies and parts, in virtual time. It
+//! drives a plan and checks each of its actions.
 
 use std::{
     cmp::Reverse,
@@ -9,7 +10,9 @@ use std::{
 use peral_model::{
     Bitmap,
     pieces::PIECE,
-    plan::{Action, End, Have, Locality, Loss, Plan, PlanConfig, Refused, RequestId, SourceId, Why},
+    plan::{
+        Action, End, Have, Locality, Loss, Plan, PlanConfig, Refused, RequestId, SourceId, Why,
+    },
 };
 
 /// Longest download in virtual time: whatever runs on after it hangs.
@@ -60,7 +63,11 @@ impl Peer {
 
     /// Whole, honest, and always there.
     pub fn faithful(&self) -> bool {
-        self.honest() && self.part.is_none() && self.down.is_empty() && self.stalls.is_empty() && self.rotten.is_empty()
+        self.honest()
+            && self.part.is_none()
+            && self.down.is_empty()
+            && self.stalls.is_empty()
+            && self.rotten.is_empty()
     }
 }
 
@@ -116,7 +123,10 @@ impl World {
     pub fn new(config: PlanConfig, pieces: u64, peers: Vec<Peer>, seed: u64) -> Self {
         let size = (pieces * PIECE).saturating_sub(17);
         let plan = Plan::new(config.clone(), size, Bitmap::new(pieces).unwrap(), seed).unwrap();
-        let has = peers.iter().map(|peer| peer.part.clone().unwrap_or_else(|| (0..pieces).collect())).collect();
+        let has = peers
+            .iter()
+            .map(|peer| peer.part.clone().unwrap_or_else(|| (0..pieces).collect()))
+            .collect();
         let lines = peers.iter().map(|_| Line::default()).collect();
         let (none, bad, banned) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         let (events, ever, now) = (BinaryHeap::new(), BTreeSet::new(), Duration::ZERO);
@@ -151,7 +161,9 @@ impl World {
                 self.later(*from, Event::Down(id));
                 self.later(*to, Event::Back(id));
             });
-            peer.stalls.iter().for_each(|(from, to)| [from, to].into_iter().for_each(|at| self.later(*at, Event::Turn(id))));
+            peer.stalls.iter().for_each(|(from, to)| {
+                [from, to].into_iter().for_each(|at| self.later(*at, Event::Turn(id)))
+            });
         }
     }
 
@@ -189,9 +201,19 @@ impl World {
                 }
                 _ => self.now = deadline,
             }
-            assert!(self.now < END, "it hangs: {} of {} pieces", self.plan.done().count(), self.pieces);
+            assert!(
+                self.now < END,
+                "it hangs: {} of {} pieces",
+                self.plan.done().count(),
+                self.pieces
+            );
         }
-        panic!("it runs in circles: {} of {} pieces at {:?}", self.plan.done().count(), self.pieces, self.now);
+        panic!(
+            "it runs in circles: {} of {} pieces at {:?}",
+            self.plan.done().count(),
+            self.pieces,
+            self.now
+        );
     }
 
     fn act(&mut self) -> Option<Option<Why>> {
@@ -200,7 +222,12 @@ impl World {
             assert_eq!(end, None, "an action after the end: {action:?}");
             match action {
                 Action::Request { request, source, ranges, suspect } => {
-                    self.request(request, source.0, ranges.into_iter().flatten().collect(), suspect);
+                    self.request(
+                        request,
+                        source.0,
+                        ranges.into_iter().flatten().collect(),
+                        suspect,
+                    );
                 }
                 Action::Cancel { request } => {
                     assert!(self.open.remove(&request).is_some(), "cancelled twice");
@@ -208,7 +235,10 @@ impl World {
                 }
                 Action::Ban { source, .. } => {
                     assert!(!self.peers[source.0 as usize].honest(), "an honest source is banned");
-                    assert!(self.open.values().all(|(peer, ..)| *peer != source.0), "banned with requests under way");
+                    assert!(
+                        self.open.values().all(|(peer, ..)| *peer != source.0),
+                        "banned with requests under way"
+                    );
                     assert!(self.banned.insert(source.0));
                 }
                 Action::Done => end = Some(None),
@@ -226,14 +256,23 @@ impl World {
     fn request(&mut self, request: RequestId, peer: u32, pieces: VecDeque<u64>, suspect: bool) {
         assert!(self.ever.insert(request) && !self.banned.contains(&peer) && !pieces.is_empty());
         let set: BTreeSet<u64> = pieces.iter().copied().collect();
-        assert!(set.len() == pieces.len() && set.is_subset(&self.has[peer as usize]), "asked for a piece twice, or for one it has not");
-        assert!(suspect || set.iter().all(|piece| self.plan.wants(*piece)), "asked for a piece that is there");
+        assert!(
+            set.len() == pieces.len() && set.is_subset(&self.has[peer as usize]),
+            "asked for a piece twice, or for one it has not"
+        );
+        assert!(
+            suspect || set.iter().all(|piece| self.plan.wants(*piece)),
+            "asked for a piece that is there"
+        );
         self.requested += set.len() as u64;
         self.open.insert(request, (peer, set, suspect));
         let mine: Vec<_> = self.open.values().filter(|(of, ..)| *of == peer).collect();
         let owed: usize = mine.iter().map(|(_, set, _)| set.len()).sum();
         // What was stolen from a request still counts here until its stream is cut.
-        assert!(mine.len() <= 2 && owed as u64 <= 2 * self.config.max_run, "{owed} pieces asked of one source");
+        assert!(
+            mine.len() <= 2 && owed as u64 <= 2 * self.config.max_run,
+            "{owed} pieces asked of one source"
+        );
         if self.is(&self.peers[peer as usize].down) {
             self.later(self.now + 10 * DELAY, Event::Ended(request, false));
         } else {
@@ -256,17 +295,30 @@ impl World {
         line.sending = true;
         line.turn += 1;
         let event = Event::Sent(peer, line.turn);
-        self.later(self.now + Duration::from_secs_f64(PIECE as f64 / self.peers[peer as usize].rate), event);
+        self.later(
+            self.now + Duration::from_secs_f64(PIECE as f64 / self.peers[peer as usize].rate),
+            event,
+        );
     }
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Sent(peer, turn) if turn == self.lines[peer as usize].turn && self.lines[peer as usize].sending => self.sent(peer),
+            Event::Sent(peer, turn)
+                if turn == self.lines[peer as usize].turn && self.lines[peer as usize].sending =>
+            {
+                self.sent(peer)
+            }
             Event::Sent(..) => {}
             Event::Ended(request, cancelled) => {
                 self.open.remove(&request);
-                self.lines.iter_mut().for_each(|line| line.queue.retain(|(queued, ..)| *queued != request));
-                self.plan.request_ended(request, if cancelled { End::Complete } else { End::Lost(Loss::Away) }, self.now);
+                self.lines
+                    .iter_mut()
+                    .for_each(|line| line.queue.retain(|(queued, ..)| *queued != request));
+                self.plan.request_ended(
+                    request,
+                    if cancelled { End::Complete } else { End::Lost(Loss::Away) },
+                    self.now,
+                );
             }
             Event::Gets(peer, piece) => {
                 if self.has[peer as usize].insert(piece) {
@@ -276,7 +328,11 @@ impl World {
             Event::Down(peer) if self.peers[peer as usize].heard => {
                 self.lines[peer as usize].queue.clear();
                 self.lines[peer as usize].sending = false;
-                self.plan.source_left(SourceId(peer), if peer % 2 == 0 { Loss::Gone } else { Loss::Away }, self.now);
+                self.plan.source_left(
+                    SourceId(peer),
+                    if peer % 2 == 0 { Loss::Gone } else { Loss::Away },
+                    self.now,
+                );
             }
             Event::Down(peer) => self.break_line(peer),
             Event::Back(peer) if self.peers[peer as usize].heard => self.join(peer),
@@ -297,7 +353,9 @@ impl World {
 
     fn sent(&mut self, peer: u32) {
         self.lines[peer as usize].sending = false;
-        let Some((request, pieces, suspect)) = self.lines[peer as usize].queue.front_mut() else { return };
+        let Some((request, pieces, suspect)) = self.lines[peer as usize].queue.front_mut() else {
+            return;
+        };
         let (request, suspect, piece) = (*request, *suspect, pieces.pop_front().unwrap());
         let last = pieces.is_empty();
         if last {
@@ -305,7 +363,9 @@ impl World {
         }
         self.lines[peer as usize].sent += 1;
         let rotten = self.peers[peer as usize].rotten.contains(&piece);
-        let lie = self.peers[peer as usize].lies.is_some_and(|n| self.lines[peer as usize].sent.is_multiple_of(n));
+        let lie = self.peers[peer as usize]
+            .lies
+            .is_some_and(|n| self.lines[peer as usize].sent.is_multiple_of(n));
         if rotten && suspect {
             self.open.remove(&request);
             self.lines[peer as usize].queue.retain(|(queued, ..)| *queued != request);
@@ -338,7 +398,15 @@ impl World {
         assert_eq!(self.plan.next_deadline(), None);
         assert_eq!(failed.is_none(), self.plan.done().is_full());
         assert!(self.open.is_empty(), "requests under way at the end");
-        assert!(self.bad.values().all(|bad| *bad <= 2), "more than two bad pieces taken from one source: {:?}", self.bad);
-        assert!(failed.is_some() || self.plan.counters().fetched + 17 == self.pieces * PIECE || self.pieces == 0);
+        assert!(
+            self.bad.values().all(|bad| *bad <= 2),
+            "more than two bad pieces taken from one source: {:?}",
+            self.bad
+        );
+        assert!(
+            failed.is_some()
+                || self.plan.counters().fetched + 17 == self.pieces * PIECE
+                || self.pieces == 0
+        );
     }
 }

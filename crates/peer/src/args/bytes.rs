@@ -15,7 +15,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         "G" => 30,
         _ => return Err(format!("{unit:?} is no unit; write K, M or G")),
     };
-    let number: u64 = number.parse().map_err(|_| "a number of bytes, such as 1000 or 50M".to_owned())?;
+    let number: u64 =
+        number.parse().map_err(|_| "a number of bytes, such as 1000 or 50M".to_owned())?;
     number.checked_mul(1 << shift).ok_or_else(|| "too many bytes".to_owned())
 }
 
@@ -25,7 +26,14 @@ mod tests {
 
     #[test]
     fn bytes_are_read_as_people_write_them() {
-        for (text, value) in [("0", 0), ("1000", 1000), ("1k", 1024), ("50M", 50 << 20), ("2GiB", 2 << 30), ("3 mb", 3 << 20)] {
+        for (text, value) in [
+            ("0", 0),
+            ("1000", 1000),
+            ("1k", 1024),
+            ("50M", 50 << 20),
+            ("2GiB", 2 << 30),
+            ("3 mb", 3 << 20),
+        ] {
             assert_eq!(bytes(text), Ok(value));
         }
         for text in ["", "M", "-1", "1.5M", "99999999999G", "1T"] {

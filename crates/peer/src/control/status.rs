@@ -20,7 +20,8 @@ use crate::{
 
 /// Troubles that are shown.
 const MAX_TROUBLES: u32 = 1000;
-/// Counting may take one part in so many of the time: with a million files, who asks often is told a count of a few seconds ago.
+/// Counting may take one part in so many of the time: with a million files, who asks often is told
+/// a count of a few seconds ago.
 const COUNTING: u32 = 20;
 
 /// What was counted last, and when, and how long it took.
@@ -42,7 +43,10 @@ impl Counted {
             return Ok(counts.clone());
         }
         let start = Instant::now();
-        let counts = Counts { shares: library.db().share_counts().await?, files: library.db().versions_held().await? };
+        let counts = Counts {
+            shares: library.db().share_counts().await?,
+            files: library.db().versions_held().await?,
+        };
         *last = Some((Instant::now(), start.elapsed(), counts.clone()));
         Ok(counts)
     }
@@ -90,7 +94,8 @@ pub(super) fn state(peer: &Inner) -> &'static str {
 
 async fn shares(peer: &Inner, counts: &[ShareCount]) -> Result<Vec<pb::ShareStatus>, Failure> {
     let shown = |share: ShareRow| {
-        let count = counts.iter().find(|count| count.share == share.number).copied().unwrap_or_default();
+        let count =
+            counts.iter().find(|count| count.share == share.number).copied().unwrap_or_default();
         pb::ShareStatus {
             share_id: share.share_id().to_vec().into(),
             visibility: pb::Visibility::from(share.visibility()).into(),
@@ -110,7 +115,12 @@ async fn troubles(peer: &Inner) -> Result<Vec<pb::Trouble>, Failure> {
     let mut troubles: Vec<_> = own
         .into_iter()
         .flatten()
-        .map(|failure| pb::Trouble { path: String::new(), name: String::new(), code: failure.code.to_string(), detail: failure.detail })
+        .map(|failure| pb::Trouble {
+            path: String::new(),
+            name: String::new(),
+            code: failure.code.to_string(),
+            detail: failure.detail,
+        })
         .collect();
     let noted = peer.library.0.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let noted = noted.into_iter().map(|(path, (code, detail))| pb::Trouble {

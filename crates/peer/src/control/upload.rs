@@ -1,4 +1,5 @@
-//! Uploads from this machine: in place inside a share, taken over where a command wrote them for it, copied into the first share otherwise.
+//! Uploads from this machine: in place inside a share, taken over where a command wrote them for
+//! it, copied into the first share otherwise.
 
 use std::{
     fs::File,
@@ -31,14 +32,25 @@ pub(super) async fn start(
     let me = Identity::Peer(library.link().peer()?);
     let order = library.rights().order(me, &required(request.order, "order")?).await?;
     if order.value.name.as_str() != request.name {
-        return Err(fail!(InvalidArgument, "the order is for the name {}, not {}", order.value.name, request.name));
+        return Err(fail!(
+            InvalidArgument,
+            "the order is for the name {}, not {}",
+            order.value.name,
+            request.name
+        ));
     }
-    let real = tokio::fs::canonicalize(&path).await.map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?;
+    let real = tokio::fs::canonicalize(&path)
+        .await
+        .map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?;
     let (tell, told) = mpsc::channel(16);
-    let span = propagate::follow(tracing::info_span!(parent: None, "upload", name = %order.value.name));
+    let span =
+        propagate::follow(tracing::info_span!(parent: None, "upload", name = %order.value.name));
     let upload = async move {
         let done = run(&library, &order, &real, &tell).await;
-        let last = done.map(|record| pb::Progress { record: Some(record.envelope), ..step(pb::Phase::Done, record.value.content.size) });
+        let last = done.map(|record| pb::Progress {
+            record: Some(record.envelope),
+            ..step(pb::Phase::Done, record.value.content.size)
+        });
         // Nobody listens any more: the upload is done all the same.
         drop(tell.send(last).await);
     };
@@ -46,16 +58,31 @@ pub(super) async fn start(
     Ok(ReceiverStream::new(told))
 }
 
-async fn run(library: &Library, order: &Sealed<Order>, path: &Path, tell: &Tell) -> Result<Sealed<Record>, Failure> {
-    let size = tokio::fs::metadata(path).await.map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?.len();
+async fn run(
+    library: &Library,
+    order: &Sealed<Order>,
+    path: &Path,
+    tell: &Tell,
+) -> Result<Sealed<Record>, Failure> {
+    let size = tokio::fs::metadata(path)
+        .await
+        .map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?
+        .len();
     if size > order.value.max_size {
-        return Err(fail!(TooLarge, "{} has {size} bytes, and the order is for {}; it grew meanwhile", path.display(), order.value.max_size));
+        return Err(fail!(
+            TooLarge,
+            "{} has {size} bytes, and the order is for {}; it grew meanwhile",
+            path.display(),
+            order.value.max_size
+        ));
     }
     let say = async |phase| drop(tell.send(Ok(step(phase, size))).await);
     let temp = library.upload_temp(order.value.upload);
     if is_spooled(library.data(), path) {
         say(pb::Phase::Hashing).await;
-        tokio::fs::rename(path, &temp).await.map_err(|error| fail!(Internal, "{} cannot be taken over: {error}", path.display()))?;
+        tokio::fs::rename(path, &temp)
+            .await
+            .map_err(|error| fail!(Internal, "{} cannot be taken over: {error}", path.display()))?;
         let landed = spooled(library, order, &temp, || say(pb::Phase::Publishing)).await;
         if landed.is_err() {
             // Its command has read what it can read once only: nobody takes this up again.
@@ -83,14 +110,21 @@ async fn run(library: &Library, order: &Sealed<Order>, path: &Path, tell: &Tell)
 }
 
 /// Bytes that a command wrote into the data folder for this upload.
-async fn spooled(library: &Library, order: &Sealed<Order>, temp: &Path, publishing: impl AsyncFnOnce()) -> Result<Sealed<Record>, Failure> {
+async fn spooled(
+    library: &Library,
+    order: &Sealed<Order>,
+    temp: &Path,
+    publishing: impl AsyncFnOnce(),
+) -> Result<Sealed<Record>, Failure> {
     library.may_land().await?;
     let (from, lists) = (temp.to_path_buf(), library.lists().clone());
     let hashed = tokio::task::spawn_blocking(move || {
         let file = open_plain(&from)?;
         lists.hash(&file, file.metadata()?.len())
     });
-    let content = hashed.await.map_err(broken)?.map_err(|error: io::Error| fail!(Internal, "what was read cannot be read again: {error}"))?;
+    let content = hashed.await.map_err(broken)?.map_err(|error: io::Error| {
+        fail!(Internal, "what was read cannot be read again: {error}")
+    })?;
     publishing().await;
     library.land(order, temp, content).await
 }
@@ -98,12 +132,21 @@ async fn spooled(library: &Library, order: &Sealed<Order>, temp: &Path, publishi
 /// Copies a file, by the file system where it can, if nobody writes it meanwhile.
 fn copy(from: &Path, to: &Path) -> Result<File, Failure> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => fail!(NoSpace, "the disk of this peer is full: {error}"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            fail!(NoSpace, "the disk of this peer is full: {error}")
+        }
         _ => fail!(Internal, "{} cannot be copied: {error}", from.display()),
     };
     let mut source = open_plain(from).map_err(failed)?;
     let before = Stamp::of(&source).map_err(failed)?;
-    let mut target = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(to).map_err(failed)?;
+    let mut target = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(failed)?;
     io::copy(&mut source, &mut target).map_err(failed)?;
     if Stamp::of(&source).map_err(failed)? != before {
         return Err(fail!(Changed, "{} was written while it was read; try again", from.display()));

@@ -30,9 +30,16 @@ impl Db {
     pub async fn save_job(&self, job: JobRow) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
-                let text = "INSERT INTO jobs (id, request, created_ms, state, detail) VALUES ($1, $2, $3, $4, $5)
-                    ON CONFLICT (id) DO UPDATE SET request = excluded.request, state = excluded.state, detail = excluded.detail";
-                let query = sqlx::query(text).bind(job.id).bind(job.request).bind(job.created_ms).bind(job.state).bind(job.detail);
+                let text = "INSERT INTO jobs (id, request, created_ms, state, detail) VALUES ($1,
+                    $2, $3, $4, $5)
+                    ON CONFLICT (id) DO UPDATE SET request = excluded.request, state =
+                    excluded.state, detail = excluded.detail";
+                let query = sqlx::query(text)
+                    .bind(job.id)
+                    .bind(job.request)
+                    .bind(job.created_ms)
+                    .bind(job.state)
+                    .bind(job.detail);
                 query.execute(db).await.map(drop)
             })
         })
@@ -44,7 +51,12 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn remove_job(&self, id: Uuid) -> Result<(), Failure> {
-        self.write(move |db| Box::pin(async move { sqlx::query("DELETE FROM jobs WHERE id = $1").bind(id).execute(db).await.map(drop) })).await
+        self.write(move |db| {
+            Box::pin(async move {
+                sqlx::query("DELETE FROM jobs WHERE id = $1").bind(id).execute(db).await.map(drop)
+            })
+        })
+        .await
     }
 
     /// All jobs, the oldest first.
@@ -63,7 +75,12 @@ impl Db {
     pub async fn open_upload(&self, id: UploadId, now_ms: i64) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
-                sqlx::query("INSERT OR IGNORE INTO uploads (id, opened_ms) VALUES ($1, $2)").bind(id.0).bind(now_ms).execute(db).await.map(drop)
+                sqlx::query("INSERT OR IGNORE INTO uploads (id, opened_ms) VALUES ($1, $2)")
+                    .bind(id.0)
+                    .bind(now_ms)
+                    .execute(db)
+                    .await
+                    .map(drop)
             })
         })
         .await
@@ -74,7 +91,11 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn upload_opened(&self, id: UploadId) -> Result<Option<i64>, Failure> {
-        sqlx::query_scalar("SELECT opened_ms FROM uploads WHERE id = $1").bind(id.0).fetch_optional(self.reader()).await.map_err(broken)
+        sqlx::query_scalar("SELECT opened_ms FROM uploads WHERE id = $1")
+            .bind(id.0)
+            .fetch_optional(self.reader())
+            .await
+            .map_err(broken)
     }
 
     /// Forgets uploads that were opened before a time.
@@ -83,7 +104,13 @@ impl Db {
     /// INTERNAL.
     pub async fn forget_uploads(&self, before_ms: i64) -> Result<(), Failure> {
         self.write(move |db| {
-            Box::pin(async move { sqlx::query("DELETE FROM uploads WHERE opened_ms < $1").bind(before_ms).execute(db).await.map(drop) })
+            Box::pin(async move {
+                sqlx::query("DELETE FROM uploads WHERE opened_ms < $1")
+                    .bind(before_ms)
+                    .execute(db)
+                    .await
+                    .map(drop)
+            })
         })
         .await
     }

@@ -52,36 +52,50 @@ pub fn rows<'a>(records: impl IntoIterator<Item = &'a Sealed<Record>>) -> String
     serde_json::Value::Array(records.into_iter().map(row).collect()).to_string()
 }
 
-/// Keeps records, and notes that all of each is held for which there is a path, with a delta for each that was not.
+/// Keeps records, and notes that all of each is held for which there is a path, with a delta for
+/// each that was not.
 ///
 /// # Errors
 /// What the database says.
 pub async fn hold(db: &mut SqliteConnection, rows: &str) -> sqlx::Result<()> {
     let deltas = "INSERT INTO deltas (file_id, version, held)
         SELECT DISTINCT unhex(value ->> 0), value ->> 1, 1 FROM json_each($1)
-        WHERE EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 0) AND f.version = value ->> 1)
-            AND NOT EXISTS (SELECT 1 FROM records r WHERE r.file_id = unhex(value ->> 0) AND r.version = value ->> 1 AND r.held = 1)";
+        WHERE EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 0) AND f.version =
+        value ->> 1)
+            AND NOT EXISTS (SELECT 1 FROM records r WHERE r.file_id = unhex(value ->> 0) AND
+            r.version = value ->> 1 AND r.held = 1)";
     sqlx::query(deltas).bind(rows).execute(&mut *db).await?;
-    let records = "INSERT INTO records (file_id, version, name, hash, owner, visibility, serial, envelope, held, bucket)
-        SELECT unhex(value ->> 0), value ->> 1, value ->> 2, unhex(value ->> 3), unhex(value ->> 4), value ->> 5, value ->> 6, unhex(value ->> 7),
-            EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 0) AND f.version = value ->> 1), value ->> 8
+    let records = "INSERT INTO records (file_id, version, name, hash, owner, visibility, serial,
+        envelope, held, bucket)
+        SELECT unhex(value ->> 0), value ->> 1, value ->> 2, unhex(value ->> 3), unhex(value ->>
+        4), value ->> 5, value ->> 6, unhex(value ->> 7),
+            EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 0) AND f.version =
+            value ->> 1), value ->> 8
         FROM json_each($1) WHERE true
         ON CONFLICT (file_id, version) DO UPDATE SET held = excluded.held,
-            visibility = CASE WHEN excluded.serial >= serial THEN excluded.visibility ELSE visibility END,
+            visibility = CASE WHEN excluded.serial >= serial THEN excluded.visibility ELSE
+            visibility END,
             envelope = CASE WHEN excluded.serial >= serial THEN excluded.envelope ELSE envelope END,
             owner = CASE WHEN excluded.serial >= serial THEN excluded.owner ELSE owner END,
             serial = MAX(serial, excluded.serial)";
     sqlx::query(records).bind(rows).execute(db).await.map(drop)
 }
 
-/// Notes that nothing of a version is held any more, unless another path still has it. True if this changed something.
+/// Notes that nothing of a version is held any more, unless another path still has it. True if this
+/// changed something.
 ///
 /// # Errors
 /// What the database says.
 pub async fn release(db: &mut SqliteConnection, file: FileId, version: u64) -> sqlx::Result<bool> {
     let text = "UPDATE records SET held = 0 WHERE file_id = $1 AND version = $2 AND held > 0
         AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = $1 AND f.version = $2)";
-    let changed = sqlx::query(text).bind(file.0).bind(signed(version)).execute(&mut *db).await?.rows_affected() > 0;
+    let changed = sqlx::query(text)
+        .bind(file.0)
+        .bind(signed(version))
+        .execute(&mut *db)
+        .await?
+        .rows_affected()
+        > 0;
     if changed {
         let text = "INSERT INTO deltas (file_id, version, held) VALUES ($1, $2, 0)";
         sqlx::query(text).bind(file.0).bind(signed(version)).execute(db).await?;
@@ -100,10 +114,18 @@ impl Db {
     ///
     /// # Errors
     /// INTERNAL.
-    pub async fn record(&self, file: FileId, version: u64) -> Result<Option<Sealed<Record>>, Failure> {
+    pub async fn record(
+        &self,
+        file: FileId,
+        version: u64,
+    ) -> Result<Option<Sealed<Record>>, Failure> {
         let text = "SELECT envelope FROM records WHERE file_id = $1 AND version = $2";
-        let found: Option<Vec<u8>> =
-            sqlx::query_scalar(text).bind(file.0).bind(signed(version)).fetch_optional(self.reader()).await.map_err(broken)?;
+        let found: Option<Vec<u8>> = sqlx::query_scalar(text)
+            .bind(file.0)
+            .bind(signed(version))
+            .fetch_optional(self.reader())
+            .await
+            .map_err(broken)?;
         found.as_deref().map(stored).transpose()
     }
 
@@ -115,9 +137,11 @@ impl Db {
         let rows = rows(records);
         self.write(move |db| {
             Box::pin(async move {
-                let text = "UPDATE records SET visibility = n.value ->> 5, serial = n.value ->> 6, envelope = unhex(n.value ->> 7), owner = unhex(n.value ->> 4)
+                let text = "UPDATE records SET visibility = n.value ->> 5, serial = n.value ->>
+                    6, envelope = unhex(n.value ->> 7), owner = unhex(n.value ->> 4)
                     FROM json_each($1) n
-                    WHERE file_id = unhex(n.value ->> 0) AND version = n.value ->> 1 AND serial < n.value ->> 6";
+                    WHERE file_id = unhex(n.value ->> 0) AND version = n.value ->> 1 AND serial <
+                    n.value ->> 6";
                 sqlx::query(text).bind(rows).execute(db).await.map(drop)
             })
         })
@@ -131,12 +155,15 @@ impl Db {
     pub async fn tidy_records(&self) -> Result<u64, Failure> {
         self.write(move |db| {
             Box::pin(async move {
-                let serials = "INSERT INTO serials (file_id, serial) SELECT file_id, MAX(serial) FROM records WHERE held = 0 GROUP BY file_id
+                let serials = "INSERT INTO serials (file_id, serial) SELECT file_id, MAX(serial)
+                    FROM records WHERE held = 0 GROUP BY file_id
                     ON CONFLICT (file_id) DO UPDATE SET serial = MAX(serial, excluded.serial)";
                 sqlx::query(serials).execute(&mut *db).await?;
                 let records = "DELETE FROM records WHERE held = 0
-                    AND NOT EXISTS (SELECT 1 FROM names n WHERE n.name = records.name AND n.file_id = records.file_id AND n.version = records.version)
-                    AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.file_id = records.file_id AND u.version = records.version)";
+                    AND NOT EXISTS (SELECT 1 FROM names n WHERE n.name = records.name AND
+                    n.file_id = records.file_id AND n.version = records.version)
+                    AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.file_id = records.file_id AND
+                    u.version = records.version)";
                 Ok(sqlx::query(records).execute(db).await?.rows_affected())
             })
         })
@@ -157,16 +184,23 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn versions_held(&self) -> Result<u64, Failure> {
-        sqlx::query_scalar("SELECT COUNT(*) FROM records WHERE held > 0").fetch_one(self.reader()).await.map(unsigned).map_err(broken)
+        sqlx::query_scalar("SELECT COUNT(*) FROM records WHERE held > 0")
+            .fetch_one(self.reader())
+            .await
+            .map(unsigned)
+            .map_err(broken)
     }
 
-    /// Files that wait to be published, and files that are left out of the catalogue. Each is counted by an index of only those.
+    /// Files that wait to be published, and files that are left out of the catalogue. Each is
+    /// counted by an index of only those.
     ///
     /// # Errors
     /// INTERNAL.
     pub async fn waiting_files(&self) -> Result<(u64, u64), Failure> {
-        let text = "SELECT (SELECT COUNT(*) FROM files WHERE state = 0), (SELECT COUNT(*) FROM files WHERE state = 2)";
-        let counted: (i64, i64) = sqlx::query_as(text).fetch_one(self.reader()).await.map_err(broken)?;
+        let text = "SELECT (SELECT COUNT(*) FROM files WHERE state = 0), (SELECT COUNT(*) FROM \
+            files WHERE state = 2)";
+        let counted: (i64, i64) =
+            sqlx::query_as(text).fetch_one(self.reader()).await.map_err(broken)?;
         Ok((unsigned(counted.0), unsigned(counted.1)))
     }
 
@@ -176,21 +210,42 @@ impl Db {
     /// INTERNAL.
     pub async fn last_had(&self, name: &FileName) -> Result<Option<VersionRef>, Failure> {
         let text = "SELECT file_id, version FROM names WHERE name = $1";
-        let found: Option<(Uuid, i64)> = sqlx::query_as(text).bind(name.as_str()).fetch_optional(self.reader()).await.map_err(broken)?;
-        Ok(found.map(|(file, version)| VersionRef { file: FileId(file), version: unsigned(version) }))
+        let found: Option<(Uuid, i64)> = sqlx::query_as(text)
+            .bind(name.as_str())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(broken)?;
+        Ok(found
+            .map(|(file, version)| VersionRef { file: FileId(file), version: unsigned(version) }))
     }
 
     /// Holdings in a bucket after a version, in order; at most `limit`.
     ///
     /// # Errors
     /// INTERNAL.
-    pub async fn bucket(&self, bucket: u16, after: Option<VersionRef>, limit: usize) -> Result<Vec<Delta>, Failure> {
+    pub async fn bucket(
+        &self,
+        bucket: u16,
+        after: Option<VersionRef>,
+        limit: usize,
+    ) -> Result<Vec<Delta>, Failure> {
         let after = after.unwrap_or(VersionRef { file: FileId(Uuid::nil()), version: 0 });
-        let text = "SELECT file_id, version FROM records WHERE bucket = $1 AND held > 0 AND (file_id, version) > ($2, $3)
+        let text = "SELECT file_id, version FROM records WHERE bucket = $1 AND held > 0 AND
+            (file_id, version) > ($2, $3)
             ORDER BY file_id, version LIMIT $4";
-        let query = sqlx::query_as::<_, HeldRow>(text).bind(bucket).bind(after.file.0).bind(signed(after.version));
-        let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(self.reader()).await.map_err(broken)?;
-        let delta = |row: HeldRow| Delta { version: VersionRef { file: FileId(row.file_id), version: unsigned(row.version) }, held: Held::All };
+        let query = sqlx::query_as::<_, HeldRow>(text)
+            .bind(bucket)
+            .bind(after.file.0)
+            .bind(signed(after.version));
+        let rows = query
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.reader())
+            .await
+            .map_err(broken)?;
+        let delta = |row: HeldRow| Delta {
+            version: VersionRef { file: FileId(row.file_id), version: unsigned(row.version) },
+            held: Held::All,
+        };
         Ok(rows.into_iter().map(delta).collect())
     }
 
@@ -203,8 +258,10 @@ impl Db {
         use peral_wire::rest::holdings::BUCKETS;
         let mut words = vec![0u64; BUCKETS];
         let mut transaction = self.reader().begin().await.map_err(broken)?;
-        let last: i64 =
-            sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'deltas'").fetch_one(&mut *transaction).await.map_err(broken)?;
+        let last: i64 = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'deltas'")
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(broken)?;
         let text = "SELECT file_id, version FROM records WHERE held > 0";
         let mut rows = sqlx::query_as::<_, HeldRow>(text).fetch(&mut *transaction);
         while let Some(row) = rows.try_next().await.map_err(broken)? {

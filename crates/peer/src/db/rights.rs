@@ -11,8 +11,14 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn serial(&self, file: FileId) -> Result<u64, Failure> {
-        let text = "SELECT MAX(COALESCE((SELECT serial FROM serials WHERE file_id = $1), 0), COALESCE((SELECT MAX(serial) FROM records WHERE file_id = $1), 0))";
-        sqlx::query_scalar(text).bind(file.0).fetch_one(self.reader()).await.map(unsigned).map_err(broken)
+        let text = "SELECT MAX(COALESCE((SELECT serial FROM serials WHERE file_id = $1), 0), \
+            COALESCE((SELECT MAX(serial) FROM records WHERE file_id = $1), 0))";
+        sqlx::query_scalar(text)
+            .bind(file.0)
+            .fetch_one(self.reader())
+            .await
+            .map(unsigned)
+            .map_err(broken)
     }
 
     /// Keeps a serial, if it is higher than the one kept.
@@ -38,8 +44,14 @@ impl Db {
         self.write(move |db| {
             Box::pin(async move {
                 let text = "INSERT INTO revoked (identity, until_ms) VALUES ($1, $2)
-                    ON CONFLICT (identity) DO UPDATE SET until_ms = MAX(until_ms, excluded.until_ms)";
-                sqlx::query(text).bind(identity.to_string()).bind(until_ms).execute(db).await.map(drop)
+                    ON CONFLICT (identity) DO UPDATE SET until_ms = MAX(until_ms,
+                    excluded.until_ms)";
+                sqlx::query(text)
+                    .bind(identity.to_string())
+                    .bind(until_ms)
+                    .execute(db)
+                    .await
+                    .map(drop)
             })
         })
         .await
@@ -52,10 +64,19 @@ impl Db {
     pub async fn revoked(&self, now_ms: i64) -> Result<Vec<(Identity, i64)>, Failure> {
         let rows = self.write(move |db| {
             Box::pin(async move {
-                sqlx::query("DELETE FROM revoked WHERE until_ms < $1").bind(now_ms).execute(&mut *db).await?;
-                sqlx::query_as::<_, (String, i64)>("SELECT identity, until_ms FROM revoked").fetch_all(db).await
+                sqlx::query("DELETE FROM revoked WHERE until_ms < $1")
+                    .bind(now_ms)
+                    .execute(&mut *db)
+                    .await?;
+                sqlx::query_as::<_, (String, i64)>("SELECT identity, until_ms FROM revoked")
+                    .fetch_all(db)
+                    .await
             })
         });
-        Ok(rows.await?.into_iter().filter_map(|(identity, until)| Some((identity.parse().ok()?, until))).collect())
+        Ok(rows
+            .await?
+            .into_iter()
+            .filter_map(|(identity, until)| Some((identity.parse().ok()?, until)))
+            .collect())
     }
 }

@@ -74,23 +74,38 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn shares(&self) -> Result<Vec<ShareRow>, Failure> {
-        sqlx::query_as("SELECT number, id, path, prefix, visibility, configured FROM shares ORDER BY number")
-            .fetch_all(self.reader())
-            .await
-            .map_err(broken)
+        sqlx::query_as(
+            "SELECT number, id, path, prefix, visibility, configured FROM shares ORDER BY number",
+        )
+        .fetch_all(self.reader())
+        .await
+        .map_err(broken)
     }
 
     /// Adds a share, or changes prefix and visibility of one that is there.
     ///
     /// # Errors
     /// INTERNAL.
-    pub async fn add_share(&self, id: ShareId, path: String, prefix: String, visibility: Visibility, configured: bool) -> Result<ShareRow, Failure> {
+    pub async fn add_share(
+        &self,
+        id: ShareId,
+        path: String,
+        prefix: String,
+        visibility: Visibility,
+        configured: bool,
+    ) -> Result<ShareRow, Failure> {
         self.write(move |db| {
             Box::pin(async move {
-                let insert = "INSERT INTO shares (id, path, prefix, visibility, configured) VALUES ($1, $2, $3, $4, $5)
-                    ON CONFLICT (path) DO UPDATE SET prefix = excluded.prefix, visibility = excluded.visibility, configured = excluded.configured
+                let insert = "INSERT INTO shares (id, path, prefix, visibility, configured)
+                    VALUES ($1, $2, $3, $4, $5)
+                    ON CONFLICT (path) DO UPDATE SET prefix = excluded.prefix, visibility =
+                    excluded.visibility, configured = excluded.configured
                     RETURNING number, id, path, prefix, visibility, configured";
-                let query = sqlx::query_as(insert).bind(id.0).bind(path).bind(prefix).bind(visibility_number(visibility));
+                let query = sqlx::query_as(insert)
+                    .bind(id.0)
+                    .bind(path)
+                    .bind(prefix)
+                    .bind(visibility_number(visibility));
                 let query = query.bind(configured);
                 query.fetch_one(db).await
             })
@@ -98,27 +113,43 @@ impl Db {
         .await
     }
 
-    /// Removes a share and what it indexed, and withdraws the holdings. What downloads wrote into it is held on. What others, or the owner
-    /// of this peer by an upload, gave into it as private is noted: the files lie there still, and only an upload publishes them again.
+    /// Removes a share and what it indexed, and withdraws the holdings. What downloads wrote into
+    /// it is held on. What others, or the owner of this peer by an upload, gave into it as private
+    /// is noted: the files lie there still, and only an upload publishes them again.
     ///
     /// # Errors
     /// INTERNAL.
     pub async fn remove_share(&self, number: i64, owner: Option<Uuid>) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
-                let given = "INSERT OR IGNORE INTO fetched (hash) SELECT r.hash FROM files f JOIN shares s ON s.number = f.share
+                let given = "INSERT OR IGNORE INTO fetched (hash) SELECT r.hash FROM files f JOIN
+                    shares s ON s.number = f.share
                     JOIN records r ON r.file_id = f.file_id AND r.version = f.version
-                    WHERE f.share = $1 AND f.size > 0 AND r.visibility = 2 AND (s.visibility = 1 OR r.owner <> $2)";
+                    WHERE f.share = $1 AND f.size > 0 AND r.visibility = 2 AND (s.visibility = 1
+                    OR r.owner <> $2)";
                 sqlx::query(given).bind(number).bind(owner).execute(&mut *db).await?;
-                sqlx::query("UPDATE files SET share = NULL WHERE share = $1 AND fetched = 1").bind(number).execute(&mut *db).await?;
-                sqlx::query("DELETE FROM files WHERE share = $1").bind(number).execute(&mut *db).await?;
-                let gone = "INSERT INTO deltas (file_id, version, held) SELECT r.file_id, r.version, 0 FROM records r WHERE r.held > 0
-                    AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = r.file_id AND f.version = r.version)";
+                sqlx::query("UPDATE files SET share = NULL WHERE share = $1 AND fetched = 1")
+                    .bind(number)
+                    .execute(&mut *db)
+                    .await?;
+                sqlx::query("DELETE FROM files WHERE share = $1")
+                    .bind(number)
+                    .execute(&mut *db)
+                    .await?;
+                let gone = "INSERT INTO deltas (file_id, version, held) SELECT r.file_id,
+                    r.version, 0 FROM records r WHERE r.held > 0
+                    AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = r.file_id AND
+                    f.version = r.version)";
                 sqlx::query(gone).execute(&mut *db).await?;
                 let held = "UPDATE records SET held = 0 WHERE held > 0
-                    AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = records.file_id AND f.version = records.version)";
+                    AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = records.file_id AND
+                    f.version = records.version)";
                 sqlx::query(held).execute(&mut *db).await?;
-                sqlx::query("DELETE FROM shares WHERE number = $1").bind(number).execute(db).await.map(drop)
+                sqlx::query("DELETE FROM shares WHERE number = $1")
+                    .bind(number)
+                    .execute(db)
+                    .await
+                    .map(drop)
             })
         })
         .await
@@ -129,7 +160,8 @@ impl Db {
     /// # Errors
     /// INTERNAL.
     pub async fn share_counts(&self) -> Result<Vec<ShareCount>, Failure> {
-        let text = "SELECT share, SUM(state = 1) AS files, SUM(CASE WHEN state = 1 THEN size ELSE 0 END) AS bytes, SUM(state = 0) AS pending
+        let text = "SELECT share, SUM(state = 1) AS files, SUM(CASE WHEN state = 1 THEN size ELSE
+            0 END) AS bytes, SUM(state = 0) AS pending
             FROM files WHERE share IS NOT NULL GROUP BY share";
         sqlx::query_as(text).fetch_all(self.reader()).await.map_err(broken)
     }

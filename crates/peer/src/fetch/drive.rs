@@ -25,7 +25,8 @@ use super::{
 };
 use crate::{grpc::DOWNLOAD, lists::PieceList};
 
-/// Sources that are asked at the same time. What each has under way is in memory in the worst case, when the disk is slower than the network.
+/// Sources that are asked at the same time. What each has under way is in memory in the worst case,
+/// when the disk is slower than the network.
 const MAX_PARALLEL: usize = 6;
 /// Events that wait for the driver: pieces that are written already.
 const MAX_EVENTS: usize = 64;
@@ -52,9 +53,15 @@ pub(super) async fn drive(
     done: Bitmap,
 ) -> Result<(Counters, Sealed<Record>), Failure> {
     let limit = deps.limits.download.bytes_per_second();
-    let config = PlanConfig { max_parallel: MAX_PARALLEL, wait: request.wait, limit, ..PlanConfig::default() };
+    let config = PlanConfig {
+        max_parallel: MAX_PARALLEL,
+        wait: request.wait,
+        limit,
+        ..PlanConfig::default()
+    };
     let size = list.content().size;
-    let plan = Plan::new(config, size, done, (deps.seed)()).map_err(|error| fail!(Internal, "{error}"))?;
+    let plan =
+        Plan::new(config, size, done, (deps.seed)()).map_err(|error| fail!(Internal, "{error}"))?;
     let (sender, events) = mpsc::channel(MAX_EVENTS);
     let shared = Shared {
         dialer: deps.dialer.clone(),
@@ -128,7 +135,10 @@ enum Round {
 }
 
 impl Driver<'_> {
-    async fn run(mut self, mut events: mpsc::Receiver<Event>) -> Result<(Counters, Sealed<Record>), Failure> {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+    ) -> Result<(Counters, Sealed<Record>), Failure> {
         for id in self.swarm.askable() {
             self.join(id);
         }
@@ -173,7 +183,9 @@ impl Driver<'_> {
     fn act(&mut self) -> Round {
         for action in self.plan.actions(self.now()) {
             match action {
-                Action::Request { request, source, ranges, suspect } => self.begin(request, source, ranges, suspect),
+                Action::Request { request, source, ranges, suspect } => {
+                    self.begin(request, source, ranges, suspect)
+                }
                 Action::Cancel { request } => {
                     if let Some(running) = self.running.get(&request) {
                         running.cancel.cancel();
@@ -190,7 +202,13 @@ impl Driver<'_> {
         if self.plan.done().is_full() { Round::Done } else { Round::Goes }
     }
 
-    fn begin(&mut self, request: RequestId, source: SourceId, ranges: Vec<std::ops::Range<u64>>, suspect: bool) {
+    fn begin(
+        &mut self,
+        request: RequestId,
+        source: SourceId,
+        ranges: Vec<std::ops::Range<u64>>,
+        suspect: bool,
+    ) {
         let Some(remote) = self.swarm.remote(source).cloned() else {
             return self.plan.request_ended(request, End::Lost(Loss::Gone), self.now());
         };
@@ -231,7 +249,9 @@ impl Driver<'_> {
                 self.plan.piece_bad(request, index, now);
                 let first = self.running.get(&request).is_some_and(|running| !running.suspect);
                 if let Some(remote) = self.swarm.remote(source).filter(|_| first) {
-                    self.observer.note(&format!("{remote} sent a bad piece {index}; it is asked to look at it again"));
+                    self.observer.note(&format!(
+                        "{remote} sent a bad piece {index}; it is asked to look at it again"
+                    ));
                 }
             }
             Event::Ended { request, source, end } => {
@@ -276,7 +296,9 @@ impl Driver<'_> {
     }
 
     fn look_if_due(&mut self) {
-        let few = self.swarm.askable().len() < ENOUGH || self.failed.is_some() || self.phase == Phase::Waiting;
+        let few = self.swarm.askable().len() < ENOUGH
+            || self.failed.is_some()
+            || self.phase == Phase::Waiting;
         if few && self.looking.is_none() && self.next_look <= Instant::now() {
             self.look(Why::More);
         }
@@ -304,17 +326,23 @@ impl Driver<'_> {
     async fn found_or_failed(&mut self) -> Result<(), Failure> {
         let found = ready(&mut self.looking).await?;
         self.take(Ok(found));
-        if self.swarm.remotes.is_empty() && self.swarm.away == 0 { Err(self.swarm.no_source()) } else { Ok(()) }
+        if self.swarm.remotes.is_empty() && self.swarm.away == 0 {
+            Err(self.swarm.no_source())
+        } else {
+            Ok(())
+        }
     }
 
-    /// Nobody is left, but known holders are away and may come back in time. Central is asked once at least before giving up.
+    /// Nobody is left, but known holders are away and may come back in time. Central is asked once
+    /// at least before giving up.
     fn may_wait(&self) -> bool {
         !self.asked || (self.swarm.away > 0 && self.alive.elapsed() < self.request.wait)
     }
 
     fn wake_at(&self) -> Instant {
         let plan = self.plan.next_deadline().map(|deadline| self.start + deadline);
-        let look = (self.looking.is_none() && self.swarm.askable().len() < ENOUGH).then_some(self.next_look);
+        let look = (self.looking.is_none() && self.swarm.askable().len() < ENOUGH)
+            .then_some(self.next_look);
         let fail = self.failed.map(|_| self.next_look.min(self.alive + self.request.wait));
         let now = Instant::now();
         let due = [plan, look, fail].into_iter().flatten().min().unwrap_or(now + LATER);
@@ -323,10 +351,19 @@ impl Driver<'_> {
     }
 
     fn failure(&self, why: plan::Why) -> Failure {
-        let plan::Why::Integrity { piece, sender: source } = why else { return self.swarm.no_source() };
+        let plan::Why::Integrity { piece, sender: source } = why else {
+            return self.swarm.no_source();
+        };
         let name = self.request.record.value.name.as_str();
-        let who = self.swarm.remote(source).map_or_else(|| format!("source {}", source.0), ToString::to_string);
-        fail!(Integrity, "piece {piece} of {name:?} from {who} is not what was published, and no other source is left; nothing was put in place")
+        let who = self
+            .swarm
+            .remote(source)
+            .map_or_else(|| format!("source {}", source.0), ToString::to_string);
+        fail!(
+            Integrity,
+            "piece {piece} of {name:?} from {who} is not what was published, and no other source \
+             is left; nothing was put in place"
+        )
     }
 
     fn tell(&mut self, now: bool) {
@@ -334,7 +371,11 @@ impl Driver<'_> {
             return;
         }
         self.told = Some(Instant::now());
-        let mut asked: Vec<PeerId> = self.running.values().filter_map(|running| Some(self.swarm.remote(running.source)?.peer)).collect();
+        let mut asked: Vec<PeerId> = self
+            .running
+            .values()
+            .filter_map(|running| Some(self.swarm.remote(running.source)?.peer))
+            .collect();
         asked.sort_unstable();
         asked.dedup();
         self.observer.progress(&Progress {
@@ -364,7 +405,9 @@ fn span_of(remote: &Remote, suspect: bool) -> tracing::Span {
 }
 
 /// Waits for what is looked for; for ever while nothing is.
-async fn ready(looking: &mut Option<BoxFuture<'static, Result<Found, Failure>>>) -> Result<Found, Failure> {
+async fn ready(
+    looking: &mut Option<BoxFuture<'static, Result<Found, Failure>>>,
+) -> Result<Found, Failure> {
     match looking {
         Some(looking) => looking.await,
         None => std::future::pending().await,

@@ -37,8 +37,14 @@ impl From<Failure> for Fault {
     }
 }
 
-/// The list: as it is kept here, or from the first source that gives one that proves itself. Also finds the first sources.
-pub(super) async fn obtain(swarm: &mut Swarm, deps: &FetchDeps, request: &FetchRequest, observer: &dyn Observer) -> Result<PieceList, Failure> {
+/// The list: as it is kept here, or from the first source that gives one that proves itself. Also
+/// finds the first sources.
+pub(super) async fn obtain(
+    swarm: &mut Swarm,
+    deps: &FetchDeps,
+    request: &FetchRequest,
+    observer: &dyn Observer,
+) -> Result<PieceList, Failure> {
     let content = request.record.value.content;
     if let Some(list) = kept(deps, content).await? {
         return Ok(list);
@@ -53,7 +59,11 @@ pub(super) async fn obtain(swarm: &mut Swarm, deps: &FetchDeps, request: &FetchR
         }
         for id in swarm.askable() {
             match from_source(swarm, id, deps, content).await {
-                Ok(()) => return kept(deps, content).await?.ok_or_else(|| fail!(Internal, "the piece list of {} was lost", content.hash)),
+                Ok(()) => {
+                    return kept(deps, content).await?.ok_or_else(|| {
+                        fail!(Internal, "the piece list of {} was lost", content.hash)
+                    });
+                }
                 Err(Fault::Ours(failure)) => return Err(failure),
                 Err(Fault::Failed(failure)) => swarm.failed(id, &failure),
                 Err(Fault::Lied(failure)) => {
@@ -70,7 +80,13 @@ pub(super) async fn obtain(swarm: &mut Swarm, deps: &FetchDeps, request: &FetchR
             return Err(lie.unwrap_or_else(|| swarm.no_source()));
         }
         asked = true;
-        observer.progress(&Progress { phase: Phase::Waiting, done: 0, total: content.size, fetched: 0, sources: 0 });
+        observer.progress(&Progress {
+            phase: Phase::Waiting,
+            done: 0,
+            total: content.size,
+            fetched: 0,
+            sources: 0,
+        });
         sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -93,24 +109,45 @@ async fn look(swarm: &mut Swarm, why: Why, observer: &dyn Observer) -> Result<()
     Ok(())
 }
 
-async fn from_source(swarm: &Swarm, id: SourceId, deps: &FetchDeps, content: Content) -> Result<(), Fault> {
-    let most = PATIENCE + Duration::from_secs(pieces::entries(content.size) * pieces::ENTRY as u64 / LEAST_RATE);
-    let late = |_| fail!(DeadlineExceeded, "it did not give the piece list within {} s", most.as_secs());
+async fn from_source(
+    swarm: &Swarm,
+    id: SourceId,
+    deps: &FetchDeps,
+    content: Content,
+) -> Result<(), Fault> {
+    let most = PATIENCE
+        + Duration::from_secs(pieces::entries(content.size) * pieces::ENTRY as u64 / LEAST_RATE);
+    let late =
+        |_| fail!(DeadlineExceeded, "it did not give the piece list within {} s", most.as_secs());
     timeout(most, take(swarm, id, deps, content)).await.map_err(late)?
 }
 
-async fn take(swarm: &Swarm, id: SourceId, deps: &FetchDeps, content: Content) -> Result<(), Fault> {
-    let Some(remote) = swarm.remote(id) else { return Err(fail!(Internal, "there is no source {}", id.0).into()) };
+async fn take(
+    swarm: &Swarm,
+    id: SourceId,
+    deps: &FetchDeps,
+    content: Content,
+) -> Result<(), Fault> {
+    let Some(remote) = swarm.remote(id) else {
+        return Err(fail!(Internal, "there is no source {}", id.0).into());
+    };
     let channel = deps.dialer.channel(remote.peer, remote.address).await?;
     let mut parts = open(channel, swarm.file()).await?;
-    let ours = |error: std::io::Error| Fault::Ours(fail!(Internal, "the piece list cannot be written: {error}"));
+    let ours = |error: std::io::Error| {
+        Fault::Ours(fail!(Internal, "the piece list cannot be written: {error}"))
+    };
     let mut writer = deps.lists.writer().map_err(ours)?;
     let expected = pieces::entries(content.size);
-    let lied = |what: &str| Fault::Lied(fail!(Integrity, "{remote} sends a piece list that {what} {}", content.hash));
+    let lied = |what: &str| {
+        Fault::Lied(fail!(Integrity, "{remote} sends a piece list that {what} {}", content.hash))
+    };
     while let Some(part) = next(&mut parts).await? {
         let (entries, rest) = part.entries.as_chunks::<{ pieces::ENTRY }>();
         // A part without entries would go on without end.
-        if entries.is_empty() || !rest.is_empty() || writer.count() + entries.len() as u64 > expected {
+        if entries.is_empty()
+            || !rest.is_empty()
+            || writer.count() + entries.len() as u64 > expected
+        {
             return Err(lied("has not the form of one of"));
         }
         push(&mut writer, entries).map_err(ours)?;
@@ -120,7 +157,9 @@ async fn take(swarm: &Swarm, id: SourceId, deps: &FetchDeps, content: Content) -
     }
     let finished = tokio::task::spawn_blocking(move || writer.finish(&content)).await;
     match finished.map_err(|error| Fault::Ours(fail!(Internal, "{error}")))? {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(lied("does not fold to")),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err(lied("does not fold to"))
+        }
         Err(error) => Err(ours(error)),
         Ok(()) => Ok(()),
     }
@@ -130,16 +169,23 @@ fn push(writer: &mut ListWriter, entries: &[[u8; pieces::ENTRY]]) -> std::io::Re
     entries.iter().try_for_each(|entry| writer.push(*entry))
 }
 
-async fn open(channel: Channel, file: pb::FileRef) -> Result<Streaming<pb::PieceListPart>, Failure> {
+async fn open(
+    channel: Channel,
+    file: pb::FileRef,
+) -> Result<Streaming<pb::PieceListPart>, Failure> {
     let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_LIST_MESSAGE);
     let request = inject(tonic::Request::new(pb::PieceListRequest { file: Some(file) }));
     Ok(within(client.piece_list(request)).await?.map_err(failed)?.into_inner())
 }
 
-async fn next(parts: &mut Streaming<pb::PieceListPart>) -> Result<Option<pb::PieceListPart>, Failure> {
+async fn next(
+    parts: &mut Streaming<pb::PieceListPart>,
+) -> Result<Option<pb::PieceListPart>, Failure> {
     within(parts.message()).await?.map_err(failed)
 }
 
 async fn within<T>(call: impl Future<Output = T>) -> Result<T, Failure> {
-    timeout(PATIENCE, call).await.map_err(|_| fail!(DeadlineExceeded, "no answer within {} s", PATIENCE.as_secs()))
+    timeout(PATIENCE, call)
+        .await
+        .map_err(|_| fail!(DeadlineExceeded, "no answer within {} s", PATIENCE.as_secs()))
 }

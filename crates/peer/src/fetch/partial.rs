@@ -1,4 +1,5 @@
-//! What is there of a file that is being fetched: its bytes and a journal, beside the target. Everything here blocks.
+//! What is there of a file that is being fetched: its bytes and a journal, beside the target.
+//! Everything here blocks.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -27,7 +28,8 @@ use crate::{hashing, library::Stamp, lists::PieceList};
 /// First bytes of a journal; hash and size follow, then one bit a piece.
 const MAGIC: &[u8] = b"peral-part 1\n";
 const HEAD: usize = MAGIC.len() + 32 + 8;
-/// Most bytes of the target's name that go into the names beside it, so that they stay within what file systems take.
+/// Most bytes of the target's name that go into the names beside it, so that they stay within what
+/// file systems take.
 const MAX_STEM: usize = 200;
 /// Pieces that are hashed again in one go.
 const WINDOW: u64 = 512;
@@ -57,14 +59,21 @@ struct Paths {
 impl Paths {
     fn of(target: &Path, content: &Content) -> Result<Self, Failure> {
         let shown = target.display();
-        let name = target.file_name().ok_or_else(|| fail!(InvalidArgument, "{shown} is no path of a file"))?;
+        let name = target
+            .file_name()
+            .ok_or_else(|| fail!(InvalidArgument, "{shown} is no path of a file"))?;
         let folder = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
         let hash: String = content.hash.to_string().chars().take(8).collect();
         let beside = |kind: &str| folder.join(beside(name, &hash, kind));
-        Ok(Self { target: target.to_owned(), part: beside("part"), journal: beside("journal"), folder })
+        Ok(Self {
+            target: target.to_owned(),
+            part: beside("part"),
+            journal: beside("journal"),
+            folder,
+        })
     }
 }
 
@@ -74,7 +83,8 @@ fn beside(name: &OsStr, hash: &str, kind: &str) -> OsString {
     OsString::from_vec([b".", stem, b".", hash.as_bytes(), b".", kind.as_bytes()].concat())
 }
 
-/// Removes what is there of a file that will not be fetched any more. A running download keeps its own until it ends.
+/// Removes what is there of a file that will not be fetched any more. A running download keeps its
+/// own until it ends.
 ///
 /// # Errors
 /// INTERNAL, when the disk refuses.
@@ -82,7 +92,12 @@ pub fn discard(target: &Path, content: &Content) -> Result<(), Failure> {
     let paths = Paths::of(target, content)?;
     for path in [&paths.part, &paths.journal] {
         match fs::remove_file(path) {
-            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 return Err(wrong("remove", path)(error));
             }
             _ => {}
@@ -95,9 +110,16 @@ pub fn discard(target: &Path, content: &Content) -> Result<(), Failure> {
 pub(super) fn wrong(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Failure {
     let path = path.display().to_string();
     move |error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => fail!(NoSpace, "no room left to {what} {path}: {error}"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => fail!(Forbidden, "not allowed to {what} {path}: {error}"),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            fail!(NoSpace, "no room left to {what} {path}: {error}")
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            fail!(Forbidden, "not allowed to {what} {path}: {error}")
+        }
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::InvalidFilename => {
             fail!(InvalidArgument, "cannot {what} {path}: {error}; choose another path")
         }
         _ => fail!(Internal, "cannot {what} {path}: {error}"),
@@ -112,9 +134,14 @@ impl Partial {
     pub fn open(target: &Path, content: Content) -> Result<Self, Failure> {
         let paths = Paths::of(target, &content)?;
         if !paths.folder.is_dir() {
-            return Err(fail!(InvalidArgument, "the folder {} is not there; make it first", paths.folder.display()));
+            return Err(fail!(
+                InvalidArgument,
+                "the folder {} is not there; make it first",
+                paths.folder.display()
+            ));
         }
-        let none = Bitmap::new(pieces::count(content.size)).map_err(|error| fail!(TooLarge, "{error}"))?;
+        let none =
+            Bitmap::new(pieces::count(content.size)).map_err(|error| fail!(TooLarge, "{error}"))?;
         let file = open_locked(&paths.part)?;
         let journal = open_private(&paths.journal).map_err(wrong("open", &paths.journal))?;
         let claimed = read_journal(&journal, &content).unwrap_or_else(|| none.to_bytes());
@@ -133,7 +160,8 @@ impl Partial {
         Ok(self.content.size.saturating_sub(found.blocks().saturating_mul(512)))
     }
 
-    /// Gives the file its length, and sets the room aside where the file system can: says whether it could.
+    /// Gives the file its length, and sets the room aside where the file system can: says whether
+    /// it could.
     pub fn allocate(&self) -> Result<bool, Failure> {
         let failed = wrong("write", &self.paths.part);
         let size = self.content.size;
@@ -142,8 +170,17 @@ impl Partial {
         }
         let mut set_aside = size == 0;
         if size > 0 {
-            match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, size).map_err(io::Error::from) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => {
+            match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, size)
+                .map_err(io::Error::from)
+            {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::StorageFull
+                            | io::ErrorKind::QuotaExceeded
+                            | io::ErrorKind::FileTooLarge
+                    ) =>
+                {
                     return Err(failed(error));
                 }
                 // Not every file system can.
@@ -159,15 +196,23 @@ impl Partial {
     pub fn verify(&self, list: &PieceList) -> Result<Bitmap, Failure> {
         let count = pieces::count(self.content.size);
         if count == 0 && self.content.hash != ContentId::of(&[]) {
-            return Err(fail!(Integrity, "the record says that nothing hashes to {}, which is not so", self.content.hash));
+            return Err(fail!(
+                Integrity,
+                "the record says that nothing hashes to {}, which is not so",
+                self.content.hash
+            ));
         }
-        let mut claimed = Bitmap::from_bytes(count, &self.lock()).map_err(|error| fail!(Internal, "{error}"))?;
+        let mut claimed =
+            Bitmap::from_bytes(count, &self.lock()).map_err(|error| fail!(Internal, "{error}"))?;
         let mut from = 0;
         while let Some(first) = claimed.next_present(from) {
             let end = claimed.next_missing(first).unwrap_or(count).min(first + WINDOW);
-            let found = hashing::hash_pieces(&self.file, self.content.size, first, end - first).unwrap_or_default();
+            let found = hashing::hash_pieces(&self.file, self.content.size, first, end - first)
+                .unwrap_or_default();
             for index in first..end {
-                let entry = list.entry(index).map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
+                let entry = list
+                    .entry(index)
+                    .map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
                 let at = usize::try_from(index - first).unwrap_or(usize::MAX);
                 claimed.set(index, found.get(at) == Some(&entry));
             }
@@ -190,7 +235,9 @@ impl Partial {
 
     fn claim(&self, index: u64) -> io::Result<()> {
         let mut claimed = self.lock();
-        let Some(byte) = usize::try_from(index / 8).ok().and_then(|at| claimed.get_mut(at)) else { return Ok(()) };
+        let Some(byte) = usize::try_from(index / 8).ok().and_then(|at| claimed.get_mut(at)) else {
+            return Ok(());
+        };
         *byte |= 1 << (index % 8);
         self.journal.write_all_at(&[*byte], HEAD as u64 + index / 8)
     }
@@ -206,7 +253,8 @@ impl Partial {
 
     fn write_journal(&self) -> io::Result<()> {
         let claimed = self.lock();
-        let bytes = [MAGIC, &self.content.hash.0, &self.content.size.to_le_bytes(), &claimed].concat();
+        let bytes =
+            [MAGIC, &self.content.hash.0, &self.content.size.to_le_bytes(), &claimed].concat();
         self.journal.write_all_at(&bytes, 0)?;
         self.journal.set_len(bytes.len() as u64)
     }
@@ -217,7 +265,8 @@ impl Partial {
 }
 
 impl Drop for Partial {
-    /// Without a verified piece there is nothing to go on with: nothing stays beside the target. The lock is still held.
+    /// Without a verified piece there is nothing to go on with: nothing stays beside the target.
+    /// The lock is still held.
     fn drop(&mut self) {
         let Paths { part, journal, .. } = &self.paths;
         if self.lock().iter().any(|bits| *bits != 0) || !is_at(&self.file, part) {
@@ -247,18 +296,31 @@ fn read_journal(journal: &File, content: &Content) -> Option<Vec<u8>> {
     journal.read_exact_at(&mut bytes, 0).ok()?;
     let (head, claimed) = bytes.split_at_checked(HEAD)?;
     let expected = [MAGIC, &content.hash.0, &content.size.to_le_bytes()].concat();
-    let whole = head == expected && Bitmap::from_bytes(pieces::count(content.size), claimed).is_ok();
+    let whole =
+        head == expected && Bitmap::from_bytes(pieces::count(content.size), claimed).is_ok();
     whole.then(|| claimed.to_vec())
 }
 
 /// A file of ours: nobody else reads it, and no symlink leads us elsewhere.
 fn open_private(path: &Path) -> io::Result<File> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(no_follow)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no regular file"))
+    }
 }
 
-/// The same with a lock, for as long as it is open. A download that was just ended may need a moment to let go.
+/// The same with a lock, for as long as it is open. A download that was just ended may need a
+/// moment to let go.
 fn open_locked(path: &Path) -> Result<File, Failure> {
     let mut tries = LOCK_TRIES;
     while tries > 0 {
@@ -271,7 +333,11 @@ fn open_locked(path: &Path) -> Result<File, Failure> {
                 continue;
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(fail!(Busy, "another download writes {}; wait for it, or end it", path.display()));
+                return Err(fail!(
+                    Busy,
+                    "another download writes {}; wait for it, or end it",
+                    path.display()
+                ));
             }
             Err(TryLockError::Error(error)) => return Err(wrong("lock", path)(error)),
         }

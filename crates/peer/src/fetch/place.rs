@@ -1,4 +1,5 @@
-//! The last step of a download: the whole file under its name, durable, and nothing of others overwritten.
+//! The last step of a download: the whole file under its name, durable, and nothing of others
+//! overwritten.
 
 use std::{
     fs::{self, File, Metadata, Permissions},
@@ -25,18 +26,28 @@ pub(super) struct How {
     pub private: bool,
 }
 
-/// Refuses a target that is taken, before anything is asked of anybody; where it is the very file that is wanted, there is nothing to do.
+/// Refuses a target that is taken, before anything is asked of anybody; where it is the very file
+/// that is wanted, there is nothing to do.
 pub(super) async fn already_there(request: &FetchRequest) -> Result<Option<Fetched>, Failure> {
-    let (path, overwrite, record) = (request.path.clone(), request.overwrite, request.record.clone());
+    let (path, overwrite, record) =
+        (request.path.clone(), request.overwrite, request.record.clone());
     let content = record.value.content;
     blocking(move || {
         let Some(found) = there(&path)? else { return Ok(None) };
         if found.len() == content.size {
             let file = File::open(&path).map_err(wrong("read", &path))?;
-            let hash = hashing::hash_file(&file, content.size, |_| Ok(())).map_err(wrong("read", &path))?;
+            let hash = hashing::hash_file(&file, content.size, |_| Ok(()))
+                .map_err(wrong("read", &path))?;
             if hash == content.hash {
                 let stamp = Stamp::of(&file).map_err(wrong("read", &path))?;
-                return Ok(Some(Fetched { path, stamp, content, record, bytes_fetched: 0, bytes_wasted: 0 }));
+                return Ok(Some(Fetched {
+                    path,
+                    stamp,
+                    content,
+                    record,
+                    bytes_fetched: 0,
+                    bytes_wasted: 0,
+                }));
             }
         }
         if overwrite { Ok(None) } else { Err(taken(&path)) }
@@ -44,7 +55,8 @@ pub(super) async fn already_there(request: &FetchRequest) -> Result<Option<Fetch
     .await
 }
 
-/// What is at a target: a regular file or nothing. A device, a pipe or a symlink is never replaced, whatever may be overwritten.
+/// What is at a target: a regular file or nothing. A device, a pipe or a symlink is never replaced,
+/// whatever may be overwritten.
 fn there(path: &Path) -> Result<Option<Metadata>, Failure> {
     // What cannot be looked at cannot be written either, and that is told with its reason.
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(None) };
@@ -60,15 +72,29 @@ fn there(path: &Path) -> Result<Option<Metadata>, Failure> {
         () if kind.is_socket() => "a socket",
         () => "a device",
     };
-    Err(fail!(InvalidArgument, "{shown} is {what}, and only a regular file can be replaced; choose another path"))
+    Err(fail!(
+        InvalidArgument,
+        "{shown} is {what}, and only a regular file can be replaced; choose another path"
+    ))
 }
 
 fn taken(path: &Path) -> Failure {
-    fail!(AlreadyExists, "{} is there already and holds something else; choose another path, or say that it may be overwritten", path.display())
+    fail!(
+        AlreadyExists,
+        "{} is there already and holds something else; choose another path, or say that it may be \
+         overwritten",
+        path.display()
+    )
 }
 
 /// Makes `part` durable and gives it the name `target`. A private file is for its owner only.
-pub(super) fn put(file: &File, part: &Path, target: &Path, folder: &Path, how: How) -> Result<(), Failure> {
+pub(super) fn put(
+    file: &File,
+    part: &Path,
+    target: &Path,
+    folder: &Path,
+    how: How,
+) -> Result<(), Failure> {
     let mode = if how.private { 0o600 } else { mode_of_new_files() };
     file.set_permissions(Permissions::from_mode(mode)).map_err(wrong("write", part))?;
     file.sync_all().map_err(wrong("write", part))?;
@@ -94,9 +120,13 @@ fn rename_to_free(part: &Path, target: &Path) -> Result<(), Failure> {
     }
 }
 
-/// What the user's mask leaves of rw-rw-rw-. Reading the mask by the system call would change it for a moment, for all threads.
+/// What the user's mask leaves of rw-rw-rw-. Reading the mask by the system call would change it
+/// for a moment, for all threads.
 fn mode_of_new_files() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:")).and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Umask:"))
+        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
     mask.map_or(USUAL_MODE, |mask| 0o666 & !mask)
 }

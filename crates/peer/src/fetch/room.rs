@@ -24,11 +24,17 @@ pub struct DiskRoom;
 
 impl Room for DiskRoom {
     fn reserve(&self, folder: &Path, bytes: u64) -> Result<Held, Failure> {
-        let found = rustix::fs::statvfs(folder).map_err(|error| fail!(Internal, "the room in {} is not known: {error}", folder.display()))?;
+        let found = rustix::fs::statvfs(folder).map_err(|error| {
+            fail!(Internal, "the room in {} is not known: {error}", folder.display())
+        })?;
         let free = found.f_bavail.saturating_mul(found.f_frsize);
         if free < bytes {
             let folder = folder.display();
-            return Err(fail!(NoSpace, "{folder} has room for {free} bytes and {bytes} are needed; make room there, or choose another folder"));
+            return Err(fail!(
+                NoSpace,
+                "{folder} has room for {free} bytes and {bytes} are needed; make room there, or \
+                 choose another folder"
+            ));
         }
         Ok(Box::new(()))
     }

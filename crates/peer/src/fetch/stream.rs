@@ -23,7 +23,8 @@ use crate::{
     wirebody::{self, ReceivedPiece, Receiver},
 };
 
-/// Until a source answers a request, and between two pieces. The plan gives up on a silent one earlier where it can.
+/// Until a source answers a request, and between two pieces. The plan gives up on a silent one
+/// earlier where it can.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What all streams of a download share.
@@ -80,34 +81,50 @@ async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), Trouble> {
     let mut receiver = open(shared, job).await.map_err(Trouble::Theirs)?;
     let mut keeping: Option<JoinHandle<Result<Kept, Failure>>> = None;
     loop {
-        let next = timeout(PATIENCE, receiver.next()).await.unwrap_or_else(|_| Err(fail!(DeadlineExceeded, "it went silent")));
+        let next = timeout(PATIENCE, receiver.next())
+            .await
+            .unwrap_or_else(|_| Err(fail!(DeadlineExceeded, "it went silent")));
         // A piece is hashed and written while the next one comes.
         let right = match keeping.take() {
             Some(keeping) => report(shared, job, keeping).await?,
             None => true,
         };
-        // After a wrong piece nothing more is wanted from here: the plan cancels this request, but maybe only after more wrong pieces.
+        // After a wrong piece nothing more is wanted from here: the plan cancels this request, but
+        // maybe only after more wrong pieces.
         let Some(piece) = next.map_err(Trouble::Theirs)?.filter(|_| right) else { return Ok(()) };
         shared.metrics.received.add(piece.len(), job.remote.nearness);
         shared.limits.download.take(piece.len()).await;
         let shared = Arc::clone(shared);
-        keeping = Some(tokio::task::spawn_blocking(move || keep(&shared.partial, &shared.list, &piece)));
+        keeping =
+            Some(tokio::task::spawn_blocking(move || keep(&shared.partial, &shared.list, &piece)));
     }
 }
 
 async fn open(shared: &Shared, job: &Job) -> Result<Receiver, Failure> {
     let Remote { peer, address, .. } = job.remote;
-    let ranges = job.ranges.iter().map(|range| pb::PieceRange { first: range.start, count: range.end - range.start });
-    let message = pb::DownloadFileRequest { file: Some(job.file.clone()), ranges: ranges.collect(), suspect: job.suspect };
+    let ranges = job
+        .ranges
+        .iter()
+        .map(|range| pb::PieceRange { first: range.start, count: range.end - range.start });
+    let message = pb::DownloadFileRequest {
+        file: Some(job.file.clone()),
+        ranges: ranges.collect(),
+        suspect: job.suspect,
+    };
     let answer = async {
         let mut channel = shared.dialer.channel(peer, address).await?;
         let mut request = wirebody::request(DOWNLOAD, &message);
         propagate::inject(request.headers_mut());
-        let broken = |error: tonic::transport::Error| fail!(Unavailable, "the connection to {} broke: {error}", job.remote);
+        let broken = |error: tonic::transport::Error| {
+            fail!(Unavailable, "the connection to {} broke: {error}", job.remote)
+        };
         channel.ready().await.map_err(broken)?.call(request).await.map_err(broken)
     };
     let late = |_| fail!(DeadlineExceeded, "it does not answer");
-    let opened = timeout(PATIENCE, answer).await.unwrap_or_else(|elapsed| Err(late(elapsed))).and_then(Receiver::new);
+    let opened = timeout(PATIENCE, answer)
+        .await
+        .unwrap_or_else(|elapsed| Err(late(elapsed)))
+        .and_then(Receiver::new);
     if let Err(failure) = &opened
         && failure.code == peral_wire::ErrorCode::Unauthenticated
     {
@@ -125,8 +142,13 @@ struct Kept {
 }
 
 /// Tells the driver of a piece. Says whether it was right.
-async fn report(shared: &Shared, job: &Job, keeping: JoinHandle<Result<Kept, Failure>>) -> Result<bool, Trouble> {
-    let kept = keeping.await.unwrap_or_else(|error| Err(fail!(Internal, "a piece was not kept: {error}")));
+async fn report(
+    shared: &Shared,
+    job: &Job,
+    keeping: JoinHandle<Result<Kept, Failure>>,
+) -> Result<bool, Trouble> {
+    let kept =
+        keeping.await.unwrap_or_else(|error| Err(fail!(Internal, "a piece was not kept: {error}")));
     let Kept { index, bytes, right } = kept.map_err(Trouble::Ours)?;
     let event = Event::Piece { request: job.request, source: job.source, index, bytes, right };
     drop(shared.events.send(event).await);
@@ -142,7 +164,9 @@ fn keep(partial: &Partial, list: &PieceList, piece: &ReceivedPiece) -> Result<Ke
     }
     let mut hasher = PieceHasher::new(size, index);
     piece.parts.iter().for_each(|part| hasher.update(part));
-    let expected = list.entry(index).map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
+    let expected = list
+        .entry(index)
+        .map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
     if hasher.finish() == Some(expected) {
         partial.write(index, &piece.parts)?;
         kept.right = true;

@@ -1,4 +1,5 @@
-//! Who may have the file: the peers that were named, what became of each, and the newest right to it.
+//! Who may have the file: the peers that were named, what became of each, and the newest right to
+//! it.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -45,7 +46,11 @@ impl std::fmt::Display for Remote {
 impl Remote {
     /// A failure with this peer before it, unless it names the peer already.
     pub fn said(&self, failure: &Failure) -> String {
-        if failure.detail.contains(&self.peer.to_string()) { failure.to_string() } else { format!("{self}: {failure}") }
+        if failure.detail.contains(&self.peer.to_string()) {
+            failure.to_string()
+        } else {
+            format!("{self}: {failure}")
+        }
     }
 }
 
@@ -64,7 +69,14 @@ impl Swarm {
     /// Those that the request names.
     pub fn new(request: &FetchRequest, deps: &FetchDeps) -> Self {
         let (record, grant) = (request.record.clone(), request.grant.clone());
-        let mut this = Self { record, grant, remotes: Vec::new(), away: 0, finder: Arc::clone(&deps.finder), here: deps.here.clone() };
+        let mut this = Self {
+            record,
+            grant,
+            remotes: Vec::new(),
+            away: 0,
+            finder: Arc::clone(&deps.finder),
+            here: deps.here.clone(),
+        };
         this.take(&request.sources);
         this
     }
@@ -73,17 +85,22 @@ impl Swarm {
     pub fn look(&self, why: Why) -> BoxFuture<'static, Result<Found, Failure>> {
         let finder = Arc::clone(&self.finder);
         Box::pin(async move {
-            let late = |_| fail!(Unavailable, "central did not name sources within {} s", ASKING.as_secs());
+            let late = |_| {
+                fail!(Unavailable, "central did not name sources within {} s", ASKING.as_secs())
+            };
             timeout(ASKING, finder.sources(why)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
         })
     }
 
-    /// Takes over what central said, and gives the numbers of those that are new or may be asked again.
+    /// Takes over what central said, and gives the numbers of those that are new or may be asked
+    /// again.
     pub fn merge(&mut self, found: &Found) -> Vec<SourceId> {
         self.away = found.away;
         let (new, old) = (&found.record.value, &self.record.value);
         // The same version, signed again because somebody's right changed.
-        if (new.file, new.version, new.content) == (old.file, old.version, old.content) && new.serial >= old.serial {
+        if (new.file, new.version, new.content) == (old.file, old.version, old.content)
+            && new.serial >= old.serial
+        {
             self.record = found.record.clone();
         }
         if found.grant.is_some() {
@@ -120,13 +137,24 @@ impl Swarm {
             Nearness::Zone => Locality::Zone,
             Nearness::Other | Nearness::Unknown => Locality::Rest,
         };
-        self.remotes.push(Remote { peer: source.peer, address, locality, nearness, failure: None, gone: false, liar: false, returns: 0 });
+        self.remotes.push(Remote {
+            peer: source.peer,
+            address,
+            locality,
+            nearness,
+            failure: None,
+            gone: false,
+            liar: false,
+            returns: 0,
+        });
         number(self.remotes.len() - 1)
     }
 
     fn nearness(&self, source: &Source) -> Nearness {
         let (here, there) = (&self.here, source);
-        let is_same = |ours: &str, theirs: &str| (!ours.is_empty() && !theirs.is_empty()).then_some(ours == theirs);
+        let is_same = |ours: &str, theirs: &str| {
+            (!ours.is_empty() && !theirs.is_empty()).then_some(ours == theirs)
+        };
         match (is_same(&here.node, &there.node), is_same(&here.zone, &there.zone)) {
             (Some(true), _) => Nearness::Node,
             (_, Some(true)) => Nearness::Zone,
@@ -147,8 +175,10 @@ impl Swarm {
 
     /// The numbers of those that may be asked, the near ones first.
     pub fn askable(&self) -> Vec<SourceId> {
-        let may = self.remotes.iter().enumerate().filter(|(_, remote)| !remote.gone && !remote.liar);
-        let mut may: Vec<_> = may.filter_map(|(at, remote)| Some((remote.locality, number(at)?))).collect();
+        let may =
+            self.remotes.iter().enumerate().filter(|(_, remote)| !remote.gone && !remote.liar);
+        let mut may: Vec<_> =
+            may.filter_map(|(at, remote)| Some((remote.locality, number(at)?))).collect();
         may.sort_by_key(|(locality, _)| *locality);
         may.into_iter().map(|(_, id)| id).collect()
     }
@@ -175,9 +205,11 @@ impl Swarm {
     /// Nobody can be asked: who was tried, and what each said.
     pub fn no_source(&self) -> Failure {
         let name = self.record.value.name.as_str();
-        let tried = self.remotes.iter().filter_map(|remote| Some(remote.said(remote.failure.as_ref()?)));
+        let tried =
+            self.remotes.iter().filter_map(|remote| Some(remote.said(remote.failure.as_ref()?)));
         let tried: Vec<String> = tried.take(5).collect();
-        let tried = if tried.is_empty() { String::new() } else { format!(" ({})", tried.join("; ")) };
+        let tried =
+            if tried.is_empty() { String::new() } else { format!(" ({})", tried.join("; ")) };
         let away = match self.away {
             0 => "try again when a peer that holds it is there".to_owned(),
             away => format!("{away} known holders are away; try again when one is back"),
@@ -193,7 +225,16 @@ fn number(at: usize) -> Option<SourceId> {
 /// Does it make no sense to ask this peer again, unless something changes?
 pub(super) fn is_final(code: ErrorCode) -> bool {
     use ErrorCode as E;
-    !matches!(code, E::Busy | E::RateLimited | E::Unavailable | E::DeadlineExceeded | E::Cancelled | E::Internal | E::NoSpace)
+    !matches!(
+        code,
+        E::Busy
+            | E::RateLimited
+            | E::Unavailable
+            | E::DeadlineExceeded
+            | E::Cancelled
+            | E::Internal
+            | E::NoSpace
+    )
 }
 
 /// Does it refuse the right that was shown?

@@ -9,7 +9,8 @@ use peral_wire::{Failure, fail, pb};
 
 use super::{PeerService, named, watch::watched};
 use crate::{
-    fetch::blocking, library::HeldFile, limits::Slot, lists::PieceList, metrics::Metrics, pool::Buffer, rights::Permit, wirebody::SentPiece,
+    fetch::blocking, library::HeldFile, limits::Slot, lists::PieceList, metrics::Metrics,
+    pool::Buffer, rights::Permit, wirebody::SentPiece,
 };
 use std::os::unix::fs::FileExt;
 
@@ -66,24 +67,42 @@ pub(super) async fn pieces(
     };
     tracing::debug!(caller = %caller.identity, name = %held.record.value.name, suspect = request.suspect, "a stream of pieces begins");
     let counted = Counted::new(&inner.metrics);
-    let source = Arc::new(Source { service: service.clone(), file, permit, list, slot, _counted: counted });
+    let source =
+        Arc::new(Source { service: service.clone(), file, permit, list, slot, _counted: counted });
     let reader = Arc::clone(&source);
-    let read = stream::iter(wanted).map(move |index| Arc::clone(&reader).read(index)).buffered(READ_AHEAD);
+    let read =
+        stream::iter(wanted).map(move |index| Arc::clone(&reader).read(index)).buffered(READ_AHEAD);
     // A right that ends while a piece is read ahead ends for that piece too.
-    let checked = read.map(move |piece| piece.and_then(|piece| source.permit.check().map(|()| piece)));
+    let checked =
+        read.map(move |piece| piece.and_then(|piece| source.permit.check().map(|()| piece)));
     Ok(watched(checked))
 }
 
 /// The pieces of a request, in its order; no more than the file has.
-fn wanted(ranges: &[pb::PieceRange], size: u64) -> Result<impl Iterator<Item = u64> + Send + use<>, Failure> {
+fn wanted(
+    ranges: &[pb::PieceRange],
+    size: u64,
+) -> Result<impl Iterator<Item = u64> + Send + use<>, Failure> {
     if ranges.len() > MAX_RANGES {
-        return Err(fail!(InvalidArgument, "{} ranges in one request; the most is {MAX_RANGES}", ranges.len()));
+        return Err(fail!(
+            InvalidArgument,
+            "{} ranges in one request; the most is {MAX_RANGES}",
+            ranges.len()
+        ));
     }
     let count = pieces::count(size);
     let (mut all, mut checked) = (0u64, Vec::with_capacity(ranges.len()));
     for range in ranges {
-        let end = range.first.checked_add(range.count).filter(|end| *end <= count && range.count > 0);
-        let end = end.ok_or_else(|| fail!(InvalidArgument, "no {} pieces from {} on in a file of {count} pieces", range.count, range.first))?;
+        let end =
+            range.first.checked_add(range.count).filter(|end| *end <= count && range.count > 0);
+        let end = end.ok_or_else(|| {
+            fail!(
+                InvalidArgument,
+                "no {} pieces from {} on in a file of {count} pieces",
+                range.count,
+                range.first
+            )
+        })?;
         all = all.saturating_add(range.count);
         checked.push(range.first..end);
     }
@@ -113,16 +132,24 @@ impl Source {
     /// Reads a piece, and makes sure that it is of the file that was indexed. Blocks.
     fn fill(&self, index: u64, mut buffer: Buffer) -> Result<Buffer, Failure> {
         let read = self.file.file().read_exact_at(buffer.as_mut(), index * PIECE);
-        // After the read: what changed meanwhile is noticed. A shorter file has another size, so this comes before the reading's own error.
+        // After the read: what changed meanwhile is noticed. A shorter file has another size, so
+        // this comes before the reading's own error.
         self.file.check()?;
         let name = &self.file.held().record.value.name;
-        read.map_err(|error| fail!(Internal, "piece {index} of {name} cannot be read on this peer: {error}"))?;
+        read.map_err(|error| {
+            fail!(Internal, "piece {index} of {name} cannot be read on this peer: {error}")
+        })?;
         if let Some(list) = &self.list {
             let mut hasher = PieceHasher::new(list.content().size, index);
             hasher.update(buffer.as_ref());
-            let expected = list.entry(index).map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
+            let expected = list
+                .entry(index)
+                .map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
             if hasher.finish() != Some(expected) {
-                return Err(fail!(Integrity, "piece {index} of {name} was damaged on this peer's disk; ask another"));
+                return Err(fail!(
+                    Integrity,
+                    "piece {index} of {name} was damaged on this peer's disk; ask another"
+                ));
             }
         }
         Ok(buffer)

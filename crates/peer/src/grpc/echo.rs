@@ -14,16 +14,21 @@ pub(super) fn echo(
     pieces: Streaming<pb::Piece>,
 ) -> Result<impl Stream<Item = Result<pb::Piece, Failure>> + Send + use<>, Failure> {
     let slot = service.0.limits.slots.take(caller.identity)?;
-    let (limits, rights, caller) = (service.0.limits.clone(), service.0.library.rights().clone(), caller.identity);
-    let echoed = stream::try_unfold((pieces, slot, limits, rights), move |(mut pieces, slot, limits, rights)| async move {
-        let next = timeout(IDLE, pieces.message()).await;
-        let next = next.map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
-        let Some(piece) = next else { return Ok(None) };
-        rights.goes_on(caller)?;
-        let bytes = piece.data.len() as u64;
-        limits.download.take(bytes).await;
-        limits.upload.take(bytes).await;
-        Ok(Some((piece, (pieces, slot, limits, rights))))
-    });
+    let (limits, rights, caller) =
+        (service.0.limits.clone(), service.0.library.rights().clone(), caller.identity);
+    let echoed = stream::try_unfold(
+        (pieces, slot, limits, rights),
+        move |(mut pieces, slot, limits, rights)| async move {
+            let next = timeout(IDLE, pieces.message()).await;
+            let next = next
+                .map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
+            let Some(piece) = next else { return Ok(None) };
+            rights.goes_on(caller)?;
+            let bytes = piece.data.len() as u64;
+            limits.download.take(bytes).await;
+            limits.upload.take(bytes).await;
+            Ok(Some((piece, (pieces, slot, limits, rights))))
+        },
+    );
     Ok(watched(echoed))
 }

@@ -22,7 +22,8 @@ pub(super) async fn parts(
     let held = service.held(&shown).await?;
     let permit = inner.library.rights().may_read(caller, &held, &shown).await?;
     let list = inner.library.piece_list(&held).await?;
-    let (count, rate) = (pieces::entries(held.record.value.content.size), inner.limits.upload.clone());
+    let (count, rate) =
+        (pieces::entries(held.record.value.content.size), inner.limits.upload.clone());
     let shared = Arc::new((list, permit, slot, rate));
     let firsts = (0..count.div_ceil(MAX_ENTRIES)).map(|part| part * MAX_ENTRIES);
     let parts = stream::iter(firsts).then(move |first| {
@@ -30,8 +31,10 @@ pub(super) async fn parts(
         async move {
             shared.1.check()?;
             let list = shared.0.clone();
-            let failed = |error| fail!(Internal, "the piece list cannot be read on this peer: {error}");
-            let entries = blocking(move || list.encoded(first, MAX_ENTRIES).map_err(failed)).await?;
+            let failed =
+                |error| fail!(Internal, "the piece list cannot be read on this peer: {error}");
+            let entries =
+                blocking(move || list.encoded(first, MAX_ENTRIES).map_err(failed)).await?;
             shared.3.take(entries.len() as u64).await;
             Ok(pb::PieceListPart { entries: entries.into() })
         }

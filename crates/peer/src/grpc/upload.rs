@@ -1,4 +1,5 @@
-//! `OpenUpload` and `UploadFile`: a file that somebody with an order puts on this peer, taken up again where it broke off.
+//! `OpenUpload` and `UploadFile`: a file that somebody with an order puts on this peer, taken up
+//! again where it broke off.
 
 mod running;
 mod temp;
@@ -21,7 +22,11 @@ use super::{IDLE, PeerService, REQUEST};
 use crate::{fetch::blocking, library::Reservation, metrics::Nearness};
 
 /// Where an upload stands.
-pub(super) async fn open(service: &PeerService, caller: &PeerCertificate, request: pb::OpenUploadRequest) -> Result<pb::OpenUploadResponse, Failure> {
+pub(super) async fn open(
+    service: &PeerService,
+    caller: &PeerCertificate,
+    request: pb::OpenUploadRequest,
+) -> Result<pb::OpenUploadResponse, Failure> {
     let library = &service.0.library;
     let order = order(service, caller, request.order, request.size).await?;
     if let Some(record) = library.landed(order.value.upload).await? {
@@ -33,13 +38,20 @@ pub(super) async fn open(service: &PeerService, caller: &PeerCertificate, reques
     if offset == 0 {
         library.has_room()?;
     }
-    // Asked for now, so that a full disk is known before anything moves; promised when the stream begins.
+    // Asked for now, so that a full disk is known before anything moves; promised when the stream
+    // begins.
     drop(library.reserve(size - offset)?);
     Ok(pb::OpenUploadResponse { offset })
 }
 
-async fn order(service: &PeerService, caller: &PeerCertificate, envelope: Option<pb::Envelope>, bytes: u64) -> Result<Sealed<Order>, Failure> {
-    let order = service.0.library.rights().open_order(caller, &required(envelope, "order")?).await?;
+async fn order(
+    service: &PeerService,
+    caller: &PeerCertificate,
+    envelope: Option<pb::Envelope>,
+    bytes: u64,
+) -> Result<Sealed<Order>, Failure> {
+    let order =
+        service.0.library.rights().open_order(caller, &required(envelope, "order")?).await?;
     let (bytes, most) = (size(bytes)?, order.value.max_size);
     if bytes > most {
         return Err(fail!(TooLarge, "an upload of {bytes} bytes, where the order allows {most}"));
@@ -56,7 +68,8 @@ pub(super) async fn receive(
     let inner = &service.0;
     let _slot = inner.limits.slots.take(caller.identity)?;
     let first = timeout(REQUEST, stream.message()).await;
-    let first = first.map_err(|_| fail!(DeadlineExceeded, "no header came within {} s", REQUEST.as_secs()))??;
+    let first = first
+        .map_err(|_| fail!(DeadlineExceeded, "no header came within {} s", REQUEST.as_secs()))??;
     let Some(Part::Header(header)) = first.and_then(|message| message.part) else {
         return Err(fail!(InvalidArgument, "an upload begins with its header"));
     };
@@ -72,12 +85,22 @@ pub(super) async fn receive(
     record.map(|envelope| pb::UploadFileResponse { record: Some(envelope) })
 }
 
-async fn taken(incoming: Incoming<'_>, order: &Sealed<Order>, size: u64, offset: u64, turn: Hold) -> Result<pb::Envelope, Failure> {
+async fn taken(
+    incoming: Incoming<'_>,
+    order: &Sealed<Order>,
+    size: u64,
+    offset: u64,
+    turn: Hold,
+) -> Result<pb::Envelope, Failure> {
     let library = &incoming.service.0.library;
     if let Some(record) = library.landed(order.value.upload).await? {
         let hash = Taker::new(incoming, size, None).ending().await?;
         let same = record.value.content == Content { hash, size };
-        return if same { Ok(record.envelope) } else { Err(fail!(AlreadyExists, "this upload has ended with another content; begin a new one")) };
+        return if same {
+            Ok(record.envelope)
+        } else {
+            Err(fail!(AlreadyExists, "this upload has ended with another content; begin a new one"))
+        };
     }
     library.may_land().await?;
     if offset == 0 {
@@ -103,9 +126,11 @@ struct Incoming<'a> {
 impl Incoming<'_> {
     async fn next(&mut self) -> Result<Part, Failure> {
         let next = timeout(IDLE, self.stream.message()).await;
-        let next = next.map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
+        let next =
+            next.map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
         self.service.0.library.rights().goes_on(self.caller)?;
-        let message = next.ok_or_else(|| fail!(Unavailable, "the upload broke off before its end"))?;
+        let message =
+            next.ok_or_else(|| fail!(Unavailable, "the upload broke off before its end"))?;
         message.part.ok_or_else(|| fail!(InvalidArgument, "an empty message in an upload"))
     }
 }
@@ -133,10 +158,20 @@ impl<'a> Taker<'a> {
             match self.incoming.next().await? {
                 Part::Piece(piece) => self.piece(piece).await?,
                 Part::End(end) if self.at == pieces::count(self.size) => {
-                    return ContentId::from_bytes(&end.hash).map_err(|error| fail!(InvalidArgument, "malformed message: {error}"));
+                    return ContentId::from_bytes(&end.hash)
+                        .map_err(|error| fail!(InvalidArgument, "malformed message: {error}"));
                 }
-                Part::End(_) => return Err(fail!(InvalidArgument, "the upload ends at piece {} of {}", self.at, pieces::count(self.size))),
-                Part::Header(_) => return Err(fail!(InvalidArgument, "a second header in an upload")),
+                Part::End(_) => {
+                    return Err(fail!(
+                        InvalidArgument,
+                        "the upload ends at piece {} of {}",
+                        self.at,
+                        pieces::count(self.size)
+                    ));
+                }
+                Part::Header(_) => {
+                    return Err(fail!(InvalidArgument, "a second header in an upload"));
+                }
             }
         }
     }
@@ -145,14 +180,18 @@ impl<'a> Taker<'a> {
         let (expected, length) = (pieces::length(self.size, self.at), piece.data.len() as u64);
         if piece.index != self.at || length != expected || expected == 0 {
             let (index, at) = (piece.index, self.at);
-            return Err(fail!(InvalidArgument, "piece {index} of {length} bytes, where piece {at} of {expected} bytes was to come"));
+            return Err(fail!(
+                InvalidArgument,
+                "piece {index} of {length} bytes, where piece {at} of {expected} bytes was to come"
+            ));
         }
         let inner = &self.incoming.service.0;
         inner.metrics.received.add(length, Nearness::Unknown);
         inner.limits.download.take(length).await;
         let mut temp = self.written().await?;
         self.at += 1;
-        self.writing = Some(tokio::task::spawn_blocking(move || temp.push(&piece.data).map(|()| temp)));
+        self.writing =
+            Some(tokio::task::spawn_blocking(move || temp.push(&piece.data).map(|()| temp)));
         if let Some(room) = &mut self.room {
             room.used(length);
         }
@@ -162,7 +201,9 @@ impl<'a> Taker<'a> {
     /// The file, once the last piece is in it.
     async fn written(&mut self) -> Result<Temp, Failure> {
         if let Some(writing) = self.writing.take() {
-            return writing.await.unwrap_or_else(|error| Err(fail!(Internal, "a piece was not written: {error}")));
+            return writing
+                .await
+                .unwrap_or_else(|error| Err(fail!(Internal, "a piece was not written: {error}")));
         }
         self.temp.take().ok_or_else(|| fail!(InvalidArgument, "more pieces than the upload has"))
     }

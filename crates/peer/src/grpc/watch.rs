@@ -19,14 +19,16 @@ struct State<T> {
     waiting: Option<Instant>,
 }
 
-/// A stream that gives up its source when the next item is not asked for in time. Time in which it is its source that is slow does not count.
+/// A stream that gives up its source when the next item is not asked for in time. Time in which it
+/// is its source that is slow does not count.
 struct Watched<T>(Arc<Mutex<State<T>>>);
 
 /// Watches a stream until it is dropped.
 pub(super) fn watched<T: Send + 'static>(
     stream: impl Stream<Item = Result<T, Failure>> + Send + 'static,
 ) -> impl Stream<Item = Result<T, Failure>> + Send + 'static {
-    let state = Arc::new(Mutex::new(State { stream: Some(stream.boxed()), waiting: Some(Instant::now()) }));
+    let state =
+        Arc::new(Mutex::new(State { stream: Some(stream.boxed()), waiting: Some(Instant::now()) }));
     tokio::spawn(watch(Arc::downgrade(&state)));
     Watched(state)
 }
@@ -55,7 +57,11 @@ impl<T> Stream for Watched<T> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(stream) = &mut state.stream else {
-            return Poll::Ready(Some(Err(fail!(DeadlineExceeded, "nothing was taken for {} s", IDLE.as_secs()))));
+            return Poll::Ready(Some(Err(fail!(
+                DeadlineExceeded,
+                "nothing was taken for {} s",
+                IDLE.as_secs()
+            ))));
         };
         let polled = stream.poll_next_unpin(cx);
         state.waiting = polled.is_ready().then(Instant::now);
@@ -76,7 +82,8 @@ mod tests {
     async fn a_stream_that_is_not_taken_ends() {
         let held = Arc::new(());
         let source = Arc::clone(&held);
-        let mut watched = Box::pin(watched(stream::repeat_with(move || Ok(Arc::strong_count(&source)))));
+        let mut watched =
+            Box::pin(watched(stream::repeat_with(move || Ok(Arc::strong_count(&source)))));
         watched.next().await.unwrap().unwrap();
         tokio::time::sleep(IDLE * 2 + Duration::from_secs(1)).await;
         assert_eq!(Arc::strong_count(&held), 1, "its source is given back");

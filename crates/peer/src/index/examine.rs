@@ -37,9 +37,15 @@ type Outcome = Result<Indexed, (PathBuf, Failure)>;
 ///
 /// # Errors
 /// INTERNAL, when the database fails.
-pub async fn examine(library: Library, counted: metrics::Indexed, share: i64, chunk: Vec<Seen>) -> Result<Found, Failure> {
+pub async fn examine(
+    library: Library,
+    counted: metrics::Indexed,
+    share: i64,
+    chunk: Vec<Seen>,
+) -> Result<Found, Failure> {
     let known = library.db().stamps(chunk.iter().map(|seen| seen.path.as_str())).await?;
-    let mut found = Found { rows: known.values().map(|(row, _)| *row).collect(), again: Vec::new() };
+    let mut found =
+        Found { rows: known.values().map(|(row, _)| *row).collect(), again: Vec::new() };
     let is_new = |seen: &Seen| known.get(&seen.path).is_none_or(|(_, stamp)| *stamp != seen.stamp);
     let mut changed: Vec<Seen> = chunk.into_iter().filter(is_new).collect();
     // Small files first: a large one holds up nothing else.
@@ -53,7 +59,9 @@ pub async fn examine(library: Library, counted: metrics::Indexed, share: i64, ch
             group.push(seen);
         }
         let (lists, now_ms) = (library.lists().clone(), library.0.clock.now_ms());
-        let hashed = tokio::task::spawn_blocking(move || hash_group(&lists, share, group, now_ms)).await.map_err(broken)?;
+        let hashed = tokio::task::spawn_blocking(move || hash_group(&lists, share, group, now_ms))
+            .await
+            .map_err(broken)?;
         hashed.iter().flatten().for_each(|file| counted.file(file.stamp.size));
         found.again.extend(write(&library, hashed).await?);
     }
@@ -86,7 +94,8 @@ async fn write(library: &Library, hashed: Vec<Outcome>) -> Result<Vec<PathBuf>, 
 
 /// Hashes files: those of one piece side by side, a larger one by all threads together. Blocks.
 fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> Vec<Outcome> {
-    let (small, large): (Vec<_>, Vec<_>) = group.into_iter().partition(|seen| seen.stamp.size <= PIECE);
+    let (small, large): (Vec<_>, Vec<_>) =
+        group.into_iter().partition(|seen| seen.stamp.size <= PIECE);
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(small.len())));
     let work = || {
         let mut mine = Vec::new();
@@ -95,7 +104,10 @@ fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> V
         }
         done.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
     };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8).min(small.len() / 16 + 1);
+    let threads = std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(8)
+        .min(small.len() / 16 + 1);
     if threads == 1 {
         work();
     } else {
@@ -107,6 +119,13 @@ fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> V
 }
 
 fn hash_one(lists: &ListStore, share: i64, seen: &Seen, now_ms: i64) -> Outcome {
-    let (content, stamp) = hash_steady(lists, Path::new(&seen.path), now_ms).map_err(|failure| (PathBuf::from(&seen.path), failure))?;
-    Ok(Indexed { path: seen.path.clone(), share, name: seen.name.clone(), stamp, hash: content.hash })
+    let (content, stamp) = hash_steady(lists, Path::new(&seen.path), now_ms)
+        .map_err(|failure| (PathBuf::from(&seen.path), failure))?;
+    Ok(Indexed {
+        path: seen.path.clone(),
+        share,
+        name: seen.name.clone(),
+        stamp,
+        hash: content.hash,
+    })
 }

@@ -14,12 +14,14 @@ use crate::{
     lists::ListStore,
 };
 
-/// A file that changed less than this ago may be being written, and another change would leave its time as it is.
+/// A file that changed less than this ago may be being written, and another change would leave its
+/// time as it is.
 const SETTLE_MS: i64 = 1000;
 /// How long somebody who asked for one file waits for it to settle.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Is this file left alone, as far as its time tells? A time in the future is an odd clock, and no reason to wait.
+/// Is this file left alone, as far as its time tells? A time in the future is an odd clock, and no
+/// reason to wait.
 pub fn is_settled(stamp: &Stamp, now_ms: i64) -> bool {
     !(0..SETTLE_MS).contains(&(now_ms - stamp.mtime_ns / 1_000_000))
 }
@@ -27,12 +29,19 @@ pub fn is_settled(stamp: &Stamp, now_ms: i64) -> bool {
 /// Hashes a file, if it is left alone meanwhile. Blocks.
 ///
 /// # Errors
-/// CHANGED when it is being written: try again later. NOT_FOUND when it is not there or no regular file. INTERNAL.
-pub fn hash_steady(lists: &ListStore, path: &Path, now_ms: i64) -> Result<(Content, Stamp), Failure> {
-    let file = open_plain(path).map_err(|error| fail!(NotFound, "{} cannot be opened: {error}", path.display()))?;
+/// CHANGED when it is being written: try again later. NOT_FOUND when it is not there or no regular
+/// file. INTERNAL.
+pub fn hash_steady(
+    lists: &ListStore,
+    path: &Path,
+    now_ms: i64,
+) -> Result<(Content, Stamp), Failure> {
+    let file = open_plain(path)
+        .map_err(|error| fail!(NotFound, "{} cannot be opened: {error}", path.display()))?;
     let unread = |error: io::Error| fail!(Internal, "{} cannot be read: {error}", path.display());
     let before = Stamp::of(&file).map_err(unread)?;
-    let busy = || fail!(Changed, "{} is being written; it is indexed when that is over", path.display());
+    let busy =
+        || fail!(Changed, "{} is being written; it is indexed when that is over", path.display());
     if !is_settled(&before, now_ms) {
         return Err(busy());
     }
@@ -47,15 +56,22 @@ pub fn hash_steady(lists: &ListStore, path: &Path, now_ms: i64) -> Result<(Conte
     }
 }
 
-/// The same for somebody who waits: tries again for a few seconds while the file is being written. Blocks.
+/// The same for somebody who waits: tries again for a few seconds while the file is being written.
+/// Blocks.
 ///
 /// # Errors
 /// As [`hash_steady`].
-pub fn hash_when_steady(lists: &ListStore, path: &Path, clock: &dyn peral_runtime::Clock) -> Result<(Content, Stamp), Failure> {
+pub fn hash_when_steady(
+    lists: &ListStore,
+    path: &Path,
+    clock: &dyn peral_runtime::Clock,
+) -> Result<(Content, Stamp), Failure> {
     let end = Instant::now() + PATIENCE;
     loop {
         match hash_steady(lists, path, clock.now_ms()) {
-            Err(failure) if failure.code == peral_wire::ErrorCode::Changed && Instant::now() < end => {
+            Err(failure)
+                if failure.code == peral_wire::ErrorCode::Changed && Instant::now() < end =>
+            {
                 std::thread::sleep(Duration::from_millis(200));
             }
             done => return done,
@@ -80,10 +96,19 @@ mod tests {
         let path = root.join("file");
         fs::write(&path, b"content").unwrap();
         let written_ms = Stamp::of(&fs::File::open(&path).unwrap()).unwrap().mtime_ns / 1_000_000;
-        assert_eq!(hash_steady(&lists, &path, written_ms + 500).unwrap_err().code, ErrorCode::Changed);
+        assert_eq!(
+            hash_steady(&lists, &path, written_ms + 500).unwrap_err().code,
+            ErrorCode::Changed
+        );
         let (content, stamp) = hash_steady(&lists, &path, written_ms + 1500).unwrap();
         assert_eq!((content.hash, content.size, stamp.size), (ContentId::of(b"content"), 7, 7));
-        assert!(hash_steady(&lists, &path, written_ms - 100_000).is_ok(), "a time in the future is no reason to wait");
-        assert_eq!(hash_steady(&lists, &root.join("absent"), 0).unwrap_err().code, ErrorCode::NotFound);
+        assert!(
+            hash_steady(&lists, &path, written_ms - 100_000).is_ok(),
+            "a time in the future is no reason to wait"
+        );
+        assert_eq!(
+            hash_steady(&lists, &root.join("absent"), 0).unwrap_err().code,
+            ErrorCode::NotFound
+        );
     }
 }

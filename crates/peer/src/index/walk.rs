@@ -1,4 +1,5 @@
-//! Walking shares: which files there are, without following symlinks, and without holding them all in memory.
+//! Walking shares: which files there are, without following symlinks, and without holding them all
+//! in memory.
 
 use std::path::{Path, PathBuf};
 
@@ -57,7 +58,8 @@ impl Walk {
     /// Nothing from the share's folder down to it is hidden or a symlink.
     fn is_visible(&self, start: &Path) -> bool {
         let Ok(below) = start.strip_prefix(&self.share.path) else { return false };
-        let hidden = below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
+        let hidden =
+            below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
         let plain = |parent: &Path| parent.canonicalize().is_ok_and(|real| real == parent);
         !hidden && (start == Path::new(&self.share.path) || start.parent().is_some_and(plain))
     }
@@ -69,8 +71,15 @@ impl Walk {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => self.file(&entry),
                 Ok(_) => {}
-                Err(error) if error.io_error().is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {}
-                Err(error) => self.trouble(error.path().unwrap_or(start).into(), ErrorCode::Forbidden, format!("it cannot be read: {error}")),
+                Err(error)
+                    if error
+                        .io_error()
+                        .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {}
+                Err(error) => self.trouble(
+                    error.path().unwrap_or(start).into(),
+                    ErrorCode::Forbidden,
+                    format!("it cannot be read: {error}"),
+                ),
             }
             if self.chunk.len() >= CHUNK && !self.send() {
                 return false;
@@ -81,12 +90,24 @@ impl Walk {
 
     fn file(&mut self, entry: &DirEntry) {
         let path = entry.path();
-        let Some((path, below)) = path.to_str().zip(path.strip_prefix(&self.share.path).ok().and_then(Path::to_str)) else {
-            return self.trouble(path.into(), ErrorCode::InvalidName, "its name is no UTF-8".into());
+        let Some((path, below)) =
+            path.to_str().zip(path.strip_prefix(&self.share.path).ok().and_then(Path::to_str))
+        else {
+            return self.trouble(
+                path.into(),
+                ErrorCode::InvalidName,
+                "its name is no UTF-8".into(),
+            );
         };
         let name = match FileName::new(self.share.name_of(below)) {
             Ok(name) => name.to_string(),
-            Err(error) => return self.trouble(entry.path().into(), ErrorCode::InvalidName, error.to_string()),
+            Err(error) => {
+                return self.trouble(
+                    entry.path().into(),
+                    ErrorCode::InvalidName,
+                    error.to_string(),
+                );
+            }
         };
         // Gone between the listing and now: the next walk sees it so.
         let Ok(found) = entry.metadata() else { return };
@@ -130,7 +151,8 @@ impl SeenRows {
 
     /// Is the number among them?
     pub fn has(&self, row: i64) -> bool {
-        Self::place(row).is_some_and(|(word, bit)| self.0.get(word).is_some_and(|found| found & bit != 0))
+        Self::place(row)
+            .is_some_and(|(word, bit)| self.0.get(word).is_some_and(|found| found & bit != 0))
     }
 }
 
@@ -143,8 +165,14 @@ mod tests {
     use super::*;
 
     fn names(root: &Path, from: &[PathBuf]) -> (Vec<String>, Vec<Trouble>) {
-        let share =
-            ShareRow { number: 1, id: Uuid::nil(), path: root.to_str().unwrap().into(), prefix: "p".into(), visibility: 1, configured: false };
+        let share = ShareRow {
+            number: 1,
+            id: Uuid::nil(),
+            path: root.to_str().unwrap().into(),
+            prefix: "p".into(),
+            visibility: 1,
+            configured: false,
+        };
         let (chunks, mut found) = mpsc::channel(100);
         let troubles = Walk::new(share, chunks).run(from);
         let mut names = Vec::new();
@@ -173,7 +201,16 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, root.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
         assert_eq!(names(&root, std::slice::from_ref(&root)).0, ["p/a/b/one", "p/two"]);
         // What an event names is held to the same rules.
-        let hints = ["folder/secret", "folder", "link", ".git/config", "a/.part", "a/loop", "pipe", "absent"];
+        let hints = [
+            "folder/secret",
+            "folder",
+            "link",
+            ".git/config",
+            "a/.part",
+            "a/loop",
+            "pipe",
+            "absent",
+        ];
         assert!(names(&root, &hints.map(|path| root.join(path))).0.is_empty());
         assert!(names(&root, &[outside.join("secret")]).0.is_empty());
         assert_eq!(names(&root, &[root.join("a")]).0, ["p/a/b/one"]);
@@ -186,12 +223,18 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
         fs::write(root.join(std::ffi::OsStr::from_bytes(b"bad\xff")), "x").unwrap();
-        let deep = root.join(["d".repeat(250), "e".repeat(250), "f".repeat(250), "g".repeat(250), "h".repeat(250)].join("/"));
+        let deep = root.join(
+            ["d".repeat(250), "e".repeat(250), "f".repeat(250), "g".repeat(250), "h".repeat(250)]
+                .join("/"),
+        );
         fs::create_dir_all(&deep).unwrap();
         fs::write(deep.join("file"), "x").unwrap();
         let (names, troubles) = names(&root, std::slice::from_ref(&root));
         assert!(names.is_empty());
-        assert_eq!(troubles.iter().map(|(_, code, _)| *code).collect::<Vec<_>>(), [ErrorCode::InvalidName; 2]);
+        assert_eq!(
+            troubles.iter().map(|(_, code, _)| *code).collect::<Vec<_>>(),
+            [ErrorCode::InvalidName; 2]
+        );
     }
 
     #[test]
@@ -200,7 +243,10 @@ mod tests {
         for row in [1, 64, 1_000_000] {
             seen.add(row);
         }
-        let found: Vec<i64> = [0, 1, 2, 63, 64, 65, 999_999, 1_000_000, 2_000_000, -1].into_iter().filter(|row| seen.has(*row)).collect();
+        let found: Vec<i64> = [0, 1, 2, 63, 64, 65, 999_999, 1_000_000, 2_000_000, -1]
+            .into_iter()
+            .filter(|row| seen.has(*row))
+            .collect();
         assert_eq!(found, [1, 64, 1_000_000]);
     }
 }

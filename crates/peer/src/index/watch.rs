@@ -42,8 +42,15 @@ impl Watcher {
         let lost = Arc::new(AtomicBool::new(false));
         let handler = move |result: DebounceEventResult| {
             let changed = match result {
-                Ok(events) if !lost.swap(false, Ordering::SeqCst) && !events.iter().any(|event| event.need_rescan()) => {
-                    let paths: BTreeSet<_> = events.into_iter().filter(|event| is_change(event.kind)).flat_map(|event| event.event.paths).collect();
+                Ok(events)
+                    if !lost.swap(false, Ordering::SeqCst)
+                        && !events.iter().any(|event| event.need_rescan()) =>
+                {
+                    let paths: BTreeSet<_> = events
+                        .into_iter()
+                        .filter(|event| is_change(event.kind))
+                        .flat_map(|event| event.event.paths)
+                        .collect();
                     if paths.is_empty() {
                         return;
                     }
@@ -56,21 +63,33 @@ impl Watcher {
             }
         };
         let config = Config::default().with_follow_symlinks(false);
-        let made = new_debouncer_opt::<_, RecommendedWatcher, RecommendedCache>(DEBOUNCE, None, handler, RecommendedCache::new(), config);
-        let debouncer = made.inspect_err(|error| tracing::warn!(%error, "changes in shares are found by walks alone")).ok();
+        let made = new_debouncer_opt::<_, RecommendedWatcher, RecommendedCache>(
+            DEBOUNCE,
+            None,
+            handler,
+            RecommendedCache::new(),
+            config,
+        );
+        let debouncer = made
+            .inspect_err(
+                |error| tracing::warn!(%error, "changes in shares are found by walks alone"),
+            )
+            .ok();
         Self { debouncer, watched: HashSet::new() }
     }
 
     /// Watches these shares and no others.
     pub async fn watch(&mut self, shares: &[ShareRow]) {
-        let wanted: HashSet<PathBuf> = shares.iter().map(|share| PathBuf::from(&share.path)).collect();
+        let wanted: HashSet<PathBuf> =
+            shares.iter().map(|share| PathBuf::from(&share.path)).collect();
         let Some(mut debouncer) = self.debouncer.take() else { return };
         let gone: Vec<PathBuf> = self.watched.difference(&wanted).cloned().collect();
         let new: Vec<PathBuf> = wanted.difference(&self.watched).cloned().collect();
         // Adding a large tree takes a while.
         let done = tokio::task::spawn_blocking(move || {
             gone.iter().for_each(|path| drop(debouncer.unwatch(path)));
-            let added: Vec<PathBuf> = new.into_iter().filter(|path| add(&mut debouncer, path)).collect();
+            let added: Vec<PathBuf> =
+                new.into_iter().filter(|path| add(&mut debouncer, path)).collect();
             (debouncer, gone, added)
         });
         if let Ok((debouncer, gone, added)) = done.await {

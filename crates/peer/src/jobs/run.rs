@@ -54,14 +54,28 @@ impl Jobs {
         self.trim();
     }
 
-    async fn fetched(&self, state: &Arc<State>, wanted: &Wanted, request: &pb::DownloadRequest) -> Result<pb::Envelope, Failure> {
+    async fn fetched(
+        &self,
+        state: &Arc<State>,
+        wanted: &Wanted,
+        request: &pb::DownloadRequest,
+    ) -> Result<pb::Envelope, Failure> {
         let inner = &self.0;
-        let _turn = Arc::clone(&inner.moving).acquire_owned().await.map_err(|error| fail!(Internal, "{error}"))?;
+        let _turn = Arc::clone(&inner.moving)
+            .acquire_owned()
+            .await
+            .map_err(|error| fail!(Internal, "{error}"))?;
         let library = &inner.deps.library;
         library.will_fetch(&wanted.fetch.record.value).await?;
         let start = Instant::now();
         let newest = Mutex::new(wanted.grant.clone());
-        let finder = Finder { jobs: self.clone(), id: state.id(), wanted: wanted.clone(), request: request.clone(), newest };
+        let finder = Finder {
+            jobs: self.clone(),
+            id: state.id(),
+            wanted: wanted.clone(),
+            request: request.clone(),
+            newest,
+        };
         let deps = FetchDeps {
             dialer: inner.deps.dialer.clone(),
             finder: Arc::new(finder),
@@ -76,14 +90,23 @@ impl Jobs {
             let observer: Arc<State> = Arc::clone(state);
             match fetch(wanted.fetch.clone(), &deps, observer, state.cancelled().clone()).await {
                 // After a restart central may not be reached yet.
-                Err(failure) if failure.code == ErrorCode::Unavailable && start.elapsed() < wanted.fetch.wait => {
+                Err(failure)
+                    if failure.code == ErrorCode::Unavailable
+                        && start.elapsed() < wanted.fetch.wait =>
+                {
                     crate::fetch::Observer::note(state.as_ref(), &failure.to_string());
                     sleep(PAUSE).await;
                 }
                 fetched => break fetched?,
             }
         };
-        library.adopt(Adopt { record: fetched.record.clone(), path: fetched.path, stamp: fetched.stamp }).await?;
+        library
+            .adopt(Adopt {
+                record: fetched.record.clone(),
+                path: fetched.path,
+                stamp: fetched.stamp,
+            })
+            .await?;
         Ok(fetched.record.envelope)
     }
 }
@@ -105,12 +128,19 @@ impl SourceFinder for Finder {
             let central = Central::new(link.anonymous()?, Arc::new(link.clone()));
             let rights = library.rights().clone();
             let verifiers = Arc::new(move || rights.verifier());
-            let finder = CatalogueFinder::new(central, verifiers, &self.wanted.fetch.record.value, &link.here());
+            let finder = CatalogueFinder::new(
+                central,
+                verifiers,
+                &self.wanted.fetch.record.value,
+                &link.here(),
+            );
             let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let found = finder.renewing(newest).sources(why).await?;
             if let Some(grant) = &found.grant {
-                *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(library.rights().read(grant.clone())?);
-                let request = pb::DownloadRequest { grant: found.grant.clone(), ..self.request.clone() };
+                *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(library.rights().read(grant.clone())?);
+                let request =
+                    pb::DownloadRequest { grant: found.grant.clone(), ..self.request.clone() };
                 self.jobs.save(self.id, &request, super::WAITING, "").await?;
             }
             Ok(found)

@@ -45,7 +45,13 @@ struct Inside {
 impl State {
     pub fn new(id: Uuid, request: &FetchRequest) -> Self {
         let record = &request.record.value;
-        let progress = Progress { phase: Phase::Waiting, done: 0, total: record.content.size, fetched: 0, sources: 0 };
+        let progress = Progress {
+            phase: Phase::Waiting,
+            done: 0,
+            total: record.content.size,
+            fetched: 0,
+            sources: 0,
+        };
         Self {
             id,
             name: record.name.to_string(),
@@ -65,7 +71,9 @@ impl State {
     /// Is it a download of this version to this path?
     pub fn same(&self, request: &FetchRequest) -> bool {
         let record = &request.record.value;
-        self.version == (record.file, record.version) && self.content == record.content && same_path(&self.path, &request.path)
+        self.version == (record.file, record.version)
+            && self.content == record.content
+            && same_path(&self.path, &request.path)
     }
 
     pub fn target(&self) -> (PathBuf, Content) {
@@ -176,7 +184,12 @@ struct News {
 impl State {
     fn news(&self, heard: &mut u64) -> News {
         let inside = self.lock();
-        let notes = inside.notes.iter().filter(|(number, _)| *number > *heard).map(|(_, note)| note.clone()).collect();
+        let notes = inside
+            .notes
+            .iter()
+            .filter(|(number, _)| *number > *heard)
+            .map(|(_, note)| note.clone())
+            .collect();
         *heard = inside.noted;
         News { progress: inside.progress, notes, end: inside.end.clone() }
     }

@@ -16,7 +16,12 @@ const LIST_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Library {
     /// Forgets the rows of a share that a walk did not see, but for those that are newer than it.
-    pub(crate) async fn forget_unseen(&self, share: i64, newest: i64, seen: &SeenRows) -> Result<(), Failure> {
+    pub(crate) async fn forget_unseen(
+        &self,
+        share: i64,
+        newest: i64,
+        seen: &SeenRows,
+    ) -> Result<(), Failure> {
         let mut after = 0;
         loop {
             let rows = self.0.db.files_in(share, after, PAGE).await?;
@@ -42,7 +47,14 @@ impl Library {
         // Looked at again, now that nobody moves anything: only what is surely gone is forgotten.
         match tokio::fs::symlink_metadata(&row.path).await {
             Ok(found) if found.is_file() => Ok(()),
-            Err(error) if !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(()),
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(())
+            }
             _ => {
                 tracing::debug!(path = row.path, name = row.name, "a local file is gone");
                 self.forget_row(row.id).await
@@ -50,14 +62,19 @@ impl Library {
         }
     }
 
-    /// Forgets what is no longer needed: records of versions that are gone, and piece lists of contents that are.
+    /// Forgets what is no longer needed: records of versions that are gone, and piece lists of
+    /// contents that are.
     ///
     /// # Errors
     /// INTERNAL, when the disk or the database fails.
     pub async fn tidy(&self) -> Result<(), Failure> {
         self.0.db.tidy_records().await?;
         let lists = self.0.lists.clone();
-        for hash in tokio::task::spawn_blocking(move || lists.older_than(LIST_AGE)).await.map_err(broken)?.map_err(broken)? {
+        for hash in tokio::task::spawn_blocking(move || lists.older_than(LIST_AGE))
+            .await
+            .map_err(broken)?
+            .map_err(broken)?
+        {
             if !self.0.db.is_listed(hash).await? {
                 self.0.lists.remove(&hash);
             }
@@ -69,7 +86,9 @@ impl Library {
     pub(crate) fn note(&self, path: &Path, trouble: Option<(ErrorCode, String)>) {
         let mut noted = self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match trouble {
-            Some(trouble) if noted.len() < super::MAX_NOTED || noted.contains_key(path) => drop(noted.insert(path.into(), trouble)),
+            Some(trouble) if noted.len() < super::MAX_NOTED || noted.contains_key(path) => {
+                drop(noted.insert(path.into(), trouble))
+            }
             Some(_) => {}
             None => drop(noted.remove(path)),
         }

@@ -34,7 +34,8 @@ impl Stamp {
 
     /// The stamp in what the system said of a file.
     pub fn from_metadata(found: &Metadata) -> Self {
-        let mtime_ns = found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
+        let mtime_ns =
+            found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
         Self { size: found.len(), mtime_ns, inode: found.ino(), device: found.dev() }
     }
 }
@@ -58,7 +59,8 @@ impl Held {
     /// # Errors
     /// CHANGED when it is gone or not what was indexed.
     pub fn open(&self) -> Result<HeldFile, Failure> {
-        let file = open_plain(&self.path).map_err(|error| self.changed(&format!("cannot be opened: {error}")))?;
+        let file = open_plain(&self.path)
+            .map_err(|error| self.changed(&format!("cannot be opened: {error}")))?;
         let held = HeldFile { file, held: self.clone() };
         held.check()?;
         Ok(held)
@@ -67,7 +69,11 @@ impl Held {
     fn changed(&self, how: &str) -> Failure {
         // The path stays here: callers over the network never see one.
         tracing::debug!(path = %self.path.display(), how, "a held file is no longer what was indexed");
-        fail!(Changed, "the copy of {} on this peer changed since it was indexed; ask another", self.record.value.name)
+        fail!(
+            Changed,
+            "the copy of {} on this peer changed since it was indexed; ask another",
+            self.record.value.name
+        )
     }
 }
 
@@ -102,7 +108,8 @@ impl HeldFile {
     }
 }
 
-/// Opens an absolute path for reading, through no symlink, if it is a regular file. Never waits for a pipe.
+/// Opens an absolute path for reading, through no symlink, if it is a regular file. Never waits for
+/// a pipe.
 ///
 /// # Errors
 /// The system refuses, or it is something else.
@@ -110,9 +117,18 @@ pub fn open_plain(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     #[cfg(target_os = "linux")]
-    let opened = match rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS) {
-        // Old kernels and strict sandboxes do not know the call; the last segment is guarded even so, and the stamp guards the rest.
-        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => rustix::fs::open(path, flags, Mode::empty()),
+    let opened = match rustix::fs::openat2(
+        rustix::fs::CWD,
+        path,
+        flags,
+        Mode::empty(),
+        rustix::fs::ResolveFlags::NO_SYMLINKS,
+    ) {
+        // Old kernels and strict sandboxes do not know the call; the last segment is guarded even
+        // so, and the stamp guards the rest.
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+            rustix::fs::open(path, flags, Mode::empty())
+        }
         opened => opened,
     };
     #[cfg(not(target_os = "linux"))]

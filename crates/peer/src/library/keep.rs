@@ -1,5 +1,5 @@
-//! Earlier versions of a share's files: when an upload takes the place of one, its bytes go on in the data folder, for as long as central
-//! keeps the version.
+//! Earlier versions of a share's files: when an upload takes the place of one, its bytes go on in
+//! the data folder, for as long as central keeps the version.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -24,11 +24,13 @@ use crate::{
 pub(super) struct Kept(PathBuf);
 
 impl Library {
-    /// Gives the bytes of a share's file a second path, before its first one is taken. Nothing if that cannot be: no upload fails for it.
-    /// The caller holds `moves`.
+    /// Gives the bytes of a share's file a second path, before its first one is taken. Nothing if
+    /// that cannot be: no upload fails for it. The caller holds `moves`.
     pub(super) async fn keep(&self, row: &FileRow) -> Result<Option<Kept>, Failure> {
         let Some(version) = row.version() else { return Ok(None) };
-        let Some(record) = self.0.db.record(version.file, version.version).await? else { return Ok(None) };
+        let Some(record) = self.0.db.record(version.file, version.version).await? else {
+            return Ok(None);
+        };
         let path = self.0.data.kept().join(format!("{}-{}", version.file, version.version));
         let Some(text) = path.to_str().map(str::to_owned) else { return Ok(None) };
         if self.0.db.file_at(&text).await?.is_some() {
@@ -37,14 +39,26 @@ impl Library {
         // Only another volume needs more room.
         let room = self.reserve(record.value.content.size).ok();
         let (from, to, stamp) = (PathBuf::from(&row.path), path.clone(), row.stamp());
-        let stamp = match tokio::task::spawn_blocking(move || second_path(&from, &to, &stamp, room)).await.map_err(broken)? {
+        let stamp = match tokio::task::spawn_blocking(move || second_path(&from, &to, &stamp, room))
+            .await
+            .map_err(broken)?
+        {
             Ok(stamp) => stamp,
             Err(error) => {
                 tracing::warn!(path = row.path, name = row.name, %error, "an earlier version cannot be kept on this peer");
                 return Ok(None);
             }
         };
-        self.place(Placed { path: text, share: None, stamp, record, fetched: false, last_had: false, now_ms: self.0.clock.now_ms() }).await?;
+        self.place(Placed {
+            path: text,
+            share: None,
+            stamp,
+            record,
+            fetched: false,
+            last_had: false,
+            now_ms: self.0.clock.now_ms(),
+        })
+        .await?;
         Ok(Some(Kept(path)))
     }
 
@@ -71,10 +85,17 @@ impl Library {
         for row in self.0.db.files_of_any_version(file).await? {
             let goes = row.version().is_some_and(|version| !versions.contains(&version.version));
             if goes && Path::new(&row.path).starts_with(self.0.data.kept()) {
-                tracing::info!(path = row.path, name = row.name, version = row.version, "a version is no longer kept");
+                tracing::info!(
+                    path = row.path,
+                    name = row.name,
+                    version = row.version,
+                    "a version is no longer kept"
+                );
                 self.forget_row(row.id).await?;
                 let (path, stamp) = (row.path.clone(), row.stamp());
-                tokio::task::spawn_blocking(move || unlink(Path::new(&path), &stamp)).await.map_err(broken)?;
+                tokio::task::spawn_blocking(move || unlink(Path::new(&path), &stamp))
+                    .await
+                    .map_err(broken)?;
             }
         }
         Ok(())
@@ -82,15 +103,30 @@ impl Library {
 }
 
 /// A hard link where that can be, else a copy for which there is room.
-fn second_path(from: &Path, to: &Path, stamp: &Stamp, room: Option<Reservation>) -> io::Result<Stamp> {
+fn second_path(
+    from: &Path,
+    to: &Path,
+    stamp: &Stamp,
+    room: Option<Reservation>,
+) -> io::Result<Stamp> {
     // Of a try that was cut off; no row names it.
     drop(fs::remove_file(to));
     let file = open_plain(from)?;
-    let same = |found: &Stamp| if found == stamp { Ok(()) } else { Err(io::Error::other("what is there was changed since it was indexed")) };
+    let same = |found: &Stamp| {
+        if found == stamp {
+            Ok(())
+        } else {
+            Err(io::Error::other("what is there was changed since it was indexed"))
+        }
+    };
     same(&Stamp::of(&file)?)?;
     let made = match fs::hard_link(from, to) {
-        Ok(()) => File::open(to).and_then(|linked| Stamp::of(&linked)).and_then(|found| same(&found).map(|()| found)),
-        Err(_) => room.ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull)).and_then(|_room| copy(&file, to)),
+        Ok(()) => File::open(to)
+            .and_then(|linked| Stamp::of(&linked))
+            .and_then(|found| same(&found).map(|()| found)),
+        Err(_) => room
+            .ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))
+            .and_then(|_room| copy(&file, to)),
     };
     let made = made.and_then(|made| sync_folder(to.parent().unwrap_or(to)).map(|()| made));
     made.inspect_err(|_| drop(fs::remove_file(to)))

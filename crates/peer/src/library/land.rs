@@ -21,7 +21,8 @@ use crate::db::{broken, files::Placed, signed};
 /// How long central gets to note the holding of an upload.
 const NOTED: Duration = Duration::from_secs(60);
 
-/// Where a file is about to appear: a folder that was entered through no symlink, and a hidden name in it until all is ready.
+/// Where a file is about to appear: a folder that was entered through no symlink, and a hidden name
+/// in it until all is ready.
 struct Target {
     folder: OwnedFd,
     temp: String,
@@ -39,7 +40,10 @@ impl Library {
         self.0.link.check()?;
         match self.shares().await?.first() {
             Some(_) => Ok(()),
-            None => Err(fail!(InvalidArgument, "this peer has no share to put uploads into; run on it: peral share FOLDER")),
+            None => Err(fail!(
+                InvalidArgument,
+                "this peer has no share to put uploads into; run on it: peral share FOLDER"
+            )),
         }
     }
 
@@ -48,21 +52,36 @@ impl Library {
     /// # Errors
     /// INTERNAL, when the database fails.
     pub async fn landed(&self, upload: UploadId) -> Result<Option<Sealed<Record>>, Failure> {
-        let text = "SELECT r.envelope FROM uploads u JOIN records r ON r.file_id = u.file_id AND r.version = u.version WHERE u.id = $1";
-        let found: Option<Vec<u8>> = sqlx::query_scalar(text).bind(upload.0).fetch_optional(self.0.db.reader()).await.map_err(broken)?;
+        let text = "SELECT r.envelope FROM uploads u JOIN records r ON r.file_id = u.file_id AND \
+            r.version = u.version WHERE u.id = $1";
+        let found: Option<Vec<u8>> = sqlx::query_scalar(text)
+            .bind(upload.0)
+            .fetch_optional(self.0.db.reader())
+            .await
+            .map_err(broken)?;
         found.as_deref().map(crate::db::records::stored).transpose()
     }
 
-    /// Publishes an upload whose bytes are whole in `temp`, moves them into the first share under their name, and waits until central has
-    /// noted the holding. Nothing that is another file is overwritten, and no name with a dot in front made: there, the bytes go into the
-    /// data folder. Its piece list should be in
-    /// the list store; else it is made when somebody asks for it.
+    /// Publishes an upload whose bytes are whole in `temp`, moves them into the first share under
+    /// their name, and waits until central has noted the holding. Nothing that is another file is
+    /// overwritten, and no name with a dot in front made: there, the bytes go into the data folder.
+    /// Its piece list should be in the list store; else it is made when somebody asks for it.
     ///
     /// # Errors
-    /// What central says of the publish; UNAVAILABLE; NO_SPACE; INTERNAL. `temp` is kept until the upload has landed.
-    pub async fn land(&self, order: &Sealed<Order>, temp: &Path, content: Content) -> Result<Sealed<Record>, Failure> {
+    /// What central says of the publish; UNAVAILABLE; NO_SPACE; INTERNAL. `temp` is kept until the
+    /// upload has landed.
+    pub async fn land(
+        &self,
+        order: &Sealed<Order>,
+        temp: &Path,
+        content: Content,
+    ) -> Result<Sealed<Record>, Failure> {
         if let Some(record) = self.landed(order.value.upload).await? {
-            return if record.value.content == content { self.noted(record).await } else { Err(another(&order.value)) };
+            return if record.value.content == content {
+                self.noted(record).await
+            } else {
+                Err(another(&order.value))
+            };
         }
         self.may_land().await?;
         let (path, private) = (temp.to_path_buf(), order.value.visibility == Visibility::Private);
@@ -76,8 +95,13 @@ impl Library {
     /// Publishes a file of a share where it is.
     ///
     /// # Errors
-    /// NOT_FOUND when it is in no share or not there; CHANGED when it is being written; what central says of the publish.
-    pub async fn land_in_place(&self, order: &Sealed<Order>, path: &Path) -> Result<Sealed<Record>, Failure> {
+    /// NOT_FOUND when it is in no share or not there; CHANGED when it is being written; what
+    /// central says of the publish.
+    pub async fn land_in_place(
+        &self,
+        order: &Sealed<Order>,
+        path: &Path,
+    ) -> Result<Sealed<Record>, Failure> {
         let path = super::adopt::plain(path)?;
         let Some((share, name)) = self.share_of(&path).await? else {
             return Err(fail!(NotFound, "{} is in no share of this peer", path.display()));
@@ -87,21 +111,43 @@ impl Library {
         let (content, stamp) = tokio::task::spawn_blocking(hash).await.map_err(broken)??;
         let record = self.publish_upload(&order.value, content).await?;
         let last_had = name == record.value.name.as_str();
-        let path = path.into_os_string().into_string().map_err(|path| fail!(InvalidName, "{} is no UTF-8", path.to_string_lossy()))?;
+        let path = path
+            .into_os_string()
+            .into_string()
+            .map_err(|path| fail!(InvalidName, "{} is no UTF-8", path.to_string_lossy()))?;
         let now_ms = self.0.clock.now_ms();
-        let placed = Placed { path, share: Some(share.number), stamp, record: record.clone(), fetched: false, last_had, now_ms };
+        let placed = Placed {
+            path,
+            share: Some(share.number),
+            stamp,
+            record: record.clone(),
+            fetched: false,
+            last_had,
+            now_ms,
+        };
         self.place(placed).await?;
         self.remember_upload(order.value.upload, &record.value).await?;
         self.noted(record).await
     }
 
     async fn noted(&self, record: Sealed<Record>) -> Result<Sealed<Record>, Failure> {
-        let late = || fail!(Unavailable, "{} is published, but central did not note in time that this peer holds it; try again", record.value.name);
+        let late = || {
+            fail!(
+                Unavailable,
+                "{} is published, but central did not note in time that this peer holds it; try \
+                 again",
+                record.value.name
+            )
+        };
         tokio::time::timeout(NOTED, self.acknowledged()).await.map_err(|_| late())??;
         Ok(record)
     }
 
-    async fn publish_upload(&self, order: &Order, content: Content) -> Result<Sealed<Record>, Failure> {
+    async fn publish_upload(
+        &self,
+        order: &Order,
+        content: Content,
+    ) -> Result<Sealed<Record>, Failure> {
         let version = NewVersion {
             name: order.name.to_string(),
             hash: content.hash,
@@ -110,15 +156,28 @@ impl Library {
             replaces: None,
             upload: Some(order.upload),
         };
-        let publish = Publish { idempotency_key: format!("upload-{}", order.upload), files: vec![version] };
+        let publish =
+            Publish { idempotency_key: format!("upload-{}", order.upload), files: vec![version] };
         let answer = self.0.link.catalogue().await?.publish(&publish).await?;
         let record = match answer.results.into_iter().next() {
-            Some(PublishResult::Record(text)) => Sealed::<Record>::from_text(&text, &self.0.rights.verifier())?,
+            Some(PublishResult::Record(text)) => {
+                Sealed::<Record>::from_text(&text, &self.0.rights.verifier())?
+            }
             Some(PublishResult::Problem(problem)) => return Err(problem.into()),
-            None => return Err(fail!(Internal, "central gave no result for the upload of {}", order.name)),
+            None => {
+                return Err(fail!(
+                    Internal,
+                    "central gave no result for the upload of {}",
+                    order.name
+                ));
+            }
         };
         let right = record.value.name == order.name && record.value.content == content;
-        if right { Ok(record) } else { Err(fail!(Internal, "central published something else than {}", order.name)) }
+        if right {
+            Ok(record)
+        } else {
+            Err(fail!(Internal, "central published something else than {}", order.name))
+        }
     }
 
     async fn remember_upload(&self, upload: UploadId, record: &Record) -> Result<(), Failure> {
@@ -126,7 +185,13 @@ impl Library {
         let write = self.0.db.write(move |db| {
             Box::pin(async move {
                 let text = "UPDATE uploads SET file_id = $2, version = $3 WHERE id = $1";
-                sqlx::query(text).bind(upload.0).bind(file).bind(version).execute(db).await.map(drop)
+                sqlx::query(text)
+                    .bind(upload.0)
+                    .bind(file)
+                    .bind(version)
+                    .execute(db)
+                    .await
+                    .map(drop)
             })
         });
         write.await
@@ -137,13 +202,21 @@ impl Library {
         let _moves = self.0.moves.lock().await;
         for target in self.targets(&record.value).await? {
             let (from, value) = (temp.to_path_buf(), record.value.clone());
-            let Some((target, stamp)) = blocking(move || Ok(prepare(&target, &from, value.content.size))).await? else { continue };
+            let Some((target, stamp)) =
+                blocking(move || Ok(prepare(&target, &from, value.content.size))).await?
+            else {
+                continue;
+            };
             if self.appear(target, stamp, &record).await? {
                 drop(fs::remove_file(temp));
                 return Ok(());
             }
         }
-        Err(fail!(Internal, "there is no place for {} in the first share of this peer or its data folder", record.value.name))
+        Err(fail!(
+            Internal,
+            "there is no place for {} in the first share of this peer or its data folder",
+            record.value.name
+        ))
     }
 
     /// Where the file may go, the best first.
@@ -152,19 +225,32 @@ impl Library {
         let shares = self.shares().await?;
         let first = shares.first().map(|share| {
             // Under a prefix, the share's own names begin with it.
-            let below = record.name.as_str().strip_prefix(&format!("{}/", share.prefix)).unwrap_or(record.name.as_str());
+            let below = record
+                .name
+                .as_str()
+                .strip_prefix(&format!("{}/", share.prefix))
+                .unwrap_or(record.name.as_str());
             (share, below.to_owned())
         });
-        // A share is a user's folder, and programs do what names with a dot in it say: `.profile`, `.ssh`, `.git`.
-        if let Some((share, below)) = first.filter(|(_, below)| !below.split('/').any(|segment| segment.starts_with('.'))) {
+        // A share is a user's folder, and programs do what names with a dot in it say: `.profile`,
+        // `.ssh`, `.git`.
+        if let Some((share, below)) =
+            first.filter(|(_, below)| !below.split('/').any(|segment| segment.starts_with('.')))
+        {
             let path = Path::new(&share.path).join(&below);
             let known = match path.to_str() {
                 Some(text) => self.0.db.file_at(text).await?,
                 None => None,
             };
-            let older = known.filter(|row| row.version().is_some_and(|version| version.file == record.file));
+            let older = known
+                .filter(|row| row.version().is_some_and(|version| version.file == record.file));
             let there = older.map_or(There::Nothing, |row| There::Older(row.stamp()));
-            wishes.push(Wish { root: share.path.clone().into(), below, share: Some(share.number), there });
+            wishes.push(Wish {
+                root: share.path.clone().into(),
+                below,
+                share: Some(share.number),
+                there,
+            });
         }
         let below = format!("{}-{}", record.file, record.version);
         wishes.push(Wish { root: self.0.data.kept(), below, share: None, there: There::Ours });
@@ -172,7 +258,12 @@ impl Library {
     }
 
     /// Row first, then the name: whoever sees the file finds its row.
-    async fn appear(&self, target: Ready, stamp: Stamp, record: &Sealed<Record>) -> Result<bool, Failure> {
+    async fn appear(
+        &self,
+        target: Ready,
+        stamp: Stamp,
+        record: &Sealed<Record>,
+    ) -> Result<bool, Failure> {
         let Some(path) = target.at.path.to_str().map(str::to_owned) else { return Ok(false) };
         let before = self.0.db.file_at(&path).await?;
         if before.is_some() && target.there == There::Nothing {
@@ -185,7 +276,15 @@ impl Library {
         };
         let share = target.at.share;
         let last_had = share.is_some();
-        let placed = Placed { path: path.clone(), share, stamp, record: record.clone(), fetched: false, last_had, now_ms: self.0.clock.now_ms() };
+        let placed = Placed {
+            path: path.clone(),
+            share,
+            stamp,
+            record: record.clone(),
+            fetched: false,
+            last_had,
+            now_ms: self.0.clock.now_ms(),
+        };
         self.place(placed).await?;
         let named = blocking(move || Ok(target.name())).await?;
         if let Some(kept) = kept {
@@ -214,7 +313,8 @@ struct Wish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum There {
     Nothing,
-    /// An older version of the same file, as it was indexed. What its user has written since is nowhere else.
+    /// An older version of the same file, as it was indexed. What its user has written since is
+    /// nowhere else.
     Older(Stamp),
     /// Whatever is in the data folder.
     Ours,
@@ -238,18 +338,37 @@ impl Ready {
     fn check(&self) -> io::Result<()> {
         let There::Older(stamp) = self.there else { return Ok(()) };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let found = match rustix::fs::openat(&self.at.folder, self.at.last.as_str(), flags, Mode::empty()) {
+        let found = match rustix::fs::openat(
+            &self.at.folder,
+            self.at.last.as_str(),
+            flags,
+            Mode::empty(),
+        ) {
             Err(rustix::io::Errno::NOENT) => return Ok(()),
             found => Stamp::of(&File::from(found?))?,
         };
-        if found == stamp { Ok(()) } else { Err(io::Error::other("what is there was changed since it was indexed")) }
+        if found == stamp {
+            Ok(())
+        } else {
+            Err(io::Error::other("what is there was changed since it was indexed"))
+        }
     }
 
     fn name(&self) -> io::Result<()> {
         self.check()?;
         let at = &self.at;
-        let flags = if self.there == There::Nothing { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
-        rustix::fs::renameat_with(&at.folder, at.temp.as_str(), &at.folder, at.last.as_str(), flags)?;
+        let flags = if self.there == There::Nothing {
+            RenameFlags::NOREPLACE
+        } else {
+            RenameFlags::empty()
+        };
+        rustix::fs::renameat_with(
+            &at.folder,
+            at.temp.as_str(),
+            &at.folder,
+            at.last.as_str(),
+            flags,
+        )?;
         Ok(rustix::fs::fsync(&at.folder)?)
     }
 }
@@ -264,12 +383,21 @@ fn prepare(wish: &Wish, temp: &Path, size: u64) -> Option<(Ready, Stamp)> {
             Ok(()) => {}
             Err(_) => copy(temp, at)?,
         }
-        let file = File::from(rustix::fs::openat(&at.folder, at.temp.as_str(), OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?);
+        let file = File::from(rustix::fs::openat(
+            &at.folder,
+            at.temp.as_str(),
+            OFlags::RDONLY | OFlags::NOFOLLOW,
+            Mode::empty(),
+        )?);
         if wish.there == There::Ours {
             file.set_permissions(Permissions::from_mode(0o600))?;
         }
         let stamp = Stamp::of(&file)?;
-        if stamp.size == size { Ok((ready, stamp)) } else { Err(io::Error::other("the bytes of the upload are not whole")) }
+        if stamp.size == size {
+            Ok((ready, stamp))
+        } else {
+            Err(io::Error::other("the bytes of the upload are not whole"))
+        }
     });
     made.inspect_err(|error| tracing::info!(root = %wish.root.display(), below = wish.below, %error, "an upload cannot go there")).ok()
 }
@@ -279,7 +407,12 @@ fn copy(temp: &Path, at: &Target) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let mut from = File::open(temp)?;
     let mode = from.metadata()?.permissions().mode();
-    let mut to = File::from(rustix::fs::openat(&at.folder, at.temp.as_str(), flags, Mode::from_raw_mode(mode & 0o777))?);
+    let mut to = File::from(rustix::fs::openat(
+        &at.folder,
+        at.temp.as_str(),
+        flags,
+        Mode::from_raw_mode(mode & 0o777),
+    )?);
     io::copy(&mut from, &mut to)?;
     to.sync_all()
 }
@@ -309,14 +442,21 @@ fn make_durable(temp: &Path, private: bool) -> io::Result<()> {
     file.sync_all()
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await.map_err(broken)?;
     done.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => fail!(NoSpace, "the disk of this peer is full: {error}"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            fail!(NoSpace, "the disk of this peer is full: {error}")
+        }
         _ => fail!(Internal, "the disk of this peer refuses: {error}"),
     })
 }
 
 fn another(order: &Order) -> Failure {
-    Failure::new(ErrorCode::AlreadyExists, format!("this upload of {} was ended with another content; begin a new one", order.name))
+    Failure::new(
+        ErrorCode::AlreadyExists,
+        format!("this upload of {} was ended with another content; begin a new one", order.name),
+    )
 }

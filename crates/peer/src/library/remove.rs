@@ -16,9 +16,13 @@ impl Library {
     /// INTERNAL, when the database fails.
     pub async fn withdraw(&self, held: &Held, why: Withdraw) -> Result<(), Failure> {
         let _moves = self.0.moves.lock().await;
-        let Some(row) = self.0.db.file_at(&held.path.to_string_lossy()).await? else { return Ok(()) };
+        let Some(row) = self.0.db.file_at(&held.path.to_string_lossy()).await? else {
+            return Ok(());
+        };
         let version = row.version();
-        let same = version.is_some_and(|version| (version.file, version.version) == (held.record.value.file, held.record.value.version));
+        let same = version.is_some_and(|version| {
+            (version.file, version.version) == (held.record.value.file, held.record.value.version)
+        });
         if !same || row.stamp() != held.stamp {
             return Ok(());
         }
@@ -31,20 +35,40 @@ impl Library {
             }
             Withdraw::Integrity => {
                 self.0.lists.remove(&held.record.value.content.hash);
-                let detail = "its bytes changed though its size and time did not: the disk is failing, or somebody hid an edit";
+                let detail = "its bytes changed though its size and time did not: the disk is \
+                    failing, \
+                    or somebody hid an edit";
                 self.leave_out(&row, ErrorCode::Integrity, detail.into()).await
             }
-            Withdraw::Removed => self.leave_out(&row, ErrorCode::Removed, "the name was removed from the catalogue".into()).await,
+            Withdraw::Removed => {
+                self.leave_out(
+                    &row,
+                    ErrorCode::Removed,
+                    "the name was removed from the catalogue".into(),
+                )
+                .await
+            }
         }
     }
 
     /// Keeps the row as a trouble, and withdraws what it held.
-    async fn leave_out(&self, row: &FileRow, code: ErrorCode, detail: String) -> Result<(), Failure> {
+    async fn leave_out(
+        &self,
+        row: &FileRow,
+        code: ErrorCode,
+        detail: String,
+    ) -> Result<(), Failure> {
         let (id, version) = (row.id, row.version());
         let write = self.0.db.write(move |db: &mut SqliteConnection| {
             Box::pin(async move {
-                let text = "UPDATE files SET state = 2, file_id = NULL, version = NULL, code = $2, detail = $3 WHERE id = $1";
-                sqlx::query(text).bind(id).bind(code.as_str()).bind(detail).execute(&mut *db).await?;
+                let text = "UPDATE files SET state = 2, file_id = NULL, version = NULL, code = \
+                    $2, detail = $3 WHERE id = $1";
+                sqlx::query(text)
+                    .bind(id)
+                    .bind(code.as_str())
+                    .bind(detail)
+                    .execute(&mut *db)
+                    .await?;
                 match version {
                     Some(version) => release(db, version.file, version.version).await.map(drop),
                     None => Ok(()),
@@ -59,7 +83,8 @@ impl Library {
     /// Obeys a notice of central's. Obeying one twice does no harm.
     ///
     /// # Errors
-    /// INTERNAL, when the database fails; UNAUTHENTICATED, when a record in it is not signed by a key that is known.
+    /// INTERNAL, when the database fails; UNAUTHENTICATED, when a record in it is not signed by a
+    /// key that is known.
     pub async fn obey(&self, notice: &Notice) -> Result<(), Failure> {
         match notice {
             Notice::Revoked { identity, until_ms } => {
@@ -68,10 +93,17 @@ impl Library {
             }
             Notice::Changed { file, serial, records } => {
                 let keys = self.0.rights.verifier();
-                let records = records.iter().map(|text| Sealed::<Record>::from_text(text, &keys)).collect::<Result<Vec<_>, _>>()?;
+                let records = records
+                    .iter()
+                    .map(|text| Sealed::<Record>::from_text(text, &keys))
+                    .collect::<Result<Vec<_>, _>>()?;
                 self.0.db.renew_records(&records).await?;
-                let versions: Vec<u64> =
-                    records.iter().map(|record| &record.value).filter(|value| value.file == *file).map(|value| value.version).collect();
+                let versions: Vec<u64> = records
+                    .iter()
+                    .map(|record| &record.value)
+                    .filter(|value| value.file == *file)
+                    .map(|value| value.version)
+                    .collect();
                 if !versions.is_empty() {
                     self.forget_kept(*file, &versions).await?;
                 }
@@ -81,22 +113,35 @@ impl Library {
         }
     }
 
-    /// The file was removed: copies that downloads put into shares or the data folder go, all others stay on disk.
+    /// The file was removed: copies that downloads put into shares or the data folder go, all
+    /// others stay on disk.
     async fn remove(&self, file: FileId, serial: u64) -> Result<(), Failure> {
         self.0.rights.learn(file, serial).await?;
         self.0.rights.cut(file);
         let _moves = self.0.moves.lock().await;
         for row in self.0.db.files_of_any_version(file).await? {
             let ours = Path::new(&row.path).starts_with(self.0.data.root());
-            tracing::info!(path = row.path, name = row.name, fetched = row.fetched, "the name of a file was removed");
+            tracing::info!(
+                path = row.path,
+                name = row.name,
+                fetched = row.fetched,
+                "the name of a file was removed"
+            );
             if ours || row.fetched {
                 self.forget_row(row.id).await?;
                 if ours || row.share.is_some() {
                     let (path, stamp) = (row.path.clone(), row.stamp());
-                    tokio::task::spawn_blocking(move || unlink(Path::new(&path), &stamp)).await.map_err(crate::db::broken)?;
+                    tokio::task::spawn_blocking(move || unlink(Path::new(&path), &stamp))
+                        .await
+                        .map_err(crate::db::broken)?;
                 }
             } else {
-                self.leave_out(&row, ErrorCode::Removed, "the name was removed from the catalogue; only an upload brings it back".into()).await?;
+                self.leave_out(
+                    &row,
+                    ErrorCode::Removed,
+                    "the name was removed from the catalogue; only an upload brings it back".into(),
+                )
+                .await?;
             }
         }
         Ok(())
@@ -105,7 +150,8 @@ impl Library {
 
 /// Deletes a cached copy, unless somebody made it their own by changing it.
 pub(super) fn unlink(path: &Path, stamp: &Stamp) {
-    let same = open_plain(path).and_then(|file| Stamp::of(&file)).is_ok_and(|found| found == *stamp);
+    let same =
+        open_plain(path).and_then(|file| Stamp::of(&file)).is_ok_and(|found| found == *stamp);
     if same && let Err(error) = std::fs::remove_file(path) {
         tracing::warn!(path = %path.display(), %error, "a cached copy of a removed file cannot be deleted");
     }

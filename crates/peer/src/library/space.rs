@@ -33,7 +33,10 @@ impl Space {
 
     /// Bytes that can still be promised.
     pub fn room(&self) -> u64 {
-        free(&self.folder).unwrap_or(0).saturating_sub(RESERVE).saturating_sub(self.promised.load(Ordering::SeqCst))
+        free(&self.folder)
+            .unwrap_or(0)
+            .saturating_sub(RESERVE)
+            .saturating_sub(self.promised.load(Ordering::SeqCst))
     }
 
     /// Is there too little room to take uploads?
@@ -45,7 +48,9 @@ impl Space {
     pub fn trouble(&self) -> Option<String> {
         let folder = self.folder.display();
         match rustix::fs::statvfs(&*self.folder) {
-            Ok(found) if found.f_flag.contains(StatVfsMountFlags::RDONLY) => Some(format!("the volume of the data folder {folder} is read-only")),
+            Ok(found) if found.f_flag.contains(StatVfsMountFlags::RDONLY) => {
+                Some(format!("the volume of the data folder {folder} is read-only"))
+            }
             Ok(_) => None,
             Err(error) => Some(format!("the data folder {folder} cannot be looked at: {error}")),
         }
@@ -57,18 +62,29 @@ impl Space {
     /// NO_SPACE.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation, Failure> {
         // Others ask for room here too, and no path goes over the network.
-        let promised = self.promise(&self.folder, bytes).map_err(|_| fail!(Internal, "the room on this peer's volume is not known"))?;
+        let promised = self
+            .promise(&self.folder, bytes)
+            .map_err(|_| fail!(Internal, "the room on this peer's volume is not known"))?;
         promised.map_err(|lack| fail!(NoSpace, "this peer has no room for {bytes} bytes: {lack}"))
     }
 
-    /// Promises bytes on the volume of another folder. Promises are counted together: at worst somebody waits for room that there is.
+    /// Promises bytes on the volume of another folder. Promises are counted together: at worst
+    /// somebody waits for room that there is.
     ///
     /// # Errors
     /// NO_SPACE.
     pub fn reserve_at(&self, folder: &Path, bytes: u64) -> Result<Reservation, Failure> {
         let shown = folder.display();
-        let promised = self.promise(folder, bytes).map_err(|error| fail!(Internal, "the room on the volume of {shown} is not known: {error}"))?;
-        promised.map_err(|lack| fail!(NoSpace, "{shown} has no room for {bytes} bytes: {lack}; make room there, or choose another folder"))
+        let promised = self.promise(folder, bytes).map_err(|error| {
+            fail!(Internal, "the room on the volume of {shown} is not known: {error}")
+        })?;
+        promised.map_err(|lack| {
+            fail!(
+                NoSpace,
+                "{shown} has no room for {bytes} bytes: {lack}; make room there, or choose \
+            another folder"
+            )
+        })
     }
 
     /// The inner error says what there is.
@@ -76,12 +92,15 @@ impl Space {
         let free = free(folder)?;
         // Database and journals are on the volume of the data folder only.
         let kept = if device(folder)? == device(&self.folder)? { RESERVE } else { 0 };
-        let fits = |promised: u64| promised.checked_add(bytes).filter(|sum| *sum <= free.saturating_sub(kept));
+        let fits = |promised: u64| {
+            promised.checked_add(bytes).filter(|sum| *sum <= free.saturating_sub(kept))
+        };
         Ok(match self.promised.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits) {
             Ok(_) => Ok(Reservation { space: self.clone(), bytes }),
-            Err(promised) => {
-                Err(format!("{free} bytes are free, {kept} of them are kept for the peer itself and {promised} promised to other transfers"))
-            }
+            Err(promised) => Err(format!(
+                "{free} bytes are free, {kept} of them are kept for the peer itself and \
+                 {promised} promised to other transfers"
+            )),
         })
     }
 }
@@ -136,7 +155,11 @@ mod tests {
         let mut first = space.reserve(half).unwrap();
         assert_eq!(space.reserve(half).unwrap_err().code, ErrorCode::NoSpace);
         let told = space.reserve_at(temp.path(), half).unwrap_err().detail;
-        assert!(told.contains(temp.path().to_str().unwrap()) && told.contains(&format!("{half} promised")), "{told}");
+        assert!(
+            told.contains(temp.path().to_str().unwrap())
+                && told.contains(&format!("{half} promised")),
+            "{told}"
+        );
         first.used(half - 1);
         drop(space.reserve(half).unwrap());
         drop(first);
@@ -151,7 +174,11 @@ mod tests {
         assert!(space.is_full() && space.trouble().is_none());
         drop(most);
         assert!(!space.is_full());
-        assert!(Space::new(&temp.path().join("gone")).trouble().is_some_and(|trouble| trouble.contains("gone")));
+        assert!(
+            Space::new(&temp.path().join("gone"))
+                .trouble()
+                .is_some_and(|trouble| trouble.contains("gone"))
+        );
     }
 
     #[test]

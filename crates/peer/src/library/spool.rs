@@ -1,4 +1,5 @@
-//! Bytes that a command beside this peer reads from somewhere and writes into the data folder, for an upload: taken over without a copy.
+//! Bytes that a command beside this peer reads from somewhere and writes into the data folder, for
+//! an upload: taken over without a copy.
 
 use std::{
     fs::{File, TryLockError},
@@ -16,7 +17,8 @@ const PREFIX: &str = "stdin-";
 /// A younger file may be about to be locked.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// A file in the data folder that is being written, locked as long as this lives. Dropped, it goes, unless the peer took it over.
+/// A file in the data folder that is being written, locked as long as this lives. Dropped, it goes,
+/// unless the peer took it over.
 #[derive(Debug)]
 pub struct Spool {
     file: File,
@@ -29,7 +31,9 @@ impl Spool {
     /// # Errors
     /// What the system says.
     pub fn new(data: &Path) -> io::Result<Self> {
-        let made = tempfile::Builder::new().prefix(PREFIX).tempfile_in(data.canonicalize()?.join(UPLOADS))?;
+        let made = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempfile_in(data.canonicalize()?.join(UPLOADS))?;
         let (file, path) = made.into_parts();
         match file.try_lock() {
             Ok(()) => Ok(Self { file, path }),
@@ -51,12 +55,19 @@ impl Spool {
 
 /// Is this such a file of this data folder?
 pub(crate) fn is_spooled(data: &DataDir, path: &Path) -> bool {
-    path.parent() == Some(&data.uploads()) && path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX))
+    path.parent() == Some(&data.uploads())
+        && path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with(PREFIX))
 }
 
 /// Is it one whose command is gone, killed perhaps?
 pub(crate) fn is_abandoned(path: &Path) -> bool {
-    let spooled = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
+    let spooled = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(PREFIX));
     spooled && File::open(path).and_then(|file| unlocked_and_old(&file)).unwrap_or(false)
 }
 
@@ -77,7 +88,11 @@ mod tests {
         let data = DataDir::open(&temp.path().join("data")).unwrap();
         let spool = Spool::new(data.root()).unwrap();
         let path = spool.path().to_owned();
-        assert!(is_spooled(&data, &path) && !is_spooled(&data, &data.file("stdin-x")) && !is_spooled(&data, &data.uploads().join("x")));
+        assert!(
+            is_spooled(&data, &path)
+                && !is_spooled(&data, &data.file("stdin-x"))
+                && !is_spooled(&data, &data.uploads().join("x"))
+        );
         let long_ago = fs::metadata(&path).unwrap().modified().unwrap() - YOUNG * 2;
         spool.file().set_modified(long_ago).unwrap();
         assert!(!is_abandoned(&path), "it is locked");

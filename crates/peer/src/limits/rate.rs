@@ -12,8 +12,9 @@ const BURST: Duration = Duration::from_millis(50);
 
 const SECOND: u128 = 1_000_000_000;
 
-/// A rate that several streams share: each take books the next free stretch of time, in the order of the calls. Exact over time, since what
-/// is booked counts bytes and not ticks. (Crates for this count cells of whole nanoseconds, too coarse for a gigabyte per second.)
+/// A rate that several streams share: each take books the next free stretch of time, in the order
+/// of the calls. Exact over time, since what is booked counts bytes and not ticks. (Crates for this
+/// count cells of whole nanoseconds, too coarse for a gigabyte per second.)
 #[derive(Debug, Clone)]
 pub struct Rate {
     bytes_per_second: u64,

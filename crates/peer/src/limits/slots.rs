@@ -40,7 +40,8 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// At most `most` streams, and of one identity `most_each` streams with `pieces_each` pieces in memory.
+    /// At most `most` streams, and of one identity `most_each` streams with `pieces_each` pieces in
+    /// memory.
     pub fn new(most: usize, most_each: usize, pieces_each: usize) -> Self {
         Self { most, most_each, pieces_each, open: Arc::default() }
     }
@@ -52,12 +53,25 @@ impl Slots {
     pub fn take(&self, identity: Identity) -> Result<Slot, Failure> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= self.most {
-            return Err(fail!(Busy, "this peer has {} streams open and takes no more; try again later or ask another peer", open.all));
+            return Err(fail!(
+                Busy,
+                "this peer has {} streams open and takes no more; try again later or ask another \
+                 peer",
+                open.all
+            ));
         }
         let each = open.each.entry(identity);
-        let each = each.or_insert_with(|| Each { streams: 0, pieces: Arc::new(Semaphore::new(self.pieces_each)) });
+        let each = each.or_insert_with(|| Each {
+            streams: 0,
+            pieces: Arc::new(Semaphore::new(self.pieces_each)),
+        });
         if each.streams >= self.most_each {
-            return Err(fail!(Busy, "{identity} has {} streams open on this peer, which is the most; wait until one ends", each.streams));
+            return Err(fail!(
+                Busy,
+                "{identity} has {} streams open on this peer, which is the most; wait until one \
+                 ends",
+                each.streams
+            ));
         }
         each.streams += 1;
         let pieces = Arc::clone(&each.pieces);
@@ -106,7 +120,8 @@ mod tests {
     #[test]
     fn one_identity_cannot_take_all_and_room_comes_back() {
         let slots = Slots::new(3, 2, 1);
-        let busy = |slots: &Slots, who| slots.take(who).map(drop).unwrap_err().code == ErrorCode::Busy;
+        let busy =
+            |slots: &Slots, who| slots.take(who).map(drop).unwrap_err().code == ErrorCode::Busy;
         let (first, _second) = (slots.take(peer(1)).unwrap(), slots.take(peer(1)).unwrap());
         assert!(busy(&slots, peer(1)));
         let _other = slots.take(peer(2)).unwrap();

@@ -16,7 +16,8 @@ pub struct Advertise {
 }
 
 impl Advertise {
-    /// The address to register: as given, or where this peer listens, or from where this machine talks to central.
+    /// The address to register: as given, or where this peer listens, or from where this machine
+    /// talks to central.
     ///
     /// # Errors
     /// UNAVAILABLE, when there is no way to central to tell it by.
@@ -33,14 +34,20 @@ impl Advertise {
 /// The address that this machine would use to talk to central. Nothing is sent.
 async fn source_ip(central: &str) -> Result<IpAddr, Failure> {
     let unknown = |error: &dyn std::fmt::Display| {
-        fail!(Unavailable, "no address of this machine leads to central at {central} ({error}); give one with --advertise")
+        fail!(
+            Unavailable,
+            "no address of this machine leads to central at {central} ({error}); give one with \
+             --advertise"
+        )
     };
-    let url = reqwest::Url::parse(central).map_err(|error| fail!(InvalidArgument, "--central {central:?} is no URL: {error}"))?;
+    let url = reqwest::Url::parse(central)
+        .map_err(|error| fail!(InvalidArgument, "--central {central:?} is no URL: {error}"))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     let mut found = tokio::net::lookup_host((host, port)).await.map_err(|error| unknown(&error))?;
     let to = found.next().ok_or_else(|| unknown(&"its name has no address"))?;
-    let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let any: SocketAddr =
+        if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let probe = async {
         let socket = tokio::net::UdpSocket::bind(any).await?;
         socket.connect(to).await?;
@@ -55,11 +62,21 @@ mod tests {
 
     #[tokio::test]
     async fn the_address_is_the_given_one_or_leads_to_central() {
-        let given = Advertise { ip: Some([10, 1, 2, 3].into()), port: 7, listen: [0, 0, 0, 0].into() };
-        assert_eq!(given.address("https://127.0.0.1:7070").await.unwrap().to_string(), "10.1.2.3:7");
+        let given =
+            Advertise { ip: Some([10, 1, 2, 3].into()), port: 7, listen: [0, 0, 0, 0].into() };
+        assert_eq!(
+            given.address("https://127.0.0.1:7070").await.unwrap().to_string(),
+            "10.1.2.3:7"
+        );
         let found = Advertise { ip: None, ..given };
-        assert_eq!(found.address("https://127.0.0.1:7070").await.unwrap().to_string(), "127.0.0.1:7");
+        assert_eq!(
+            found.address("https://127.0.0.1:7070").await.unwrap().to_string(),
+            "127.0.0.1:7"
+        );
         let bound = Advertise { listen: [127, 0, 0, 2].into(), ..found };
-        assert_eq!(bound.address("https://127.0.0.1:7070").await.unwrap().to_string(), "127.0.0.2:7");
+        assert_eq!(
+            bound.address("https://127.0.0.1:7070").await.unwrap().to_string(),
+            "127.0.0.2:7"
+        );
     }
 }

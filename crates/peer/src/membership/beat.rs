@@ -63,7 +63,11 @@ async fn send(of: &Membership, obeyed: u64) -> Result<HeartbeatAnswer, Failure> 
     *of.0.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     if answer.last_delta < before {
         // Central lost what it had acknowledged, as after a restore: it is sent again.
-        tracing::warn!(central = answer.last_delta, acknowledged = before, "central misses deltas that it had acknowledged");
+        tracing::warn!(
+            central = answer.last_delta,
+            acknowledged = before,
+            "central misses deltas that it had acknowledged"
+        );
         library.0.acknowledged.send_replace(answer.last_delta);
         library.kicks().deltas.notify_one();
     }
@@ -94,7 +98,12 @@ async fn renew(of: &Membership) -> Result<(), Failure> {
     let standing = of.link().standing().ok_or_else(|| fail!(Unavailable, "not registered yet"))?;
     let catalogue = of.anonymous()?;
     let pod_token = of.0.about.pod_token.as_ref().map(PodToken::read).transpose()?;
-    let request = RenewRequest { identity: Identity::Peer(standing.peer), csr: of.0.key.csr()?, epoch: Some(standing.epoch), pod_token };
+    let request = RenewRequest {
+        identity: Identity::Peer(standing.peer),
+        csr: of.0.key.csr()?,
+        epoch: Some(standing.epoch),
+        pod_token,
+    };
     let proof = of.0.key.prove(&catalogue, standing.network, &request).await?;
     let credentials = catalogue.renew(&proof).await?;
     of.take(standing, &credentials).await?;

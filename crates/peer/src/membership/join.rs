@@ -32,7 +32,11 @@ pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
     of.0.library.rights().set_keys(network.verifier());
     if let Some((standing, lifetime)) = of.0.key.resume()? {
         if standing.network != network.id {
-            return Err(fail!(Internal, "the data folder {} holds the identity of another network", of.0.library.data().root().display()));
+            return Err(fail!(
+                Internal,
+                "the data folder {} holds the identity of another network",
+                of.0.library.data().root().display()
+            ));
         }
         // From before a restart: good for serving while central is away.
         of.link().stand(standing);
@@ -55,16 +59,24 @@ async fn contact(of: &Membership, base: &str) -> Result<Network, Failure> {
         match Network::contact(base, &first, of.0.inject).await {
             Ok(network) => return Ok(network),
             // Who answers is not who was expected: it is not away, and waiting mends nothing.
-            Err(failure) if matches!(failure.code, ErrorCode::Untrusted | ErrorCode::Unauthenticated) => {
-                let how = "--ca-fingerprint HEX (`peral central fingerprint` prints it) or --ca-file FILE";
-                return Err(fail!(Untrusted, "{}; {how} says which authority is central's", failure.detail));
+            Err(failure)
+                if matches!(failure.code, ErrorCode::Untrusted | ErrorCode::Unauthenticated) =>
+            {
+                let how = "--ca-fingerprint HEX (`peral central fingerprint` prints it) or \
+                    --ca-file FILE";
+                return Err(fail!(
+                    Untrusted,
+                    "{}; {how} says which authority is central's",
+                    failure.detail
+                ));
             }
             Err(failure) => of.wait(&failure, "central is not known yet", &mut backoff).await,
         }
     }
 }
 
-/// Registers once. A pod shows its token each time. Else a key that is known needs no token; one that central does not know, or no longer, does.
+/// Registers once. A pod shows its token each time. Else a key that is known needs no token; one
+/// that central does not know, or no longer, does.
 pub(super) async fn register(of: &Membership) -> Result<(), Failure> {
     if of.0.about.pod_token.is_some() {
         return register_with(of, None).await;
@@ -73,7 +85,9 @@ pub(super) async fn register(of: &Membership) -> Result<(), Failure> {
     if of.link().standing().is_some() {
         match (register_with(of, None).await, token) {
             (Err(failure), Some(token)) if failure.code == ErrorCode::Unauthenticated => {
-                let token = token.read().map_err(|missing| fail!(Unauthenticated, "{}: {}", failure.detail, missing.detail))?;
+                let token = token.read().map_err(|missing| {
+                    fail!(Unauthenticated, "{}: {}", failure.detail, missing.detail)
+                })?;
                 register_with(of, Some(token)).await
             }
             (registered, _) => registered,
@@ -103,13 +117,25 @@ async fn register_with(of: &Membership, join_token: Option<String>) -> Result<()
     if given.network != network.id {
         return Err(fail!(Internal, "central registered this peer in another network"));
     }
-    let standing = Standing { peer: given.peer, epoch: given.epoch, account: given.account, network: given.network };
+    let standing = Standing {
+        peer: given.peer,
+        epoch: given.epoch,
+        account: given.account,
+        network: given.network,
+    };
     of.take(standing, &given.credentials).await?;
-    of.link().place(Here { node: known(&given.node, &about.node), zone: known(&given.zone, &about.zone) });
+    of.link().place(Here {
+        node: known(&given.node, &about.node),
+        zone: known(&given.zone, &about.zone),
+    });
     *of.0.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     tracing::info!(peer = %given.peer, epoch = given.epoch, address = request.address, "registered");
     if given.last_delta > of.0.library.db().last_delta().await? {
-        tracing::warn!(central = given.last_delta, "central has later deltas than this data folder: it is an old copy; all holdings are compared");
+        tracing::warn!(
+            central = given.last_delta,
+            "central has later deltas than this data folder: it is an old copy; all holdings are \
+             compared"
+        );
         of.0.library.db().skip_deltas(given.last_delta).await?;
     }
     holdings::acknowledge(&of.0.library, given.last_delta).await?;
@@ -135,7 +161,11 @@ pub(super) async fn refresh_keys(of: &Membership) {
 
 fn keep_keys(of: &Membership, jwks: peral_wire::keys::Jwks) {
     let mut known = of.0.network.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(network) = known.as_mut().filter(|network| network.jwks != jwks && !jwks.keys.is_empty()) else { return };
+    let Some(network) =
+        known.as_mut().filter(|network| network.jwks != jwks && !jwks.keys.is_empty())
+    else {
+        return;
+    };
     tracing::info!(keys = jwks.keys.len(), "central's keys changed");
     network.jwks = jwks;
     of.0.library.rights().set_keys(network.verifier());

@@ -26,7 +26,8 @@ use crate::{
     library::Library,
 };
 
-/// The same batch with the same key, so that a lost answer does no harm, is tried so often; then the files are read anew.
+/// The same batch with the same key, so that a lost answer does no harm, is tried so often; then
+/// the files are read anew.
 const TRIES: u32 = 6;
 
 /// Files that are published together.
@@ -90,21 +91,33 @@ fn held_back(row: &PendingRow) -> Option<String> {
     }
     let private_here = visibility(row.visibility) == peral_model::Visibility::Private;
     if row.was_fetched {
-        return Some("this content came from others, by a download or an upload; publish it under this name with: peral upload".into());
+        return Some(
+            "this content came from others, by a download or an upload; publish it under \
+            this name with: peral upload"
+                .into(),
+        );
     }
     let private = if private_here { row.private_of_other_owners } else { row.private_of_others };
-    (private > 0).then(|| "this peer holds this content for a private file; publish it under this name with: peral upload".into())
+    (private > 0).then(|| {
+        "this peer holds this content for a private file; publish it under this name with: \
+        peral upload"
+            .into()
+    })
 }
 
 fn entry(row: PendingRow) -> Result<Entry, Failure> {
-    let content = Content { hash: ContentId::from_bytes(&row.hash).map_err(broken)?, size: unsigned(row.size) };
+    let content = Content {
+        hash: ContentId::from_bytes(&row.hash).map_err(broken)?,
+        size: unsigned(row.size),
+    };
     let had = row.had_file.zip(row.had_version);
     let version = NewVersion {
         name: row.name.clone(),
         hash: content.hash,
         size: content.size,
         visibility: visibility(row.visibility),
-        replaces: had.map(|(file, version)| VersionRef { file: FileId(file), version: unsigned(version) }),
+        replaces: had
+            .map(|(file, version)| VersionRef { file: FileId(file), version: unsigned(version) }),
         upload: None,
     };
     Ok(Entry { id: row.id, path: row.path, name: row.name, content, version })
@@ -126,20 +139,41 @@ async fn send(library: &Library, entries: &[Entry]) -> Result<Vec<PublishResult>
         tries += 1;
         match answer {
             Ok(answer) if answer.results.len() == entries.len() => return Ok(answer.results),
-            Ok(answer) => return Err(fail!(Internal, "central gave {} results for {} files", answer.results.len(), entries.len())),
-            Err(failure) if tries < TRIES && is_passing(failure.code) => tokio::time::sleep(backoff.pause()).await,
+            Ok(answer) => {
+                return Err(fail!(
+                    Internal,
+                    "central gave {} results for {} files",
+                    answer.results.len(),
+                    entries.len()
+                ));
+            }
+            Err(failure) if tries < TRIES && is_passing(failure.code) => {
+                tokio::time::sleep(backoff.pause()).await
+            }
             Err(failure) => return Err(failure),
         }
     }
 }
 
 fn is_passing(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Busy | ErrorCode::RateLimited)
+    matches!(
+        code,
+        ErrorCode::Unavailable
+            | ErrorCode::DeadlineExceeded
+            | ErrorCode::Busy
+            | ErrorCode::RateLimited
+    )
 }
 
-fn outcome(library: &Library, entry: &Entry, result: PublishResult) -> Result<Sealed<Record>, Failure> {
+fn outcome(
+    library: &Library,
+    entry: &Entry,
+    result: PublishResult,
+) -> Result<Sealed<Record>, Failure> {
     let record = match result {
-        PublishResult::Record(text) => Sealed::<Record>::from_text(&text, &library.rights().verifier())?,
+        PublishResult::Record(text) => {
+            Sealed::<Record>::from_text(&text, &library.rights().verifier())?
+        }
         PublishResult::Problem(problem) => return Err(problem.into()),
     };
     if record.value.name.as_str() != entry.name || record.value.content != entry.content {
@@ -153,22 +187,33 @@ fn shown(code: ErrorCode) -> ErrorCode {
     if code == ErrorCode::VersionConflict { ErrorCode::Outdated } else { code }
 }
 
-/// Notes what was published: what the peer last had of each name, the rows that did not change meanwhile, and their holdings.
+/// Notes what was published: what the peer last had of each name, the rows that did not change
+/// meanwhile, and their holdings.
 async fn note(library: &Library, published: Vec<(i64, Sealed<Record>)>) -> Result<(), Failure> {
     let records = rows(published.iter().map(|(_, record)| record));
     let ids = published.iter().map(|(id, record)| {
         let value = &record.value;
-        json!([id, value.file.0.simple().to_string(), value.version, hex(&value.content.hash.0), value.name.as_str()])
+        json!([
+            id,
+            value.file.0.simple().to_string(),
+            value.version,
+            hex(&value.content.hash.0),
+            value.name.as_str()
+        ])
     });
     let ids = serde_json::Value::Array(ids.collect()).to_string();
     let write = library.db().write(move |db: &mut SqliteConnection| {
         Box::pin(async move {
             let names = "INSERT INTO names (name, file_id, version, hash)
-                SELECT value ->> 4, unhex(value ->> 1), value ->> 2, unhex(value ->> 3) FROM json_each($1) WHERE true
-                ON CONFLICT (name) DO UPDATE SET file_id = excluded.file_id, version = excluded.version, hash = excluded.hash";
+                SELECT value ->> 4, unhex(value ->> 1), value ->> 2, unhex(value ->> 3) FROM
+                json_each($1) WHERE true
+                ON CONFLICT (name) DO UPDATE SET file_id = excluded.file_id, version =
+                excluded.version, hash = excluded.hash";
             sqlx::query(names).bind(&ids).execute(&mut *db).await?;
-            let files = "UPDATE files SET state = 1, file_id = unhex(n.value ->> 1), version = n.value ->> 2, code = NULL, detail = NULL
-                FROM json_each($1) n WHERE files.id = n.value ->> 0 AND state = 0 AND hash = unhex(n.value ->> 3)";
+            let files = "UPDATE files SET state = 1, file_id = unhex(n.value ->> 1), version =
+                n.value ->> 2, code = NULL, detail = NULL
+                FROM json_each($1) n WHERE files.id = n.value ->> 0 AND state = 0 AND hash =
+                unhex(n.value ->> 3)";
             sqlx::query(files).bind(&ids).execute(&mut *db).await?;
             hold(db, &records).await
         })

@@ -59,7 +59,8 @@ impl Files {
     }
 }
 
-/// A right to read one file version, until something ends it: ask [`Permit::check`] before each piece.
+/// A right to read one file version, until something ends it: ask [`Permit::check`] before each
+/// piece.
 pub struct Permit {
     rights: Rights,
     active: Arc<Active>,
@@ -70,10 +71,22 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(rights: Rights, caller: &PeerCertificate, files: &Files, file: FileId) -> Self {
+    pub(super) fn new(
+        rights: Rights,
+        caller: &PeerCertificate,
+        files: &Files,
+        file: FileId,
+    ) -> Self {
         let active = files.enter(file);
         // Zero: the first check looks at the revocations.
-        Self { rights, active, serial: 0, identity: caller.identity, not_after_ms: caller.not_after_ms, generation: AtomicU64::new(0) }
+        Self {
+            rights,
+            active,
+            serial: 0,
+            identity: caller.identity,
+            not_after_ms: caller.not_after_ms,
+            generation: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn at(&mut self, serial: u64) {
@@ -83,15 +96,20 @@ impl Permit {
     /// Does the right still hold? Cheap: no lock, no disk.
     ///
     /// # Errors
-    /// NOT_FOUND when the file's rights changed or it is gone; UNAUTHENTICATED when the caller was revoked; SUPERSEDED.
+    /// NOT_FOUND when the file's rights changed or it is gone; UNAUTHENTICATED when the caller was
+    /// revoked; SUPERSEDED.
     pub fn check(&self) -> Result<(), Failure> {
         let inner = &self.rights.0;
         inner.link.check()?;
-        if self.active.cut.load(Ordering::SeqCst) || self.active.serial.load(Ordering::SeqCst) > self.serial {
+        if self.active.cut.load(Ordering::SeqCst)
+            || self.active.serial.load(Ordering::SeqCst) > self.serial
+        {
             return Err(absent());
         }
         let generation = inner.generation.load(Ordering::SeqCst);
-        if generation != self.generation.load(Ordering::Relaxed) || self.not_after_ms < inner.clock.now_ms() {
+        if generation != self.generation.load(Ordering::Relaxed)
+            || self.not_after_ms < inner.clock.now_ms()
+        {
             self.rights.standing(self.identity, self.not_after_ms)?;
             self.generation.store(generation, Ordering::Relaxed);
         }

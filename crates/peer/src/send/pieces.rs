@@ -54,7 +54,10 @@ impl Whole {
 }
 
 /// Sends header, the pieces that the peer lacks, and the end. Gives the hash of the whole file.
-pub(super) async fn read_all(reader: Reader<'_>, header: pb::UploadHeader) -> Result<ContentId, Failure> {
+pub(super) async fn read_all(
+    reader: Reader<'_>,
+    header: pb::UploadHeader,
+) -> Result<ContentId, Failure> {
     let size = reader.sending.stamp.size;
     reader.send(Part::Header(header)).await?;
     let mut whole = Whole::default();
@@ -62,7 +65,11 @@ pub(super) async fn read_all(reader: Reader<'_>, header: pb::UploadHeader) -> Re
     let mut told = None;
     for first in (0..there).step_by(usize::try_from(WINDOW).unwrap_or(1)) {
         let (sending, count) = (Arc::clone(&reader.sending), WINDOW.min(there - first));
-        let entries = blocking(move || hashing::hash_pieces(&sending.file, size, first, count).map_err(|error| sending.unreadable(&error))).await?;
+        let entries = blocking(move || {
+            hashing::hash_pieces(&sending.file, size, first, count)
+                .map_err(|error| sending.unreadable(&error))
+        })
+        .await?;
         entries.into_iter().for_each(|entry| whole.push(entry));
         reader.tell(&mut told, Phase::Hashing, (first + count) * PIECE);
     }
@@ -76,7 +83,9 @@ pub(super) async fn read_all(reader: Reader<'_>, header: pb::UploadHeader) -> Re
         reader.tell(&mut told, Phase::Moving, (index + 1) * PIECE);
     }
     reader.sending.check()?;
-    let hash = whole.finish(size).ok_or_else(|| fail!(Internal, "the hash of {} could not be made", reader.sending.shown))?;
+    let hash = whole
+        .finish(size)
+        .ok_or_else(|| fail!(Internal, "the hash of {} could not be made", reader.sending.shown))?;
     reader.send(Part::End(pb::UploadEnd { hash: hash.to_vec().into() })).await?;
     Ok(hash)
 }
@@ -92,7 +101,13 @@ impl Reader<'_> {
             *told = Some(Instant::now());
             let total = self.sending.stamp.size;
             let done = done.min(total);
-            self.observer.progress(&Progress { phase, done, total, fetched: done.saturating_sub(self.offset), sources: 1 });
+            self.observer.progress(&Progress {
+                phase,
+                done,
+                total,
+                fetched: done.saturating_sub(self.offset),
+                sources: 1,
+            });
         }
     }
 }
@@ -100,15 +115,20 @@ impl Reader<'_> {
 impl Sending {
     fn unreadable(&self, error: &std::io::Error) -> Failure {
         // A file that became shorter says so best.
-        self.check().err().unwrap_or_else(|| fail!(Internal, "{} cannot be read: {error}", self.shown))
+        self.check()
+            .err()
+            .unwrap_or_else(|| fail!(Internal, "{} cannot be read: {error}", self.shown))
     }
 
     /// Blocks.
     fn piece(&self, index: u64) -> Result<(Bytes, [u8; ENTRY]), Failure> {
         let size = self.stamp.size;
         let mut bytes = vec![0; usize::try_from(pieces::length(size, index)).unwrap_or(0)];
-        self.file.read_exact_at(&mut bytes, index * PIECE).map_err(|error| self.unreadable(&error))?;
-        let entry = pieces::entry(size, index, &bytes).ok_or_else(|| fail!(Internal, "piece {index} of {} has no entry", self.shown))?;
+        self.file
+            .read_exact_at(&mut bytes, index * PIECE)
+            .map_err(|error| self.unreadable(&error))?;
+        let entry = pieces::entry(size, index, &bytes)
+            .ok_or_else(|| fail!(Internal, "piece {index} of {} has no entry", self.shown))?;
         Ok((bytes.into(), entry))
     }
 }

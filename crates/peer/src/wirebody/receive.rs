@@ -60,15 +60,20 @@ impl Receiver {
             return Err(status.into());
         }
         if head.status != http::StatusCode::OK {
-            return Err(Failure::new(ErrorCode::from_status(head.status.as_u16()), format!("the peer answers {}", head.status)));
+            return Err(Failure::new(
+                ErrorCode::from_status(head.status.as_u16()),
+                format!("the peer answers {}", head.status),
+            ));
         }
         Ok(Self { body, parts: Parts::default(), trailers: None })
     }
 
-    /// The next piece; nothing when the stream has ended well. Holds at most one message that is not whole yet.
+    /// The next piece; nothing when the stream has ended well. Holds at most one message that is
+    /// not whole yet.
     ///
     /// # Errors
-    /// The status that the sender ended with; UNAVAILABLE when the stream broke off; INVALID_ARGUMENT or TOO_LARGE when it is malformed.
+    /// The status that the sender ended with; UNAVAILABLE when the stream broke off;
+    /// INVALID_ARGUMENT or TOO_LARGE when it is malformed.
     pub async fn next(&mut self) -> Result<Option<ReceivedPiece>, Failure> {
         loop {
             if let Some(message) = self.parts.take_message()? {
@@ -125,13 +130,17 @@ pub fn request(path: &'static str, message: &impl Message) -> http::Request<Body
 /// TOO_LARGE, INVALID_ARGUMENT, or UNAVAILABLE when the caller goes away.
 pub async fn message_of<M: Message + Default>(body: Body, limit: usize) -> Result<M, Failure> {
     let collected = Limited::new(body, limit + PREFIX).collect().await;
-    let bytes = collected.map_err(|error| match error.downcast_ref::<http_body_util::LengthLimitError>() {
-        Some(_) => fail!(TooLarge, "a request of more than {limit} bytes"),
-        None => fail!(Unavailable, "the request broke off: {error}"),
+    let bytes = collected.map_err(|error| {
+        match error.downcast_ref::<http_body_util::LengthLimitError>() {
+            Some(_) => fail!(TooLarge, "a request of more than {limit} bytes"),
+            None => fail!(Unavailable, "the request broke off: {error}"),
+        }
     })?;
     let mut parts = Parts::default();
     parts.push(bytes.to_bytes());
-    let message = parts.take_message()?.ok_or_else(|| fail!(InvalidArgument, "the request holds no whole message"))?;
+    let message = parts
+        .take_message()?
+        .ok_or_else(|| fail!(InvalidArgument, "the request holds no whole message"))?;
     if parts.length > 0 {
         return Err(fail!(InvalidArgument, "the request holds more than one message"));
     }
@@ -146,13 +155,16 @@ struct Parts {
 }
 
 impl Parts {
-    /// Small parts are put together: each keeps much more than its bytes, and a sender may cut a piece as small as it likes.
+    /// Small parts are put together: each keeps much more than its bytes, and a sender may cut a
+    /// piece as small as it likes.
     fn push(&mut self, bytes: Bytes) {
         self.length += bytes.len();
         match self.parts.back_mut() {
             _ if bytes.is_empty() => {}
             Some(last) if last.len() < SMALL && bytes.len() < SMALL => {
-                let mut joined = std::mem::take(last).try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
+                let mut joined = std::mem::take(last)
+                    .try_into_mut()
+                    .unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
                 joined.extend_from_slice(&bytes);
                 *last = joined.freeze();
             }
@@ -225,11 +237,16 @@ fn piece_of(mut message: Parts) -> Result<ReceivedPiece, Failure> {
             (INDEX, WireType::Varint) => piece.index = decode_varint(&mut message).map_err(bad)?,
             (DATA, WireType::LengthDelimited) => {
                 let length = decode_varint(&mut message).map_err(bad)?;
-                let length = usize::try_from(length).ok().filter(|length| *length <= message.remaining());
-                let length = length.ok_or_else(|| fail!(InvalidArgument, "malformed piece: its data is longer than its message"))?;
+                let length =
+                    usize::try_from(length).ok().filter(|length| *length <= message.remaining());
+                let length = length.ok_or_else(|| {
+                    fail!(InvalidArgument, "malformed piece: its data is longer than its message")
+                })?;
                 piece.parts = message.split_to(length).parts.into();
             }
-            (tag, wire_type) => skip_field(wire_type, tag, &mut message, DecodeContext::default()).map_err(bad)?,
+            (tag, wire_type) => {
+                skip_field(wire_type, tag, &mut message, DecodeContext::default()).map_err(bad)?
+            }
         }
     }
     Ok(piece)

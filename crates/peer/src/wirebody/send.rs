@@ -24,7 +24,8 @@ pub struct SentPiece {
     pub data: Bytes,
 }
 
-/// A stream of pieces as the body of a gRPC answer. An error of the stream becomes the status in its trailers.
+/// A stream of pieces as the body of a gRPC answer. An error of the stream becomes the status in
+/// its trailers.
 pub struct PieceBody {
     pieces: BoxStream<'static, Result<SentPiece, Failure>>,
     data: Option<Bytes>,
@@ -40,7 +41,9 @@ impl PieceBody {
     /// The whole answer.
     pub fn into_response(self) -> http::Response<tonic::body::Body> {
         let mut response = http::Response::new(tonic::body::Body::new(self));
-        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         response
     }
 }
@@ -49,7 +52,10 @@ impl Body for PieceBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if let Some(data) = self.data.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }

@@ -16,7 +16,8 @@ fn piece(index: u64, length: usize) -> SentPiece {
 }
 
 fn answer(body: Vec<Bytes>) -> http::Response<Body> {
-    let frames = stream::iter(body.into_iter().map(|part| Ok::<_, tonic::Status>(Frame::data(part))));
+    let frames =
+        stream::iter(body.into_iter().map(|part| Ok::<_, tonic::Status>(Frame::data(part))));
     http::Response::new(Body::new(StreamBody::new(frames)))
 }
 
@@ -48,7 +49,8 @@ fn pieces_and_the_end_come_through() {
 fn a_piece_in_single_bytes_takes_no_more_than_a_whole_one() {
     let body = PieceBody::new(stream::iter([Ok(piece(5, 100_000))])).into_response().into_body();
     let bytes = run(body.collect()).unwrap().to_bytes();
-    let mut receiver = Receiver::new(answer((0..bytes.len()).map(|at| bytes.slice(at..=at)).collect())).unwrap();
+    let mut receiver =
+        Receiver::new(answer((0..bytes.len()).map(|at| bytes.slice(at..=at)).collect())).unwrap();
     let got = run(receiver.next()).unwrap().unwrap();
     assert_eq!((got.index, got.parts.concat()), (5, piece(5, 100_000).data.to_vec()));
     assert!(got.parts.len() <= 30, "{} parts", got.parts.len());
@@ -57,7 +59,8 @@ fn a_piece_in_single_bytes_takes_no_more_than_a_whole_one() {
 #[test]
 fn a_failure_comes_through_behind_the_pieces() {
     let failure = fail!(Changed, "the file was edited: ü\n%");
-    let body = PieceBody::new(stream::iter([Ok(piece(7, 3)), Err(failure.clone()), Ok(piece(8, 3))]));
+    let body =
+        PieceBody::new(stream::iter([Ok(piece(7, 3)), Err(failure.clone()), Ok(piece(8, 3))]));
     let (pieces, end) = run(read(Receiver::new(body.into_response()).unwrap()));
     assert_eq!((pieces.len(), end), (1, Err(failure)));
 }
@@ -72,7 +75,11 @@ fn generated_code_reads_what_is_written_here() {
 
 #[test]
 fn a_stream_without_trailers_broke_off() {
-    for body in [vec![], vec![Bytes::from_static(&[0, 0, 0])], vec![Bytes::from_static(&[0, 0, 0, 0, 2, 8])]] {
+    for body in [
+        vec![],
+        vec![Bytes::from_static(&[0, 0, 0])],
+        vec![Bytes::from_static(&[0, 0, 0, 0, 2, 8])],
+    ] {
         let (_, end) = run(read(Receiver::new(answer(body)).unwrap()));
         assert_eq!(end.unwrap_err().code, ErrorCode::Unavailable);
     }
@@ -83,7 +90,11 @@ fn lengths_from_a_stranger_cost_nothing() {
     let huge = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1]);
     let inner = Bytes::from_static(&[0, 0, 0, 0, 6, 0x12, 0xff, 0xff, 0xff, 0xff, 0x0f]);
     let compressed = Bytes::from_static(&[1, 0, 0, 0, 0]);
-    for (bytes, code) in [(huge, ErrorCode::TooLarge), (inner, ErrorCode::InvalidArgument), (compressed, ErrorCode::InvalidArgument)] {
+    for (bytes, code) in [
+        (huge, ErrorCode::TooLarge),
+        (inner, ErrorCode::InvalidArgument),
+        (compressed, ErrorCode::InvalidArgument),
+    ] {
         let (_, end) = run(read(Receiver::new(answer(vec![bytes])).unwrap()));
         assert_eq!(end.unwrap_err().code, code);
     }

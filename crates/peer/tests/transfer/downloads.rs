@@ -34,7 +34,11 @@ async fn a_file_of_any_size_comes_equal() {
         assert_eq!(fs::read(getter.path()).unwrap(), bytes, "{size}");
         assert_eq!((fetched.bytes_fetched, fetched.bytes_wasted), (size as u64, 0));
         assert_eq!(getter.files(), ["file"], "nothing else stays");
-        assert_eq!(fs::metadata(getter.path()).unwrap().permissions().mode() & 0o444, 0o444 & fetched_mode(), "as the user's mask says");
+        assert_eq!(
+            fs::metadata(getter.path()).unwrap().permissions().mode() & 0o444,
+            0o444 & fetched_mode(),
+            "as the user's mask says"
+        );
         assert_eq!(getter.watcher.done(), size as u64);
     }
 }
@@ -56,8 +60,15 @@ async fn a_file_that_was_edited_is_given_up_and_comes_from_elsewhere() {
     let alone = Getter::new(&net, &record, &[one.source()]);
     let failure = alone.get().await.unwrap_err();
     assert_eq!(failure.code, ErrorCode::NoSource);
-    assert!(failure.detail.contains("changed") && failure.detail.contains(&one.id.to_string()), "{failure}");
-    assert_eq!(one.library.find(record.value.file, 1).await.unwrap().map(|held| held.path), None, "it offers it no more");
+    assert!(
+        failure.detail.contains("changed") && failure.detail.contains(&one.id.to_string()),
+        "{failure}"
+    );
+    assert_eq!(
+        one.library.find(record.value.file, 1).await.unwrap().map(|held| held.path),
+        None,
+        "it offers it no more"
+    );
 
     two.hold_record(&record, &bytes).await;
     let getter = Getter::new(&net, &record, &[one.source(), two.source()]);
@@ -85,7 +96,8 @@ async fn a_file_that_is_edited_while_it_is_sent_ends_the_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_source_dies_the_next_one_goes_on() {
     let net = Net::new();
-    let (one, two) = (Peer::with(&net, slow(10 * MIB), "http://127.0.0.1:1").await, Peer::start(&net).await);
+    let (one, two) =
+        (Peer::with(&net, slow(10 * MIB), "http://127.0.0.1:1").await, Peer::start(&net).await);
     let bytes = sample(20 * MIB + 11);
     let record = one.hold(&net, "a file", &bytes, Visibility::Public).await;
     two.hold_record(&record, &bytes).await;
@@ -241,7 +253,8 @@ async fn a_full_disk_is_known_before_anything_moves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_content_that_no_disk_holds_is_a_typed_error() {
     let net = Net::new();
-    let huge = peral_model::Content { hash: peral_model::ContentId([7; 32]), size: i64::MAX as u64 };
+    let huge =
+        peral_model::Content { hash: peral_model::ContentId([7; 32]), size: i64::MAX as u64 };
     let getter = Getter::new(&net, &net.record("huge", huge, Visibility::Public), &[]);
     assert_eq!(getter.get().await.unwrap_err().code, ErrorCode::TooLarge);
     let much = peral_model::Content { size: 1 << 50, ..huge };
@@ -253,7 +266,11 @@ async fn a_content_that_no_disk_holds_is_a_typed_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_waited_for_who_does_not_exist() {
     let net = Net::new();
-    let record = net.record("gone", peral_model::Content { hash: peral_model::ContentId([7; 32]), size: 5 << 20 }, Visibility::Public);
+    let record = net.record(
+        "gone",
+        peral_model::Content { hash: peral_model::ContentId([7; 32]), size: 5 << 20 },
+        Visibility::Public,
+    );
     let mut getter = Getter::new(&net, &record, &[]);
     getter.request.wait = Duration::from_secs(60);
     let start = Instant::now();
@@ -273,7 +290,15 @@ async fn a_holder_that_is_away_is_waited_for() {
         getter.request.wait = Duration::from_secs(30);
         getter.finder.away.store(1, Ordering::SeqCst);
         let comes = async {
-            until("it waits", || getter.watcher.last.lock().unwrap().is_some_and(|last| last.phase == peral_peer::fetch::Phase::Waiting)).await;
+            until("it waits", || {
+                getter
+                    .watcher
+                    .last
+                    .lock()
+                    .unwrap()
+                    .is_some_and(|last| last.phase == peral_peer::fetch::Phase::Waiting)
+            })
+            .await;
             getter.finder.sources.lock().unwrap().push(peer.source());
         };
         getter_done(tokio::join!(getter.get(), comes).0, &getter, &bytes);
@@ -284,7 +309,11 @@ async fn a_holder_that_is_away_is_waited_for() {
     }
 }
 
-fn getter_done(fetched: Result<peral_peer::fetch::Fetched, Failure>, getter: &Getter, bytes: &[u8]) {
+fn getter_done(
+    fetched: Result<peral_peer::fetch::Fetched, Failure>,
+    getter: &Getter,
+    bytes: &[u8],
+) {
     fetched.unwrap();
     assert_eq!(fs::read(getter.path()).unwrap(), bytes);
 }

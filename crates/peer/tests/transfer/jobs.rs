@@ -38,8 +38,12 @@ fn request(record: &Sealed<Record>, path: &Path) -> pb::DownloadRequest {
     }
 }
 
-async fn end(stream: impl Stream<Item = Result<pb::Progress, Failure>>) -> Result<pb::Progress, Failure> {
-    let all = tokio::time::timeout(Duration::from_secs(60), stream.collect::<Vec<_>>()).await.expect("a download ends");
+async fn end(
+    stream: impl Stream<Item = Result<pb::Progress, Failure>>,
+) -> Result<pb::Progress, Failure> {
+    let all = tokio::time::timeout(Duration::from_secs(60), stream.collect::<Vec<_>>())
+        .await
+        .expect("a download ends");
     all.into_iter().last().unwrap()
 }
 
@@ -50,7 +54,10 @@ fn slow() -> Limits {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_download_is_done_and_served_from_there() {
     let (central, base) = Central::start().await;
-    let (one, two) = (central.peer(&base, Limits::default()).await, central.peer(&base, Limits::default()).await);
+    let (one, two) = (
+        central.peer(&base, Limits::default()).await,
+        central.peer(&base, Limits::default()).await,
+    );
     let bytes = sample(5 * MIB + 1);
     let record = one.hold(&central.net, "a file", &bytes, Visibility::Public).await;
     *central.sources.lock().unwrap() = Some((record.clone(), vec![one.source()]));
@@ -62,20 +69,29 @@ async fn an_accepted_download_is_done_and_served_from_there() {
     assert_eq!(fs::read(&path).unwrap(), bytes);
     assert_eq!(two.library.find(record.value.file, 1).await.unwrap().unwrap().path, path);
     assert!(jobs.list().is_empty() && two.library.db().jobs().await.unwrap().is_empty());
-    assert_eq!(end(jobs.watch(id).unwrap()).await.unwrap().phase(), pb::Phase::Done, "its end can still be asked for");
+    assert_eq!(
+        end(jobs.watch(id).unwrap()).await.unwrap().phase(),
+        pb::Phase::Done,
+        "its end can still be asked for"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_goes_on_after_a_restart() {
     let (central, base) = Central::start().await;
-    let (one, two) = (central.peer(&base, slow()).await, central.peer(&base, Limits::default()).await);
+    let (one, two) =
+        (central.peer(&base, slow()).await, central.peer(&base, Limits::default()).await);
     let bytes = sample(12 * MIB);
     let record = one.hold(&central.net, "a file", &bytes, Visibility::Public).await;
     *central.sources.lock().unwrap() = Some((record.clone(), vec![one.source()]));
     let (shutdown, path) = (Shutdown::new(), two.path("here"));
     let before = jobs(&central.net, &two, &shutdown);
     let id = before.accept(&request(&record, &path)).await.unwrap();
-    assert_eq!(before.accept(&request(&record, &path)).await.unwrap(), id, "the same wish is the same job");
+    assert_eq!(
+        before.accept(&request(&record, &path)).await.unwrap(),
+        id,
+        "the same wish is the same job"
+    );
     until("some of it came", || before.list().first().is_some_and(|job| job.done >= 3 << 20)).await;
     assert!(shutdown.finish(Duration::from_secs(10)).await);
     drop(before);
@@ -91,7 +107,8 @@ async fn it_goes_on_after_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_one_leaves_nothing() {
     let (central, base) = Central::start().await;
-    let (one, two) = (central.peer(&base, slow()).await, central.peer(&base, Limits::default()).await);
+    let (one, two) =
+        (central.peer(&base, slow()).await, central.peer(&base, Limits::default()).await);
     let record = one.hold(&central.net, "a file", &sample(20 * MIB), Visibility::Public).await;
     *central.sources.lock().unwrap() = Some((record.clone(), vec![one.source()]));
     let jobs = jobs(&central.net, &two, &Shutdown::new());
@@ -110,7 +127,10 @@ async fn a_cancelled_one_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_one_is_shown_until_it_is_asked_for_again() {
     let (central, base) = Central::start().await;
-    let (one, two) = (central.peer(&base, Limits::default()).await, central.peer(&base, Limits::default()).await);
+    let (one, two) = (
+        central.peer(&base, Limits::default()).await,
+        central.peer(&base, Limits::default()).await,
+    );
     let bytes = sample(2 * MIB);
     let record = one.hold(&central.net, "a file", &bytes, Visibility::Public).await;
     *central.sources.lock().unwrap() = Some((record.clone(), Vec::new()));
@@ -140,13 +160,26 @@ async fn wishes_that_cannot_be_are_refused() {
     let inside = peer.library.data().root().join("x").to_str().unwrap().to_owned();
     let bad = [
         (pb::DownloadRequest { record: None, ..good.clone() }, ErrorCode::InvalidArgument),
-        (pb::DownloadRequest { record: Some(pb::Envelope::default()), ..good.clone() }, ErrorCode::Unauthenticated),
-        (pb::DownloadRequest { path: "relative".into(), ..good.clone() }, ErrorCode::InvalidArgument),
-        (pb::DownloadRequest { path: "/a/../b".into(), ..good.clone() }, ErrorCode::InvalidArgument),
+        (
+            pb::DownloadRequest { record: Some(pb::Envelope::default()), ..good.clone() },
+            ErrorCode::Unauthenticated,
+        ),
+        (
+            pb::DownloadRequest { path: "relative".into(), ..good.clone() },
+            ErrorCode::InvalidArgument,
+        ),
+        (
+            pb::DownloadRequest { path: "/a/../b".into(), ..good.clone() },
+            ErrorCode::InvalidArgument,
+        ),
         (pb::DownloadRequest { path: inside, ..good.clone() }, ErrorCode::InvalidArgument),
         (
             pb::DownloadRequest {
-                sources: vec![pb::Source { peer: vec![1; 3].into(), address: "x".into(), ..pb::Source::default() }],
+                sources: vec![pb::Source {
+                    peer: vec![1; 3].into(),
+                    address: "x".into(),
+                    ..pb::Source::default()
+                }],
                 ..good.clone()
             },
             ErrorCode::InvalidArgument,

@@ -12,12 +12,18 @@ use std::{
 
 use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
 use futures::future::BoxFuture;
-use peral_model::{AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, Order, PeerId, Record, UploadId, Verb, Visibility};
+use peral_model::{
+    AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, Order, PeerId,
+    Record, UploadId, Verb, Visibility,
+};
 use peral_peer::{
     data::DataDir,
     db::Db,
     dial::{Dialer, OutboundPolicy},
-    fetch::{self, DiskRoom, FetchDeps, FetchRequest, Fetched, Found, Here, Observer, Progress, Room, SourceFinder, Why},
+    fetch::{
+        self, DiskRoom, FetchDeps, FetchRequest, Fetched, Found, Here, Observer, Progress, Room,
+        SourceFinder, Why,
+    },
     grpc::PeerService,
     library::{Adopt, Library, Stamp},
     limits::Limits,
@@ -29,7 +35,10 @@ use peral_peer::{
 use peral_runtime::{
     Clock, Shutdown, SystemClock,
     serve::{Listener, ServeConfig, serve},
-    tls::{Alpn, Authority, CertStore, ClientAuth, Purpose, TrustRoots, new_key, server_config, signing_request},
+    tls::{
+        Alpn, Authority, CertStore, ClientAuth, Purpose, TrustRoots, new_key, server_config,
+        signing_request,
+    },
 };
 use peral_wire::{
     Failure, Sealed,
@@ -97,9 +106,20 @@ impl Net {
 
     pub fn certs(&self, identity: Identity) -> Arc<CertStore> {
         let key = new_key();
-        let purpose = if matches!(identity, Identity::User(_)) { Purpose::Client } else { Purpose::Peer };
+        let purpose =
+            if matches!(identity, Identity::User(_)) { Purpose::Client } else { Purpose::Peer };
         let csr = signing_request(&key).unwrap();
-        let leaf = self.authority.issue(&csr, &identity, Some(self.account), purpose, now_ms() - 60_000, Duration::from_secs(3600)).unwrap();
+        let leaf = self
+            .authority
+            .issue(
+                &csr,
+                &identity,
+                Some(self.account),
+                purpose,
+                now_ms() - 60_000,
+                Duration::from_secs(3600),
+            )
+            .unwrap();
         let certs = CertStore::shared();
         certs.set(self.authority.chain(leaf), &key).unwrap();
         certs
@@ -125,11 +145,24 @@ impl Net {
 
     pub fn grant(&self, record: &Record, bearer: Identity) -> Sealed<Grant> {
         let (account, now) = (self.account, now_ms());
-        let grant = Grant { record: record.clone(), verbs: vec![Verb::Get], account, bearer, expires_ms: now + 600_000, asked_ms: now };
+        let grant = Grant {
+            record: record.clone(),
+            verbs: vec![Verb::Get],
+            account,
+            bearer,
+            expires_ms: now + 600_000,
+            asked_ms: now,
+        };
         Sealed::seal(grant, &self.key)
     }
 
-    pub fn order(&self, peer: PeerId, bearer: Identity, name: &str, max_size: u64) -> Sealed<Order> {
+    pub fn order(
+        &self,
+        peer: PeerId,
+        bearer: Identity,
+        name: &str,
+        max_size: u64,
+    ) -> Sealed<Order> {
         let order = Order {
             upload: UploadId(Uuid::new_v4()),
             peer,
@@ -161,13 +194,15 @@ impl Peer {
     }
 
     pub async fn with(net: &Net, limits: Limits, central: &str) -> Self {
-        let (dir, id, clock) = (tempfile::tempdir().unwrap(), PeerId(Uuid::new_v4()), Arc::new(SystemClock::new()));
+        let (dir, id, clock) =
+            (tempfile::tempdir().unwrap(), PeerId(Uuid::new_v4()), Arc::new(SystemClock::new()));
         let data = DataDir::open(&dir.path().join("data")).unwrap();
         std::fs::create_dir(dir.path().join("files")).unwrap();
         let db = Db::open(&data.file("peer.db")).await.unwrap();
         let link = Link::new(central, clock.clone());
         link.stand(Standing { peer: id, epoch: 1, account: net.account, network: net.network });
-        let rights = Rights::open(db.clone(), clock.clone(), link.clone(), net.verifier()).await.unwrap();
+        let rights =
+            Rights::open(db.clone(), clock.clone(), link.clone(), net.verifier()).await.unwrap();
         let library = Library::new(data, db, rights, link, clock.clone()).unwrap();
         let certs = net.certs(Identity::Peer(id));
         let service = PeerService::new(library.clone(), limits.clone(), Metrics::new());
@@ -180,7 +215,13 @@ impl Peer {
     }
 
     /// Holds these bytes as a file of its own.
-    pub async fn hold(&self, net: &Net, name: &str, bytes: &[u8], visibility: Visibility) -> Sealed<Record> {
+    pub async fn hold(
+        &self,
+        net: &Net,
+        name: &str,
+        bytes: &[u8],
+        visibility: Visibility,
+    ) -> Sealed<Record> {
         let content = Content { hash: ContentId::of(bytes), size: bytes.len() as u64 };
         let record = net.record(name, content, visibility);
         self.hold_record(&record, bytes).await;
@@ -205,7 +246,8 @@ impl Peer {
     }
 
     pub async fn client(&self, dialer: &Dialer) -> PeerServiceClient<Channel> {
-        PeerServiceClient::new(dialer.channel(self.id, self.address).await.unwrap()).max_decoding_message_size(8 * MIB)
+        PeerServiceClient::new(dialer.channel(self.id, self.address).await.unwrap())
+            .max_decoding_message_size(8 * MIB)
     }
 }
 
@@ -224,7 +266,13 @@ pub fn listen(net: &Net, certs: &Arc<CertStore>, router: axum::Router) -> (Socke
 }
 
 pub fn source(peer: PeerId, address: SocketAddr) -> Source {
-    Source { peer, address: address.to_string(), node: String::new(), zone: String::new(), complete: true }
+    Source {
+        peer,
+        address: address.to_string(),
+        node: String::new(),
+        zone: String::new(),
+        complete: true,
+    }
 }
 
 pub fn shown(record: &Sealed<Record>, grant: Option<&Sealed<Grant>>) -> pb::FileRef {
@@ -253,7 +301,14 @@ impl SourceFinder for Named {
         }
         let sources = self.sources.lock().unwrap().clone();
         let grant = self.grant.as_ref().map(|grant| grant.envelope.clone());
-        Box::pin(async move { Ok(Found { record: self.record.clone(), grant, sources, away: self.away.load(Ordering::SeqCst) }) })
+        Box::pin(async move {
+            Ok(Found {
+                record: self.record.clone(),
+                grant,
+                sources,
+                away: self.away.load(Ordering::SeqCst),
+            })
+        })
     }
 }
 
@@ -298,7 +353,13 @@ impl Getter {
         Self::showing(net, record, None, sources, Identity::Peer(PeerId(Uuid::new_v4())))
     }
 
-    pub fn showing(net: &Net, record: &Sealed<Record>, grant: Option<Sealed<Grant>>, sources: &[Source], identity: Identity) -> Self {
+    pub fn showing(
+        net: &Net,
+        record: &Sealed<Record>,
+        grant: Option<Sealed<Grant>>,
+        sources: &[Source],
+        identity: Identity,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let shown = grant.as_ref().map(|grant| grant.envelope.clone());
         let finder = Arc::new(Named {
@@ -352,7 +413,8 @@ impl Getter {
     /// What lies in the target's folder.
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path().join("target")).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

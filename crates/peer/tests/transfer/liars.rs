@@ -51,14 +51,17 @@ impl Drop for Running {
 }
 
 fn list_of(bytes: &[u8]) -> Vec<u8> {
-    let entry = |(index, piece): (usize, &[u8])| pieces::entry(bytes.len() as u64, index as u64, piece).unwrap();
+    let entry = |(index, piece): (usize, &[u8])| {
+        pieces::entry(bytes.len() as u64, index as u64, piece).unwrap()
+    };
     bytes.chunks(MIB).enumerate().flat_map(entry).collect()
 }
 
 fn start(net: &Net, bytes: Vec<u8>, list: Vec<u8>) -> Running {
     let (id, served) = (PeerId(Uuid::new_v4()), Arc::new(AtomicU64::new(0)));
     let liar = Liar { bytes, list, served: served.clone() };
-    let router = Routes::new(PeerServiceServer::new(liar).max_encoding_message_size(8 * MIB)).into_axum_router();
+    let router = Routes::new(PeerServiceServer::new(liar).max_encoding_message_size(8 * MIB))
+        .into_axum_router();
     let (address, shutdown) = listen(net, &net.certs(Identity::Peer(id)), router);
     Running { id, address, served, shutdown }
 }
@@ -69,7 +72,10 @@ impl PeerService for Liar {
     type PieceListStream = BoxStream<'static, Result<pb::PieceListPart, Status>>;
     type EchoStream = BoxStream<'static, Result<pb::Piece, Status>>;
 
-    async fn download_file(&self, request: Request<pb::DownloadFileRequest>) -> Result<Response<Self::DownloadFileStream>, Status> {
+    async fn download_file(
+        &self,
+        request: Request<pb::DownloadFileRequest>,
+    ) -> Result<Response<Self::DownloadFileStream>, Status> {
         let ranges = request.into_inner().ranges;
         let (bytes, served) = (self.bytes.clone(), self.served.clone());
         let indices = ranges.into_iter().flat_map(|range| range.first..range.first + range.count);
@@ -81,7 +87,10 @@ impl PeerService for Liar {
         Ok(Response::new(stream::iter(pieces).boxed()))
     }
 
-    async fn piece_list(&self, _: Request<pb::PieceListRequest>) -> Result<Response<Self::PieceListStream>, Status> {
+    async fn piece_list(
+        &self,
+        _: Request<pb::PieceListRequest>,
+    ) -> Result<Response<Self::PieceListStream>, Status> {
         let part = pb::PieceListPart { entries: self.list.clone().into() };
         let parts = stream::repeat(part).map(Ok).then(|part| async {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -91,19 +100,34 @@ impl PeerService for Liar {
         Ok(Response::new(parts.take(if self.list.is_empty() { usize::MAX } else { 1 }).boxed()))
     }
 
-    async fn open_upload(&self, _: Request<pb::OpenUploadRequest>) -> Result<Response<pb::OpenUploadResponse>, Status> {
+    async fn open_upload(
+        &self,
+        _: Request<pb::OpenUploadRequest>,
+    ) -> Result<Response<pb::OpenUploadResponse>, Status> {
         Err(Status::unimplemented(""))
     }
-    async fn upload_file(&self, _: Request<Streaming<pb::UploadFileRequest>>) -> Result<Response<pb::UploadFileResponse>, Status> {
+    async fn upload_file(
+        &self,
+        _: Request<Streaming<pb::UploadFileRequest>>,
+    ) -> Result<Response<pb::UploadFileResponse>, Status> {
         Err(Status::unimplemented(""))
     }
-    async fn list_files(&self, _: Request<pb::ListFilesRequest>) -> Result<Response<pb::ListFilesResponse>, Status> {
+    async fn list_files(
+        &self,
+        _: Request<pb::ListFilesRequest>,
+    ) -> Result<Response<pb::ListFilesResponse>, Status> {
         Err(Status::unimplemented(""))
     }
-    async fn stat_file(&self, _: Request<pb::StatFileRequest>) -> Result<Response<pb::HeldFile>, Status> {
+    async fn stat_file(
+        &self,
+        _: Request<pb::StatFileRequest>,
+    ) -> Result<Response<pb::HeldFile>, Status> {
         Err(Status::unimplemented(""))
     }
-    async fn echo(&self, request: Request<Streaming<pb::Piece>>) -> Result<Response<Self::EchoStream>, Status> {
+    async fn echo(
+        &self,
+        request: Request<Streaming<pb::Piece>>,
+    ) -> Result<Response<Self::EchoStream>, Status> {
         let changed = |piece: pb::Piece| pb::Piece { data: wrong(&piece.data).into(), ..piece };
         Ok(Response::new(request.into_inner().map(move |piece| piece.map(changed)).boxed()))
     }
@@ -131,7 +155,11 @@ async fn a_liar_is_banned_and_the_file_comes_from_another() {
     getter.finder.sources.lock().unwrap().push(honest.source());
     let fetched = getter.get().await.unwrap();
     assert_eq!(fs::read(getter.path()).unwrap(), bytes);
-    assert!(fetched.bytes_wasted <= 2 * PIECE, "the first bad piece, and the answer to the question about it: {}", fetched.bytes_wasted);
+    assert!(
+        fetched.bytes_wasted <= 2 * PIECE,
+        "the first bad piece, and the answer to the question about it: {}",
+        fetched.bytes_wasted
+    );
     if liar.served.load(Ordering::SeqCst) > 0 {
         let notes = getter.watcher.noted();
         assert!(notes.contains(&liar.id.to_string()) && notes.contains("bad piece"), "{notes}");
@@ -154,11 +182,18 @@ async fn with_only_liars_it_fails_and_names_piece_and_peer() {
     for size in [MIB / 3, 6 * MIB] {
         let bytes = sample(size);
         let record = net.record("a file", content(&bytes), Visibility::Public);
-        let liars = [start(&net, wrong(&bytes), list_of(&bytes)), start(&net, wrong(&bytes), list_of(&bytes))];
+        let liars = [
+            start(&net, wrong(&bytes), list_of(&bytes)),
+            start(&net, wrong(&bytes), list_of(&bytes)),
+        ];
         let getter = Getter::new(&net, &record, &[liars[0].source(), liars[1].source()]);
         let failure = getter.get().await.unwrap_err();
         assert_eq!(failure.code, ErrorCode::Integrity, "{failure}");
-        assert!(failure.detail.contains("piece ") && liars.iter().any(|liar| failure.detail.contains(&liar.id.to_string())), "{failure}");
+        assert!(
+            failure.detail.contains("piece ")
+                && liars.iter().any(|liar| failure.detail.contains(&liar.id.to_string())),
+            "{failure}"
+        );
         assert!(!getter.path().exists());
         for liar in &liars {
             assert!(liar.served.load(Ordering::SeqCst) > 0, "each was asked");
@@ -175,9 +210,15 @@ async fn a_list_that_does_not_fold_is_taken_from_another() {
     let honest = Peer::start(&net).await;
     let record = honest.hold(&net, "a file", &bytes, Visibility::Public).await;
     let right = list_of(&bytes);
-    let lists =
-        [list_of(&wrong(&bytes)), right[..64].to_vec(), right[..right.len() - 5].to_vec(), [right.clone(), right.clone()].concat(), Vec::new()];
-    let liars: Vec<Running> = lists.into_iter().map(|list| start(&net, bytes.clone(), list)).collect();
+    let lists = [
+        list_of(&wrong(&bytes)),
+        right[..64].to_vec(),
+        right[..right.len() - 5].to_vec(),
+        [right.clone(), right.clone()].concat(),
+        Vec::new(),
+    ];
+    let liars: Vec<Running> =
+        lists.into_iter().map(|list| start(&net, bytes.clone(), list)).collect();
     let mut sources: Vec<Source> = liars.iter().map(Running::source).collect();
     let alone = Getter::new(&net, &record, &sources);
     assert_eq!(alone.get().await.unwrap_err().code, ErrorCode::Integrity);
@@ -185,8 +226,15 @@ async fn a_list_that_does_not_fold_is_taken_from_another() {
     let getter = Getter::new(&net, &record, &sources);
     getter.get().await.unwrap();
     assert_eq!(fs::read(getter.path()).unwrap(), bytes);
-    assert!(liars.iter().all(|liar| getter.watcher.noted().contains(&liar.id.to_string())), "{}", getter.watcher.noted());
-    assert!(liars.iter().all(|liar| liar.served.load(Ordering::SeqCst) == 0), "who lied about the list is not asked for pieces");
+    assert!(
+        liars.iter().all(|liar| getter.watcher.noted().contains(&liar.id.to_string())),
+        "{}",
+        getter.watcher.noted()
+    );
+    assert!(
+        liars.iter().all(|liar| liar.served.load(Ordering::SeqCst) == 0),
+        "who lied about the list is not asked for pieces"
+    );
 }
 
 /// Flips one bit so that size, time and inode stay.
@@ -213,9 +261,16 @@ async fn a_bad_disk_is_no_lie_and_its_copy_is_given_up() {
     let alone = Getter::new(&net, &record, &[bad.source()]);
     let failure = alone.get().await.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Integrity, "{failure}");
-    assert!(failure.detail.contains("piece 3") && failure.detail.contains(&bad.id.to_string()), "{failure}");
+    assert!(
+        failure.detail.contains("piece 3") && failure.detail.contains(&bad.id.to_string()),
+        "{failure}"
+    );
     assert!(!alone.path().exists());
-    assert_eq!(bad.library.find(record.value.file, 1).await.unwrap().map(|held| held.path), None, "it offers it no more");
+    assert_eq!(
+        bad.library.find(record.value.file, 1).await.unwrap().map(|held| held.path),
+        None,
+        "it offers it no more"
+    );
 
     good.hold_record(&record, &bytes).await;
     alone.finder.sources.lock().unwrap().push(good.source());

@@ -1,4 +1,5 @@
-//! Two and more peers over loopback, with real certificates and signatures: what moves between them, and what does not.
+//! Two and more peers over loopback, with real certificates and signatures: what moves between
+//! them, and what does not.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 

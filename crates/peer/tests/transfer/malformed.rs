@@ -33,8 +33,17 @@ async fn ranges_that_a_file_has_not() {
         vec![range(0, 1); 5000],
     ];
     for ranges in bad {
-        let request = pb::DownloadFileRequest { file: Some(shown(&record, None)), ranges: ranges.clone(), suspect: false };
-        assert_eq!(code(client.download_file(request).await), ErrorCode::InvalidArgument, "{:?}", ranges.first());
+        let request = pb::DownloadFileRequest {
+            file: Some(shown(&record, None)),
+            ranges: ranges.clone(),
+            suspect: false,
+        };
+        assert_eq!(
+            code(client.download_file(request).await),
+            ErrorCode::InvalidArgument,
+            "{:?}",
+            ranges.first()
+        );
     }
 }
 
@@ -47,16 +56,28 @@ async fn references_that_name_nothing() {
     let right = shown(&record, None);
     let cases = [
         (None, ErrorCode::InvalidArgument),
-        (Some(pb::FileRef { file_id: vec![1; 15].into(), ..right.clone() }), ErrorCode::InvalidArgument),
-        (Some(pb::FileRef { file_id: vec![1; 1000].into(), ..right.clone() }), ErrorCode::InvalidArgument),
+        (
+            Some(pb::FileRef { file_id: vec![1; 15].into(), ..right.clone() }),
+            ErrorCode::InvalidArgument,
+        ),
+        (
+            Some(pb::FileRef { file_id: vec![1; 1000].into(), ..right.clone() }),
+            ErrorCode::InvalidArgument,
+        ),
         (Some(pb::FileRef { file_id: vec![1; 16].into(), ..right.clone() }), ErrorCode::NotFound),
         (Some(pb::FileRef { version: 2, ..right.clone() }), ErrorCode::NotFound),
         (Some(pb::FileRef { version: u64::MAX, ..right.clone() }), ErrorCode::NotFound),
         (
-            Some(pb::FileRef { record: Some(pb::Envelope { body: vec![9; 100].into(), ..pb::Envelope::default() }), ..right.clone() }),
+            Some(pb::FileRef {
+                record: Some(pb::Envelope { body: vec![9; 100].into(), ..pb::Envelope::default() }),
+                ..right.clone()
+            }),
             ErrorCode::Unauthenticated,
         ),
-        (Some(pb::FileRef { grant: Some(record.envelope.clone()), ..right }), ErrorCode::Unauthenticated),
+        (
+            Some(pb::FileRef { grant: Some(record.envelope.clone()), ..right }),
+            ErrorCode::Unauthenticated,
+        ),
     ];
     for (file, expected) in cases {
         let ranges = vec![range(0, 1)];
@@ -64,7 +85,10 @@ async fn references_that_name_nothing() {
         assert_eq!(code(client.download_file(download).await), expected, "{file:?}");
         assert_eq!(code(client.piece_list(pb::PieceListRequest { file }).await), expected);
     }
-    assert_eq!(code(client.stat_file(pb::StatFileRequest { which: None }).await), ErrorCode::InvalidArgument);
+    assert_eq!(
+        code(client.stat_file(pb::StatFileRequest { which: None }).await),
+        ErrorCode::InvalidArgument
+    );
     let long = pb::ListFilesRequest { prefix: "x".repeat(2000), ..pb::ListFilesRequest::default() };
     assert_eq!(code(client.list_files(long).await), ErrorCode::InvalidArgument);
     let huge = pb::DownloadFileRequest {
@@ -89,11 +113,19 @@ async fn uploads_that_begin_or_go_on_wrongly() {
     assert_eq!(code(client.open_upload(open(1 << 63)).await), ErrorCode::InvalidArgument);
     assert_eq!(code(client.open_upload(open(u64::MAX)).await), ErrorCode::InvalidArgument);
     let elsewhere = net.order(PeerId(Uuid::new_v4()), bearer, "up", 3 << 20).envelope;
-    assert_eq!(code(client.open_upload(pb::OpenUploadRequest { order: Some(elsewhere), size: 1 }).await), ErrorCode::Forbidden);
+    assert_eq!(
+        code(client.open_upload(pb::OpenUploadRequest { order: Some(elsewhere), size: 1 }).await),
+        ErrorCode::Forbidden
+    );
     let others = net.order(peer.id, Identity::Peer(PeerId(Uuid::new_v4())), "up", 3 << 20).envelope;
-    assert_eq!(code(client.open_upload(pb::OpenUploadRequest { order: Some(others), size: 1 }).await), ErrorCode::Forbidden);
+    assert_eq!(
+        code(client.open_upload(pb::OpenUploadRequest { order: Some(others), size: 1 }).await),
+        ErrorCode::Forbidden
+    );
 
-    let header = |size, offset| Part::Header(pb::UploadHeader { order: Some(order.envelope.clone()), size, offset });
+    let header = |size, offset| {
+        Part::Header(pb::UploadHeader { order: Some(order.envelope.clone()), size, offset })
+    };
     let piece = |index, length| Part::Piece(pb::Piece { index, data: vec![0; length].into() });
     let end = |length: usize| Part::End(pb::UploadEnd { hash: vec![0; length].into() });
     let size = 2 * MIB as u64 + 5;
@@ -109,14 +141,27 @@ async fn uploads_that_begin_or_go_on_wrongly() {
         (vec![header(size, 0), piece(0, MIB - 1)], ErrorCode::InvalidArgument),
         (vec![header(size, 0), piece(0, MIB + 1)], ErrorCode::InvalidArgument),
         (vec![header(size, 0), piece(0, MIB), end(32)], ErrorCode::InvalidArgument),
-        (vec![header(size, 0), piece(0, MIB), piece(1, MIB), piece(2, 5), piece(3, 0)], ErrorCode::InvalidArgument),
-        (vec![header(size, 0), piece(0, MIB), piece(1, MIB), piece(2, 5), end(31)], ErrorCode::InvalidArgument),
-        (vec![header(size, 0), piece(0, MIB), piece(1, MIB), piece(2, 5), end(32)], ErrorCode::Integrity),
+        (
+            vec![header(size, 0), piece(0, MIB), piece(1, MIB), piece(2, 5), piece(3, 0)],
+            ErrorCode::InvalidArgument,
+        ),
+        (
+            vec![header(size, 0), piece(0, MIB), piece(1, MIB), piece(2, 5), end(31)],
+            ErrorCode::InvalidArgument,
+        ),
+        (
+            vec![header(size, 0), piece(0, MIB), piece(1, MIB), piece(2, 5), end(32)],
+            ErrorCode::Integrity,
+        ),
         (vec![header(size, 0), piece(0, MIB)], ErrorCode::Unavailable),
     ];
     for (number, (parts, expected)) in cases.into_iter().enumerate() {
         let messages = parts.into_iter().map(|part| pb::UploadFileRequest { part: Some(part) });
-        assert_eq!(code(client.upload_file(stream::iter(messages.collect::<Vec<_>>())).await), expected, "case {number}");
+        assert_eq!(
+            code(client.upload_file(stream::iter(messages.collect::<Vec<_>>())).await),
+            expected,
+            "case {number}"
+        );
     }
     // What is left of the last one is of use.
     assert_eq!(client.open_upload(open(size)).await.unwrap().into_inner().offset, 1 << 20);

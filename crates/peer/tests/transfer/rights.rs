@@ -23,7 +23,11 @@ fn user() -> Identity {
 }
 
 fn all(record: &peral_wire::Sealed<peral_model::Record>, pieces: u64) -> pb::DownloadFileRequest {
-    pb::DownloadFileRequest { file: Some(shown(record, None)), ranges: vec![pb::PieceRange { first: 0, count: pieces }], suspect: false }
+    pb::DownloadFileRequest {
+        file: Some(shown(record, None)),
+        ranges: vec![pb::PieceRange { first: 0, count: pieces }],
+        suspect: false,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,18 +40,31 @@ async fn a_private_file_goes_to_the_bearer_of_a_grant_alone() {
     let grant = net.grant(&record.value, bearer);
     let absent = Getter::new(&net, &record, &[peer.source()]).get().await.unwrap_err();
     assert_eq!(absent.code, ErrorCode::NoSource);
-    assert!(absent.detail.contains("holds no such file version"), "as if it were not there: {absent}");
+    assert!(
+        absent.detail.contains("holds no such file version"),
+        "as if it were not there: {absent}"
+    );
     let stolen = Getter::showing(&net, &record, Some(grant.clone()), &[peer.source()], thief);
     assert_eq!(stolen.get().await.unwrap_err().code, ErrorCode::NoSource);
     // Signed by somebody else.
-    let forged = Getter::showing(&net, &record, Some(Net::new().grant(&record.value, bearer)), &[peer.source()], bearer);
+    let forged = Getter::showing(
+        &net,
+        &record,
+        Some(Net::new().grant(&record.value, bearer)),
+        &[peer.source()],
+        bearer,
+    );
     assert_eq!(forged.get().await.unwrap_err().code, ErrorCode::NoSource);
     let right = Getter::showing(&net, &record, Some(grant), &[peer.source()], bearer);
     right.get().await.unwrap();
     assert_eq!(fs::read(right.path()).unwrap(), bytes);
 }
 
-async fn open(peer: &Peer, dialer: &Dialer, message: &pb::DownloadFileRequest) -> Result<Receiver, Failure> {
+async fn open(
+    peer: &Peer,
+    dialer: &Dialer,
+    message: &pb::DownloadFileRequest,
+) -> Result<Receiver, Failure> {
     let mut channel = dialer.channel(peer.id, peer.address).await?;
     let response = channel.ready().await.unwrap().call(wirebody::request(DOWNLOAD, message)).await;
     Receiver::new(response.map_err(|error| peral_wire::fail!(Unavailable, "{error}"))?)
@@ -56,7 +73,9 @@ async fn open(peer: &Peer, dialer: &Dialer, message: &pb::DownloadFileRequest) -
 #[tokio::test(flavor = "multi_thread")]
 async fn revoking_an_identity_cuts_its_open_stream() {
     let net = Net::new();
-    let peer = Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1").await;
+    let peer =
+        Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1")
+            .await;
     let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
     let caller = user();
     let dialer = net.dialer(caller);
@@ -80,7 +99,9 @@ async fn revoking_an_identity_cuts_its_open_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_higher_serial_cuts_streams_under_the_old_one() {
     let net = Net::new();
-    let peer = Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1").await;
+    let peer =
+        Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1")
+            .await;
     let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
     let mut stream = open(&peer, &net.dialer(user()), &all(&record, 30)).await.unwrap();
     stream.next().await.unwrap().unwrap();
@@ -107,10 +128,17 @@ async fn one_identity_cannot_take_all_streams() {
             Err(failure) => break failure,
         }
     };
-    assert_eq!((busy.code, open_streams.len()), (ErrorCode::Busy, peral_peer::limits::STREAMS_PER_IDENTITY));
+    assert_eq!(
+        (busy.code, open_streams.len()),
+        (ErrorCode::Busy, peral_peer::limits::STREAMS_PER_IDENTITY)
+    );
     let mut stream = open(&peer, &other, &all(&record, 30)).await.unwrap();
     for _ in 0..30 {
-        tokio::time::timeout(Duration::from_secs(20), stream.next()).await.expect("others are not held up").unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(20), stream.next())
+            .await
+            .expect("others are not held up")
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -122,16 +150,21 @@ async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), E
         Ok(channel) => pb::peer_service_client::PeerServiceClient::new(channel),
         Err(failure) => return vec![("connect", Err(failure.code))],
     };
-    let download = pb::DownloadFileRequest { file: Some(file.clone()), ..pb::DownloadFileRequest::default() };
+    let download =
+        pb::DownloadFileRequest { file: Some(file.clone()), ..pb::DownloadFileRequest::default() };
     let list = pb::PieceListRequest { file: Some(file.clone()) };
     let stat = pb::StatFileRequest { which: Some(pb::stat_file_request::Which::File(file)) };
     let order = pb::OpenUploadRequest { order: Some(pb::Envelope::default()), size: 1 };
     let header = pb::UploadHeader { order: Some(pb::Envelope::default()), size: 1, offset: 0 };
-    let header = pb::UploadFileRequest { part: Some(pb::upload_file_request::Part::Header(header)) };
+    let header =
+        pb::UploadFileRequest { part: Some(pb::upload_file_request::Part::Header(header)) };
     vec![
         ("DownloadFile", client.download_file(download).await.map(drop).map_err(code)),
         ("PieceList", client.piece_list(list).await.map(drop).map_err(code)),
-        ("ListFiles", client.list_files(pb::ListFilesRequest::default()).await.map(drop).map_err(code)),
+        (
+            "ListFiles",
+            client.list_files(pb::ListFilesRequest::default()).await.map(drop).map_err(code),
+        ),
         ("StatFile", client.stat_file(stat).await.map(drop).map_err(code)),
         ("OpenUpload", client.open_upload(order).await.map(drop).map_err(code)),
         ("UploadFile", client.upload_file(stream::iter([header])).await.map(drop).map_err(code)),
@@ -167,12 +200,18 @@ async fn each_method_looks_at_who_calls() {
         assert_eq!(answer, Err(ErrorCode::Unauthenticated), "{method} for a revoked identity");
     }
 
-    let nobody = Dialer::new(CertStore::shared(), net.roots(), OutboundPolicy { allow_loopback: true });
+    let nobody =
+        Dialer::new(CertStore::shared(), net.roots(), OutboundPolicy { allow_loopback: true });
     for (method, answer) in matrix(&peer, &nobody).await {
-        assert_eq!(answer, Err(ErrorCode::Unavailable), "{method} without a certificate: there is no connection");
+        assert_eq!(
+            answer,
+            Err(ErrorCode::Unavailable),
+            "{method} without a certificate: there is no connection"
+        );
     }
     // Of another network.
-    let stranger = Dialer::new(Net::new().certs(user()), net.roots(), OutboundPolicy { allow_loopback: true });
+    let stranger =
+        Dialer::new(Net::new().certs(user()), net.roots(), OutboundPolicy { allow_loopback: true });
     for (method, answer) in matrix(&peer, &stranger).await {
         assert_eq!(answer, Err(ErrorCode::Unavailable), "{method} with a stranger's certificate");
     }
@@ -209,8 +248,14 @@ mod prost_types_set {
 
     impl Set {
         pub fn methods(&self, service: &str) -> Vec<String> {
-            let service = self.files.iter().flat_map(|file| &file.services).find(|found| found.name == service).unwrap();
-            let mut names: Vec<String> = service.methods.iter().map(|method| method.name.clone()).collect();
+            let service = self
+                .files
+                .iter()
+                .flat_map(|file| &file.services)
+                .find(|found| found.name == service)
+                .unwrap();
+            let mut names: Vec<String> =
+                service.methods.iter().map(|method| method.name.clone()).collect();
             names.sort_unstable();
             names
         }
@@ -222,7 +267,8 @@ async fn lists_show_what_a_caller_may_see() {
     let net = Net::new();
     let peer = Peer::start(&net).await;
     for number in 0..5 {
-        peer.hold(&net, &format!("public/{number}"), &sample(10 + number), Visibility::Public).await;
+        peer.hold(&net, &format!("public/{number}"), &sample(10 + number), Visibility::Public)
+            .await;
         let mut hidden = net.record(
             &format!("public/{number}-hidden"),
             peral_model::Content { hash: peral_model::ContentId::of(b"x"), size: 1 },
@@ -235,25 +281,34 @@ async fn lists_show_what_a_caller_may_see() {
     let mut client = peer.client(&net.dialer(user())).await;
     let (mut after, mut names) = (String::new(), Vec::new());
     loop {
-        let request = pb::ListFilesRequest { prefix: "public/".into(), after: after.clone(), limit: 3 };
+        let request =
+            pb::ListFilesRequest { prefix: "public/".into(), after: after.clone(), limit: 3 };
         let page = client.list_files(request).await.unwrap().into_inner();
         let keys = net.verifier();
-        names.extend(
-            page.files
-                .into_iter()
-                .map(|file| peral_wire::Sealed::<peral_model::Record>::open(file.record.unwrap(), &keys).unwrap().value.name.to_string()),
-        );
+        names.extend(page.files.into_iter().map(|file| {
+            peral_wire::Sealed::<peral_model::Record>::open(file.record.unwrap(), &keys)
+                .unwrap()
+                .value
+                .name
+                .to_string()
+        }));
         if !page.more {
             break;
         }
         after.clone_from(names.last().unwrap());
     }
     assert_eq!(names, ["public/0", "public/1", "public/2", "public/3", "public/4"]);
-    let by_name = |name: &str| pb::StatFileRequest { which: Some(pb::stat_file_request::Which::Name(name.into())) };
+    let by_name = |name: &str| pb::StatFileRequest {
+        which: Some(pb::stat_file_request::Which::Name(name.into())),
+    };
     assert_eq!(client.stat_file(by_name("public/3")).await.unwrap().into_inner().held, 13);
     let hidden = client.stat_file(by_name("public/3-hidden")).await.unwrap_err();
     let absent = client.stat_file(by_name("nothing")).await.unwrap_err();
-    assert_eq!((hidden.code(), hidden.message()), (absent.code(), absent.message()), "what is hidden looks like what is not there");
+    assert_eq!(
+        (hidden.code(), hidden.message()),
+        (absent.code(), absent.message()),
+        "what is hidden looks like what is not there"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,8 +317,11 @@ async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_n
     let peer = Peer::start(&net).await;
     let first = peer.hold(&net, "a", b"one", Visibility::Public).await.value;
     for version in 2..=3 {
-        let next =
-            peral_model::Record { version, content: peral_model::Content { hash: peral_model::ContentId::of(b"x"), size: 1 }, ..first.clone() };
+        let next = peral_model::Record {
+            version,
+            content: peral_model::Content { hash: peral_model::ContentId::of(b"x"), size: 1 },
+            ..first.clone()
+        };
         let path = peer.path(&format!("a{version}"));
         fs::write(&path, b"x").unwrap();
         let stamp = peral_peer::library::Stamp::of(&fs::File::open(&path).unwrap()).unwrap();
@@ -273,17 +331,37 @@ async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_n
     peer.hold(&net, "b", b"two", Visibility::Public).await;
     let mut client = peer.client(&net.dialer(user())).await;
     let mut list = async |after: &str| {
-        let page = client.list_files(pb::ListFilesRequest { prefix: String::new(), after: after.into(), limit: 1 }).await.unwrap().into_inner();
+        let page = client
+            .list_files(pb::ListFilesRequest {
+                prefix: String::new(),
+                after: after.into(),
+                limit: 1,
+            })
+            .await
+            .unwrap()
+            .into_inner();
         let keys = net.verifier();
-        let read = |file: pb::HeldFile| peral_wire::Sealed::<peral_model::Record>::open(file.record.unwrap(), &keys).unwrap().value;
-        (page.files.into_iter().map(read).map(|record| (record.name.to_string(), record.version)).collect::<Vec<_>>(), page.more)
+        let read = |file: pb::HeldFile| {
+            peral_wire::Sealed::<peral_model::Record>::open(file.record.unwrap(), &keys)
+                .unwrap()
+                .value
+        };
+        (
+            page.files
+                .into_iter()
+                .map(read)
+                .map(|record| (record.name.to_string(), record.version))
+                .collect::<Vec<_>>(),
+            page.more,
+        )
     };
     assert_eq!(list("").await, (vec![("a".into(), 3), ("a".into(), 2), ("a".into(), 1)], true));
     assert_eq!(list("a").await, (vec![("b".into(), 1)], false));
     // Its rights changed, and no record says yet how.
     peer.library.rights().learn(first.file, first.serial + 1).await.unwrap();
     assert_eq!(list("").await, (vec![("b".into(), 1)], false));
-    let by_name = pb::StatFileRequest { which: Some(pb::stat_file_request::Which::Name("a".into())) };
+    let by_name =
+        pb::StatFileRequest { which: Some(pb::stat_file_request::Which::Name("a".into())) };
     assert_eq!(client.stat_file(by_name).await.unwrap_err().code(), tonic::Code::NotFound);
 }
 
@@ -313,6 +391,8 @@ async fn an_echo_comes_back() {
         assert!(report.round_trip > Duration::ZERO && report.round_trip < Duration::from_secs(5));
     }
     peer.kill();
-    let away = Arc::new(peral_peer::echo::echo(&net.dialer(user()), peer.id, peer.address, 1).await.unwrap_err());
+    let away = Arc::new(
+        peral_peer::echo::echo(&net.dialer(user()), peer.id, peer.address, 1).await.unwrap_err(),
+    );
     assert_eq!(away.code, ErrorCode::Unavailable);
 }

@@ -1,4 +1,5 @@
-//! Where a download is written: never over what is no plain file, readable by whom it is for, and nothing left behind.
+//! Where a download is written: never over what is no plain file, readable by whom it is for, and
+//! nothing left behind.
 
 use std::{
     fs,
@@ -24,11 +25,18 @@ async fn what_is_no_plain_file_is_never_replaced() {
     rustix::fs::mkfifoat(rustix::fs::CWD, folder.join("pipe"), rustix::fs::Mode::RUSR).unwrap();
     fs::write(getter.dir.path().join("mine"), b"mine").unwrap();
     symlink(getter.dir.path().join("mine"), folder.join("link")).unwrap();
-    for (path, what) in [(folder.join("pipe"), "pipe"), (folder.join("link"), "symlink"), ("/dev/null".into(), "device")] {
+    for (path, what) in [
+        (folder.join("pipe"), "pipe"),
+        (folder.join("link"), "symlink"),
+        ("/dev/null".into(), "device"),
+    ] {
         getter.request.path = path.clone();
         let failure = getter.get().await.unwrap_err();
         assert_eq!(failure.code, ErrorCode::InvalidArgument, "{failure}");
-        assert!(failure.detail.contains(what) && failure.detail.contains(path.to_str().unwrap()), "{failure}");
+        assert!(
+            failure.detail.contains(what) && failure.detail.contains(path.to_str().unwrap()),
+            "{failure}"
+        );
     }
     assert!(fs::symlink_metadata(folder.join("pipe")).unwrap().file_type().is_fifo());
     assert!(fs::symlink_metadata(folder.join("link")).unwrap().is_symlink());
@@ -39,7 +47,12 @@ async fn what_is_no_plain_file_is_never_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_meanwhile_is_looked_at_again() {
     let net = Net::new();
-    let peer = Peer::with(&net, Limits::new(Rates { upload: 10 << 20, download: 0 }), "http://127.0.0.1:1").await;
+    let peer = Peer::with(
+        &net,
+        Limits::new(Rates { upload: 10 << 20, download: 0 }),
+        "http://127.0.0.1:1",
+    )
+    .await;
     let record = peer.hold(&net, "a file", &sample(6 * MIB), Visibility::Public).await;
     let mut getter = Getter::new(&net, &record, &[peer.source()]);
     getter.request.overwrite = true;
@@ -54,13 +67,20 @@ async fn what_comes_meanwhile_is_looked_at_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_cannot_be_written_is_named() {
     let net = Net::new();
-    let record = net.record("a file", Content { hash: ContentId([7; 32]), size: 5 << 20 }, Visibility::Public);
+    let record = net.record(
+        "a file",
+        Content { hash: ContentId([7; 32]), size: 5 << 20 },
+        Visibility::Public,
+    );
     let mut getter = Getter::new(&net, &record, &[]);
     fs::write(getter.path(), b"a file").unwrap();
     for path in ["/proc/x".into(), getter.path().join("below")] {
         getter.request.path = path.clone();
         let failure = getter.get().await.unwrap_err();
-        assert!(matches!(failure.code, ErrorCode::InvalidArgument | ErrorCode::Forbidden), "{failure}");
+        assert!(
+            matches!(failure.code, ErrorCode::InvalidArgument | ErrorCode::Forbidden),
+            "{failure}"
+        );
         assert!(failure.detail.contains(path.parent().unwrap().to_str().unwrap()), "{failure}");
     }
 }
@@ -68,7 +88,8 @@ async fn a_place_that_cannot_be_written_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_without_a_piece_leaves_nothing() {
     let net = Net::new();
-    let record = net.record("gone", Content { hash: ContentId([7; 32]), size: 5 << 20 }, Visibility::Public);
+    let record =
+        net.record("gone", Content { hash: ContentId([7; 32]), size: 5 << 20 }, Visibility::Public);
     let mut getter = Getter::new(&net, &record, &[]);
     assert_eq!(getter.get().await.unwrap_err().code, ErrorCode::NoSource);
     assert!(getter.files().is_empty(), "{:?}", getter.files());
@@ -80,7 +101,10 @@ async fn a_download_without_a_piece_leaves_nothing() {
         until("it waits", || getter.watcher.last.lock().unwrap().is_some()).await;
         cancel.cancel();
     };
-    assert_eq!(tokio::join!(getter.get_until(cancel.clone()), stop).0.unwrap_err().code, ErrorCode::Cancelled);
+    assert_eq!(
+        tokio::join!(getter.get_until(cancel.clone()), stop).0.unwrap_err().code,
+        ErrorCode::Cancelled
+    );
     until("nothing stays", || getter.files().is_empty()).await;
 }
 
@@ -91,7 +115,13 @@ async fn a_private_file_is_for_its_owner_only() {
     for size in [0, MIB / 2, 3 * MIB] {
         let record = peer.hold(&net, "mine", &sample(size), Visibility::Private).await;
         let bearer = Identity::Peer(PeerId(uuid::Uuid::new_v4()));
-        let getter = Getter::showing(&net, &record, Some(net.grant(&record.value, bearer)), &[peer.source()], bearer);
+        let getter = Getter::showing(
+            &net,
+            &record,
+            Some(net.grant(&record.value, bearer)),
+            &[peer.source()],
+            bearer,
+        );
         getter.get().await.unwrap();
         assert_eq!(fs::metadata(getter.path()).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -100,17 +130,26 @@ async fn a_private_file_is_for_its_owner_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_that_is_withdrawn_meanwhile_ends_it_with_the_reason() {
     let net = Net::new();
-    let peer = Peer::with(&net, Limits::new(Rates { upload: 10 << 20, download: 0 }), "http://127.0.0.1:1").await;
+    let peer = Peer::with(
+        &net,
+        Limits::new(Rates { upload: 10 << 20, download: 0 }),
+        "http://127.0.0.1:1",
+    )
+    .await;
     let record = peer.hold(&net, "a file", &sample(20 * MIB), Visibility::Public).await;
     let mut getter = Getter::new(&net, &record, &[peer.source()]);
     getter.request.wait = Duration::from_secs(40);
     let start = std::time::Instant::now();
     let withdraw = async {
         until("some of it came", || getter.watcher.done() >= 2 << 20).await;
-        *getter.finder.refuses.lock().unwrap() = Some(fail!(Unauthenticated, "the account is disabled"));
+        *getter.finder.refuses.lock().unwrap() =
+            Some(fail!(Unauthenticated, "the account is disabled"));
         peer.kill();
     };
     let failure = tokio::join!(getter.get(), withdraw).0.unwrap_err();
-    assert_eq!((failure.code, failure.detail.as_str()), (ErrorCode::Unauthenticated, "the account is disabled"));
+    assert_eq!(
+        (failure.code, failure.detail.as_str()),
+        (ErrorCode::Unauthenticated, "the account is disabled")
+    );
     assert!(start.elapsed() < getter.request.wait);
 }

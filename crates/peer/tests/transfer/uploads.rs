@@ -1,4 +1,5 @@
-//! Uploads: read once, hashed on both sides, taken up again where they broke off. Central's part is played by a few routes.
+//! Uploads: read once, hashed on both sides, taken up again where they broke off. Central's part is
+//! played by a few routes.
 
 use std::{
     fs,
@@ -7,7 +8,9 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State, routing::post};
-use peral_model::{Content, FileId, FileName, Identity, Order, PeerId, Record, Visibility, pieces::PIECE};
+use peral_model::{
+    Content, FileId, FileName, Identity, Order, PeerId, Record, Visibility, pieces::PIECE,
+};
 use peral_peer::{
     limits::{Limits, Rates},
     metrics::Metrics,
@@ -36,12 +39,19 @@ pub struct Central {
 
 impl Central {
     pub async fn start() -> (Arc<Self>, String) {
-        let central = Arc::new(Self { net: Net::new(), published: Mutex::default(), sources: Mutex::default(), twisted: Mutex::default() });
+        let central = Arc::new(Self {
+            net: Net::new(),
+            published: Mutex::default(),
+            sources: Mutex::default(),
+            twisted: Mutex::default(),
+        });
         let routes = Router::new()
             .route("/v1/files", post(publish))
             .route(
                 "/v1/index",
-                post(|Json(deltas): Json<Deltas>| async move { Json(DeltaAnswer { last_delta: deltas.first + deltas.deltas.len() as u64 - 1 }) }),
+                post(|Json(deltas): Json<Deltas>| async move {
+                    Json(DeltaAnswer { last_delta: deltas.first + deltas.deltas.len() as u64 - 1 })
+                }),
             )
             .route("/v1/sources", post(sources))
             .with_state(central.clone());
@@ -60,15 +70,28 @@ impl Central {
         let share = peer.path("shared");
         fs::create_dir(&share).unwrap();
         peer.library.share(&share, "", Visibility::Public).await.unwrap();
-        tokio::spawn(peral_peer::holdings::run(peer.library.clone(), Arc::default(), CancellationToken::new()));
+        tokio::spawn(peral_peer::holdings::run(
+            peer.library.clone(),
+            Arc::default(),
+            CancellationToken::new(),
+        ));
         peer
     }
 }
 
-async fn publish(State(central): State<Arc<Central>>, Json(publish): Json<Publish>) -> Json<Published> {
+async fn publish(
+    State(central): State<Arc<Central>>,
+    Json(publish): Json<Publish>,
+) -> Json<Published> {
     let results = publish.files.into_iter().map(|file| {
         let name: FileName = file.name.parse().unwrap();
-        let before = central.published.lock().unwrap().iter().rfind(|record| record.name == name).map(|record| (record.file, record.version));
+        let before = central
+            .published
+            .lock()
+            .unwrap()
+            .iter()
+            .rfind(|record| record.name == name)
+            .map(|record| (record.file, record.version));
         let (id, version) = before.unwrap_or((FileId(Uuid::new_v4()), 0));
         let record = Record {
             file: id,
@@ -76,7 +99,11 @@ async fn publish(State(central): State<Arc<Central>>, Json(publish): Json<Publis
             version: version + 1,
             content: Content { hash: file.hash, size: file.size },
             owner: central.net.account,
-            visibility: if *central.twisted.lock().unwrap() { Visibility::Private } else { file.visibility },
+            visibility: if *central.twisted.lock().unwrap() {
+                Visibility::Private
+            } else {
+                file.visibility
+            },
             serial: 1,
             published_ms: now_ms(),
         };
@@ -86,7 +113,10 @@ async fn publish(State(central): State<Arc<Central>>, Json(publish): Json<Publis
     Json(Published { results: results.collect() })
 }
 
-async fn sources(State(central): State<Arc<Central>>, Json(_): Json<SourcesRequest>) -> Json<Sources> {
+async fn sources(
+    State(central): State<Arc<Central>>,
+    Json(_): Json<SourcesRequest>,
+) -> Json<Sources> {
     let (record, sources) = central.sources.lock().unwrap().clone().unwrap();
     Json(Sources { record: record.to_text(), grant: None, sources, away: 0 })
 }
@@ -102,17 +132,31 @@ impl Sender {
     fn new(net: &Net, rate: usize) -> Self {
         let identity = Identity::Peer(PeerId(Uuid::new_v4()));
         let limits = Limits::new(Rates { upload: rate as u64, download: 0 });
-        let deps = SendDeps { dialer: net.dialer(identity), verifier: Arc::new(net.verifier()), limits, metrics: Metrics::new() };
+        let deps = SendDeps {
+            dialer: net.dialer(identity),
+            verifier: Arc::new(net.verifier()),
+            limits,
+            metrics: Metrics::new(),
+        };
         Self { deps, identity, dir: tempfile::tempdir().unwrap(), watcher: Arc::default() }
     }
 
     fn request(&self, peer: &Peer, order: &Sealed<Order>, bytes: &[u8]) -> SendRequest {
         let path = self.dir.path().join("file");
         fs::write(&path, bytes).unwrap();
-        SendRequest { path, order: order.clone(), address: peer.address, meant: Meant::of(&order.value) }
+        SendRequest {
+            path,
+            order: order.clone(),
+            address: peer.address,
+            meant: Meant::of(&order.value),
+        }
     }
 
-    async fn send(&self, request: SendRequest, cancel: CancellationToken) -> Result<Sealed<Record>, Failure> {
+    async fn send(
+        &self,
+        request: SendRequest,
+        cancel: CancellationToken,
+    ) -> Result<Sealed<Record>, Failure> {
         let running = send(request, &self.deps, self.watcher.clone(), cancel);
         tokio::time::timeout(Duration::from_secs(60), running).await.expect("an upload ends")
     }
@@ -128,14 +172,21 @@ async fn a_file_of_any_size_lands_and_is_held() {
         let order = central.net.order(peer.id, sender.identity, &name, size as u64);
         let request = sender.request(&peer, &order, &bytes);
         let record = sender.send(request.clone(), CancellationToken::new()).await.unwrap();
-        assert_eq!((record.value.name.to_string(), record.value.content.size), (name.clone(), size as u64));
+        assert_eq!(
+            (record.value.name.to_string(), record.value.content.size),
+            (name.clone(), size as u64)
+        );
         assert_eq!(fs::read(peer.path("shared").join(&name)).unwrap(), bytes);
         assert!(peer.library.find(record.value.file, 1).await.unwrap().is_some());
         // The same once more, as by a sender that did not hear the answer.
         assert_eq!(sender.send(request, CancellationToken::new()).await.unwrap(), record);
     }
     assert_eq!(central.published.lock().unwrap().len(), 7, "each was published once");
-    assert_eq!(fs::read_dir(peer.library.data().uploads()).unwrap().count(), 0, "nothing is left over");
+    assert_eq!(
+        fs::read_dir(peer.library.data().uploads()).unwrap().count(),
+        0,
+        "nothing is left over"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,13 +205,18 @@ async fn a_broken_upload_goes_on_where_it_was() {
     let (broken, ()) = tokio::join!(sender.send(request.clone(), cancel.clone()), stop);
     assert_eq!(broken.unwrap_err().code, ErrorCode::Cancelled);
     let mut client = peer.client(&sender.deps.dialer).await;
-    let open = pb::OpenUploadRequest { order: Some(order.envelope.clone()), size: bytes.len() as u64 };
+    let open =
+        pb::OpenUploadRequest { order: Some(order.envelope.clone()), size: bytes.len() as u64 };
     let offset = client.open_upload(open).await.unwrap().into_inner().offset;
     assert!(offset >= 5 * PIECE && offset < bytes.len() as u64, "{offset}");
     let record = sender.send(request, CancellationToken::new()).await.unwrap();
     assert_eq!(fs::read(peer.path("shared/big")).unwrap(), bytes);
     let last = sender.watcher.last.lock().unwrap().unwrap();
-    assert!(last.fetched <= bytes.len() as u64 - offset, "only the rest was sent: {}", last.fetched);
+    assert!(
+        last.fetched <= bytes.len() as u64 - offset,
+        "only the rest was sent: {}",
+        last.fetched
+    );
     assert_eq!(record.value.content.size, bytes.len() as u64);
 }
 
@@ -172,7 +228,11 @@ async fn a_new_version_replaces_the_old_one_but_never_what_its_user_wrote_since(
     let path = peer.path("shared/draft");
     let send = async |bytes: &[u8]| {
         let order = central.net.order(peer.id, sender.identity, "draft", bytes.len() as u64);
-        sender.send(sender.request(&peer, &order, bytes), CancellationToken::new()).await.unwrap().value
+        sender
+            .send(sender.request(&peer, &order, bytes), CancellationToken::new())
+            .await
+            .unwrap()
+            .value
     };
     send(b"first").await;
     send(b"second").await;
@@ -192,7 +252,11 @@ async fn a_hidden_name_is_held_but_never_made_in_a_share() {
     let sender = Sender::new(&central.net, 0);
     for name in [".profile", ".ssh/authorized_keys", "project/.git/config"] {
         let order = central.net.order(peer.id, sender.identity, name, 4);
-        let record = sender.send(sender.request(&peer, &order, b"evil"), CancellationToken::new()).await.unwrap().value;
+        let record = sender
+            .send(sender.request(&peer, &order, b"evil"), CancellationToken::new())
+            .await
+            .unwrap()
+            .value;
         let held = peer.library.find(record.file, record.version).await.unwrap().unwrap();
         assert!(held.path.starts_with(peer.library.data().root()), "{}", held.path.display());
         assert_eq!(fs::read(&held.path).unwrap(), b"evil");
@@ -210,15 +274,26 @@ async fn revoking_an_identity_ends_its_upload() {
     let order = central.net.order(peer.id, sender.identity, "cut", bytes.len() as u64);
     let (parts, stream) = futures::channel::mpsc::unbounded();
     let push = |part| parts.unbounded_send(pb::UploadFileRequest { part: Some(part) }).unwrap();
-    push(Part::Header(pb::UploadHeader { order: Some(order.envelope.clone()), size: bytes.len() as u64, offset: 0 }));
+    push(Part::Header(pb::UploadHeader {
+        order: Some(order.envelope.clone()),
+        size: bytes.len() as u64,
+        offset: 0,
+    }));
     push(Part::Piece(pb::Piece { index: 0, data: bytes[..MIB].to_vec().into() }));
     let mut client = peer.client(&sender.deps.dialer).await;
-    let answer = tokio::spawn(async move { client.upload_file(stream).await.map_err(|status| status.code()) });
+    let answer =
+        tokio::spawn(
+            async move { client.upload_file(stream).await.map_err(|status| status.code()) },
+        );
     let temp = peer.library.upload_temp(order.value.upload);
-    until("the first piece is there", || fs::metadata(&temp).is_ok_and(|found| found.len() == PIECE)).await;
+    until("the first piece is there", || {
+        fs::metadata(&temp).is_ok_and(|found| found.len() == PIECE)
+    })
+    .await;
     peer.library.rights().revoke(sender.identity, now_ms() + 3_600_000).await.unwrap();
     push(Part::Piece(pb::Piece { index: 1, data: bytes[MIB..].to_vec().into() }));
-    let end = Part::End(pb::UploadEnd { hash: peral_model::ContentId::of(&bytes).0.to_vec().into() });
+    let end =
+        Part::End(pb::UploadEnd { hash: peral_model::ContentId::of(&bytes).0.to_vec().into() });
     // Nobody may listen any more.
     drop(parts.unbounded_send(pb::UploadFileRequest { part: Some(end) }));
     assert_eq!(answer.await.unwrap().unwrap_err(), tonic::Code::Unauthenticated);
@@ -237,9 +312,17 @@ async fn what_the_peer_kept_of_another_state_is_sent_again() {
         until("some of it went", || sender.watcher.done() >= 6 * PIECE).await;
         cancel.cancel();
     };
-    assert!(tokio::join!(sender.send(sender.request(&peer, &order, &vec![1; size]), cancel.clone()), stop).0.is_err());
+    assert!(
+        tokio::join!(
+            sender.send(sender.request(&peer, &order, &vec![1; size]), cancel.clone()),
+            stop
+        )
+        .0
+        .is_err()
+    );
     let bytes = sample(size);
-    let record = sender.send(sender.request(&peer, &order, &bytes), CancellationToken::new()).await.unwrap();
+    let record =
+        sender.send(sender.request(&peer, &order, &bytes), CancellationToken::new()).await.unwrap();
     assert_eq!(record.value.content.hash, peral_model::ContentId::of(&bytes));
     assert_eq!(fs::read(peer.path("shared/edited")).unwrap(), bytes);
 }
@@ -268,10 +351,16 @@ async fn only_the_record_of_what_was_meant_is_a_success() {
     let sender = Sender::new(&central.net, 0);
     *central.twisted.lock().unwrap() = true;
     let order = central.net.order(peer.id, sender.identity, "mine", 100);
-    let failure = sender.send(sender.request(&peer, &order, &sample(100)), CancellationToken::new()).await.unwrap_err();
+    let failure = sender
+        .send(sender.request(&peer, &order, &sample(100)), CancellationToken::new())
+        .await
+        .unwrap_err();
     assert_eq!(failure.code, ErrorCode::Integrity, "it became private: {failure}");
     let small = central.net.order(peer.id, sender.identity, "mine", 99);
-    let failure = sender.send(sender.request(&peer, &small, &sample(100)), CancellationToken::new()).await.unwrap_err();
+    let failure = sender
+        .send(sender.request(&peer, &small, &sample(100)), CancellationToken::new())
+        .await
+        .unwrap_err();
     assert_eq!(failure.code, ErrorCode::TooLarge);
     let mut missing = sender.request(&peer, &order, b"");
     missing.path.push("not there");
@@ -282,7 +371,8 @@ async fn only_the_record_of_what_was_meant_is_a_success() {
 async fn uploads_of_yesterday_are_swept() {
     let (central, base) = Central::start().await;
     let peer = central.peer(&base, Limits::default()).await;
-    let service = peral_peer::grpc::PeerService::new(peer.library.clone(), Limits::default(), Metrics::new());
+    let service =
+        peral_peer::grpc::PeerService::new(peer.library.clone(), Limits::default(), Metrics::new());
     let path = peer.library.upload_temp(peral_model::UploadId(Uuid::new_v4()));
     fs::write(&path, b"half").unwrap();
     service.sweep_uploads(now_ms()).await.unwrap();

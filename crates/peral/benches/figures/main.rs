@@ -1,6 +1,8 @@
-//! What `make bench` measures. Each figure is a line of JSON: a value, and a reference that was measured in the same run.
+//! What `make bench` measures. Each figure is a line of JSON: a value, and a reference that was
+//! measured in the same run.
 //!
-//! `cargo bench -p peral --bench figures -- [transfer|index|sqlite|postgres|heartbeats]...`; all of them without a name.
+//! `cargo bench -p peral --bench figures -- [transfer|index|sqlite|postgres|heartbeats]...`; all of
+//! them without a name.
 #![expect(clippy::expect_used, reason = "a measuring program: it stops at the first surprise")]
 
 mod catalogue;
@@ -18,22 +20,31 @@ use std::path::Path;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     peral_runtime::tls::install_provider();
     match words.as_slice() {
-        ["plain-send", file, address] => runtime().block_on(plain::send(Path::new(file), Path::new(address))),
-        ["plain-receive", address, target] => runtime().block_on(plain::receive(address.parse().expect("an address"), Path::new(target))),
+        ["plain-send", file, address] => {
+            runtime().block_on(plain::send(Path::new(file), Path::new(address)))
+        }
+        ["plain-receive", address, target] => runtime()
+            .block_on(plain::receive(address.parse().expect("an address"), Path::new(target))),
         names => figures(names),
     }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 fn figures(names: &[&str]) {
-    let scratch = tempfile::Builder::new().prefix("peral-bench").tempdir().expect("a temporary folder");
+    let scratch =
+        tempfile::Builder::new().prefix("peral-bench").tempdir().expect("a temporary folder");
     let wanted = |name: &str| names.is_empty() || names.contains(&name);
     if wanted("transfer") {
         transfer::measure(scratch.path());

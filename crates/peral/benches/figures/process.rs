@@ -24,7 +24,8 @@ fn cpu_of_ended() -> f64 {
 fn stat(pid: u32, fields: std::ops::Range<usize>) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let numbers: Vec<f64> = after_name.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect();
+    let numbers: Vec<f64> =
+        after_name.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect();
     // Fields are counted from 0 with the process id and name before `after_name`.
     fields.map(|field| numbers.get(field - 2).copied().unwrap_or(0.0)).sum::<f64>() / TICKS
 }
@@ -46,15 +47,31 @@ pub struct Cost {
 pub fn run(command: &mut Command) -> Cost {
     let before = cpu_of_ended();
     let start = Instant::now();
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     Cost { wall: start.elapsed().as_secs_f64(), cpu: cpu_of_ended() - before }
 }
 
 /// What a command prints; it must succeed.
 pub fn text(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("text")
 }
 
@@ -66,7 +83,14 @@ impl Server {
     pub fn start(command: &mut Command, log: &Path) -> Self {
         let log = fs::File::create(log).expect("a log file");
         let errors = log.try_clone().expect("a second handle");
-        Self(command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        Self(
+            command
+                .stdin(Stdio::null())
+                .stdout(log)
+                .stderr(errors)
+                .spawn()
+                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        )
     }
 
     pub fn pid(&self) -> u32 {
@@ -106,7 +130,8 @@ pub fn first_line(path: &Path) -> String {
     })
 }
 
-/// Touches memory before a run. A virtual machine may have given idle memory back to its host, and the run would pay for getting it again.
+/// Touches memory before a run. A virtual machine may have given idle memory back to its host, and
+/// the run would pay for getting it again.
 pub fn settle() {
     const BYTES: usize = 4 << 30;
     let mut memory = vec![0u8; BYTES];

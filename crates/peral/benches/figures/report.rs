@@ -17,13 +17,36 @@ pub struct Figure<'a> {
 
 /// Prints a figure as one JSON object.
 pub fn print(name: &str, value: f64, unit: &str, against: &str, reference: f64) {
-    line(&Figure { name, value: round(value), unit, against, reference: round(reference), ratio: round(value / reference), p99_ms: None });
+    line(&Figure {
+        name,
+        value: round(value),
+        unit,
+        against,
+        reference: round(reference),
+        ratio: round(value / reference),
+        p99_ms: None,
+    });
 }
 
 /// As [`print`], with the 99th percentile of the single request beside it.
-pub fn print_with_p99(name: &str, value: f64, unit: &str, against: &str, reference: f64, p99_ms: f64) {
+pub fn print_with_p99(
+    name: &str,
+    value: f64,
+    unit: &str,
+    against: &str,
+    reference: f64,
+    p99_ms: f64,
+) {
     let ratio = round(value / reference);
-    line(&Figure { name, value: round(value), unit, against, reference: round(reference), ratio, p99_ms: Some(round(p99_ms)) });
+    line(&Figure {
+        name,
+        value: round(value),
+        unit,
+        against,
+        reference: round(reference),
+        ratio,
+        p99_ms: Some(round(p99_ms)),
+    });
 }
 
 fn line(figure: &Figure<'_>) {

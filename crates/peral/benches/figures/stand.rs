@@ -1,4 +1,5 @@
-//! A network to measure: a central and peers, as a user would start them, on loopback and in a temporary folder.
+//! A network to measure: a central and peers, as a user would start them, on loopback and in a
+//! temporary folder.
 
 use std::{
     fs,
@@ -39,7 +40,10 @@ impl Stand {
         };
         let data = folder.join("central");
         let mut init = peral();
-        init.args(["central", "init", "--admin", "admin", "--password-file"]).arg(folder.join("password")).arg("--data").arg(&data);
+        init.args(["central", "init", "--admin", "admin", "--password-file"])
+            .arg(folder.join("password"))
+            .arg("--data")
+            .arg(&data);
         on(&mut init);
         run(&mut init);
         let mut central = peral();
@@ -53,7 +57,12 @@ impl Stand {
             "--proofs-per-address",
             "1000000",
         ]);
-        central.arg("--data").arg(&data).arg("--address-file").arg(folder.join("central.address")).env("PERAL_LOG", "warn");
+        central
+            .arg("--data")
+            .arg(&data)
+            .arg("--address-file")
+            .arg(folder.join("central.address"))
+            .env("PERAL_LOG", "warn");
         on(&mut central);
         let central = Server::start(&mut central, &folder.join("central.log"));
         let url = first_line(&folder.join("central.address"));
@@ -68,7 +77,10 @@ impl Stand {
     /// A user's command, with this network's login and without a peer beside it.
     pub fn command(&self) -> Command {
         let mut command = peral();
-        command.env("PERAL_CENTRAL", &self.url).env("PERAL_CONFIG_DIR", self.folder.join("config")).env("PERAL_LOG", "warn");
+        command
+            .env("PERAL_CENTRAL", &self.url)
+            .env("PERAL_CONFIG_DIR", self.folder.join("config"))
+            .env("PERAL_LOG", "warn");
         command.env("PERAL_DATA", self.folder.join("nobody")).env_remove("PERAL_CONFIG");
         command
     }
@@ -81,8 +93,24 @@ impl Stand {
         join.args(["token", "join", "--account", "admin", "--uses", "1", "--out"]).arg(&token);
         run(&mut join);
         let mut peer = self.command();
-        peer.args(["peer", "--port", "0", "--listen-address", "127.0.0.1", "--admin-listen", "127.0.0.1:0", "--allow-loopback", "--label", name]);
-        peer.arg("--share").arg(share).arg("--join-token-file").arg(&token).arg("--data").arg(&data);
+        peer.args([
+            "peer",
+            "--port",
+            "0",
+            "--listen-address",
+            "127.0.0.1",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--allow-loopback",
+            "--label",
+            name,
+        ]);
+        peer.arg("--share")
+            .arg(share)
+            .arg("--join-token-file")
+            .arg(&token)
+            .arg("--data")
+            .arg(&data);
         peer.arg("--ca-file").arg(self.folder.join("central/keys/ca.pem"));
         self.peers.push(Server::start(&mut peer, &self.folder.join(format!("{name}.log"))));
         until("the peer's socket", || data.join("peral.sock").exists().then_some(()));
@@ -95,7 +123,10 @@ impl Stand {
             let found = self.command().args(["--output", "json", "search", name]).output().ok()?;
             let answer: serde_json::Value = serde_json::from_slice(&found.stdout).ok()?;
             let files = answer["items"].as_array()?;
-            files.iter().any(|file| file["name"] == name && file["sources"].as_u64() > Some(0)).then_some(())
+            files
+                .iter()
+                .any(|file| file["name"] == name && file["sources"].as_u64() > Some(0))
+                .then_some(())
         });
     }
 
@@ -124,7 +155,8 @@ impl Stand {
         // Any command renews a token that is about to end.
         run(self.command().arg("whoami"));
         let login = self.login();
-        let catalogue = self.network().catalogue(&self.url, |_| {}, Duration::from_secs(20)).expect("a client");
+        let catalogue =
+            self.network().catalogue(&self.url, |_| {}, Duration::from_secs(20)).expect("a client");
         catalogue.with_token(login["credentials"]["token"].as_str().expect("a token"))
     }
 
@@ -135,14 +167,21 @@ impl Stand {
 
     fn login(&self) -> serde_json::Value {
         let logins = fs::read_dir(self.folder.join("config/logins")).expect("the folder of logins");
-        let login = logins.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "json")).expect("a login");
+        let login = logins
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.extension().is_some_and(|end| end == "json"))
+            .expect("a login");
         serde_json::from_slice(&fs::read(login).expect("the login")).expect("JSON")
     }
 
     /// Makes a join token for some peers; its secret.
     pub fn join_token(&self, uses: usize) -> String {
         let path = self.folder.join("many.token");
-        run(self.command().args(["token", "join", "--account", "admin", "--uses", &uses.to_string(), "--out"]).arg(&path));
+        run(self
+            .command()
+            .args(["token", "join", "--account", "admin", "--uses", &uses.to_string(), "--out"])
+            .arg(&path));
         fs::read_to_string(path).expect("the token").trim().to_owned()
     }
 }

@@ -1,4 +1,5 @@
-//! One source to one destination: what verification and encryption cost beside plain HTTP, and how much memory it takes.
+//! One source to one destination: what verification and encryption cost beside plain HTTP, and how
+//! much memory it takes.
 
 use std::{
     fs,
@@ -42,10 +43,22 @@ pub fn measure(scratch: &Path) {
     stand.peer("source", &share);
     stand.published("one.bin");
     let (cpu, wall) = verified(&stand, scratch);
-    print("transfer.verified.cpu", cpu, "CPU s/GiB, both sides", "curl from nginx without TLS", reference_cpu);
+    print(
+        "transfer.verified.cpu",
+        cpu,
+        "CPU s/GiB, both sides",
+        "curl from nginx without TLS",
+        reference_cpu,
+    );
     print("transfer.verified.wall", wall, "s/GiB", "curl from nginx without TLS", reference_wall);
     let plain = crate::plain::measure(&share.join("one.bin"), scratch, RUNS);
-    print("transfer.plain.cpu", plain, "CPU s/GiB, both sides", "curl from nginx without TLS", reference_cpu);
+    print(
+        "transfer.plain.cpu",
+        plain,
+        "CPU s/GiB, both sides",
+        "curl from nginx without TLS",
+        reference_cpu,
+    );
     memory(&stand, scratch);
 }
 
@@ -60,7 +73,10 @@ fn repeated(server: impl Fn() -> f64, mut once: impl FnMut() -> Cost) -> (f64, f
             Cost { cpu: cost.cpu + server() - before, ..cost }
         })
         .collect();
-    (median(runs.iter().map(|run| run.cpu).collect()), median(runs.iter().map(|run| run.wall).collect()))
+    (
+        median(runs.iter().map(|run| run.cpu).collect()),
+        median(runs.iter().map(|run| run.wall).collect()),
+    )
 }
 
 fn verified(stand: &Stand, scratch: &Path) -> (f64, f64) {
@@ -79,16 +95,24 @@ fn verified(stand: &Stand, scratch: &Path) -> (f64, f64) {
 fn nginx(scratch: &Path, share: &Path) -> (f64, f64) {
     let folder = scratch.join("nginx");
     fs::create_dir_all(&folder).expect("a folder");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
     let at = folder.display();
     let configuration = format!(
         "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log; events {{ }}\n\
-         http {{ access_log off; sendfile off; output_buffers 2 512k; client_body_temp_path {at}/b; proxy_temp_path {at}/p;\n\
-         fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; server {{ listen 127.0.0.1:{port}; root {}; }} }}\n",
+         http \
+         {{ access_log off; sendfile off; output_buffers 2 512k; client_body_temp_path {at}/b; proxy_temp_path {at}/p;\n\
+         fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; server \
+         {{ listen 127.0.0.1:{port}; root {}; }} }}\n",
         share.display()
     );
     fs::write(folder.join("nginx.conf"), configuration).expect("a file");
-    let server = Server::start(Command::new("nginx").arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(&folder), &folder.join("log"));
+    let server = Server::start(
+        Command::new("nginx").arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(&folder),
+        &folder.join("log"),
+    );
     until("nginx", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     let target = scratch.join("curl.bin");
     let url = format!("http://127.0.0.1:{port}/one.bin");
@@ -96,30 +120,55 @@ fn nginx(scratch: &Path, share: &Path) -> (f64, f64) {
         || cpu_of(server.pid()),
         || {
             let _ = fs::remove_file(&target);
-            run(Command::new("curl").args(["--silent", "--fail", "--output"]).arg(&target).arg(&url))
+            run(Command::new("curl")
+                .args(["--silent", "--fail", "--output"])
+                .arg(&target)
+                .arg(&url))
         },
     );
     let _ = fs::remove_file(&target);
     figures
 }
 
-/// Peak memory of each side, for 1 GiB and for 16 GiB without anything in it. Each size gets a peer and a receiver of its own.
+/// Peak memory of each side, for 1 GiB and for 16 GiB without anything in it. Each size gets a peer
+/// and a receiver of its own.
 fn memory(small: &Stand, scratch: &Path) {
     let folder = scratch.join("sparse");
     fs::create_dir_all(&folder).expect("a folder");
-    fs::File::create(folder.join("large.bin")).and_then(|file| file.set_len(16 * GIB)).expect("a sparse file");
+    fs::File::create(folder.join("large.bin"))
+        .and_then(|file| file.set_len(16 * GIB))
+        .expect("a sparse file");
     let mut large = Stand::start(&scratch.join("memory"), None);
     large.peer("large", &folder);
     large.published("large.bin");
     let (small_sender, small_receiver) = peaks(small, "one.bin", &scratch.join("memory-one.bin"));
-    let (large_sender, large_receiver) = peaks(&large, "large.bin", &scratch.join("memory-large.bin"));
-    print("transfer.memory.sender", large_sender, "MiB at 16 GiB", "the same at 1 GiB", small_sender);
-    print("transfer.memory.receiver", large_receiver, "MiB at 16 GiB", "the same at 1 GiB", small_receiver);
+    let (large_sender, large_receiver) =
+        peaks(&large, "large.bin", &scratch.join("memory-large.bin"));
+    print(
+        "transfer.memory.sender",
+        large_sender,
+        "MiB at 16 GiB",
+        "the same at 1 GiB",
+        small_sender,
+    );
+    print(
+        "transfer.memory.receiver",
+        large_receiver,
+        "MiB at 16 GiB",
+        "the same at 1 GiB",
+        small_receiver,
+    );
 }
 
 fn peaks(stand: &Stand, name: &str, target: &PathBuf) -> (f64, f64) {
-    let mut child =
-        stand.command().args(["download", name, "-o"]).arg(target).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child = stand
+        .command()
+        .args(["download", name, "-o"])
+        .arg(target)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
     let mut receiver: f64 = 0.0;
     loop {
         receiver = receiver.max(peak_mib(child.id()));

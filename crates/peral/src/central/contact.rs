@@ -51,24 +51,35 @@ impl FirstContact {
         self.ca_file.is_none() && self.ca_fingerprint.is_none()
     }
 
-    /// Meets central at `base`, and asks the person at the terminal where nothing else says whom to trust.
+    /// Meets central at `base`, and asks the person at the terminal where nothing else says whom to
+    /// trust.
     ///
     /// # Errors
-    /// UNAVAILABLE: nobody answers. UNAUTHENTICATED: somebody else does, or nothing says whom to trust.
+    /// UNAVAILABLE: nobody answers. UNAUTHENTICATED: somebody else does, or nothing says whom to
+    /// trust.
     pub async fn meet(&self, base: &str) -> Result<Contact, Failure> {
         if !self.is_empty() && base.starts_with("http://") {
-            let why = "plaintext shows no certificate that --ca-file or --ca-fingerprint could be compared with";
-            return Err(fail!(InvalidArgument, "{why}: write https://, or leave them out for central on this machine"));
+            let why = "plaintext shows no certificate that --ca-file or --ca-fingerprint could be \
+                compared with";
+            return Err(fail!(
+                InvalidArgument,
+                "{why}: write https://, or leave them out for central on this machine"
+            ));
         }
         if let Some(file) = &self.ca_file {
-            let shows = |failure: Failure| another(failure, base, &format!("the one in {}", file.display()));
+            let shows = |failure: Failure| {
+                another(failure, base, &format!("the one in {}", file.display()))
+            };
             return known(base, read_pem(file)?).await.map_err(shows);
         }
         if let Some(text) = &self.ca_fingerprint {
             let pin = Pin::new(text).map_err(|error| fail!(InvalidArgument, "{error}"))?;
-            return contact(base, &trust::FirstContact::Fingerprint(pin)).await.map_err(|failure| another(failure, base, "the fingerprint given"));
+            return contact(base, &trust::FirstContact::Fingerprint(pin))
+                .await
+                .map_err(|failure| another(failure, base, "the fingerprint given"));
         }
-        let url = reqwest::Url::parse(base).map_err(|error| fail!(InvalidArgument, "{base}: {error}"))?;
+        let url =
+            reqwest::Url::parse(base).map_err(|error| fail!(InvalidArgument, "{base}: {error}"))?;
         let stream = reach(&url).await?;
         match contact(base, &trust::FirstContact::PublicName).await {
             Ok(contact) => Ok(contact),
@@ -84,7 +95,13 @@ fn another(failure: Failure, base: &str, than: &str) -> Failure {
     match failure.code {
         ErrorCode::Untrusted => {
             let how = "`peral central fingerprint` on central's machine prints the right one";
-            Failure { detail: format!("central at {base} shows another authority than {than}: {how}; or somebody else answers there"), ..failure }
+            Failure {
+                detail: format!(
+                    "central at {base} shows another authority than {than}: {how}; or somebody \
+                     else answers there"
+                ),
+                ..failure
+            }
         }
         _ => failure,
     }
@@ -105,24 +122,40 @@ async fn contact(base: &str, first: &trust::FirstContact) -> Result<Contact, Fai
 }
 
 async fn reach(url: &reqwest::Url) -> Result<TcpStream, Failure> {
-    let (host, port) = (url.host_str().unwrap_or_default().trim_matches(['[', ']']), url.port_or_known_default().unwrap_or(443));
+    let (host, port) = (
+        url.host_str().unwrap_or_default().trim_matches(['[', ']']),
+        url.port_or_known_default().unwrap_or(443),
+    );
     match tokio::time::timeout(CONNECT, TcpStream::connect((host, port))).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(fail!(Unavailable, "central at {url} cannot be reached: {error}")),
-        Err(_) => Err(fail!(Unavailable, "central at {url} cannot be reached: no answer within {} s", CONNECT.as_secs())),
+        Err(_) => Err(fail!(
+            Unavailable,
+            "central at {url} cannot be reached: no answer within {} s",
+            CONNECT.as_secs()
+        )),
     }
 }
 
 /// As ssh does it: shows the fingerprint and asks.
 async fn ask(base: &str, stream: TcpStream, public: &Failure) -> Result<Contact, Failure> {
     let shown_by = tls::presented_authority(stream, CONNECT).await;
-    let authority = shown_by.map_err(|error| fail!(Unavailable, "what answers at {base} is not central: {error} ({})", public.detail))?;
+    let authority = shown_by.map_err(|error| {
+        fail!(Unavailable, "what answers at {base} is not central: {error} ({})", public.detail)
+    })?;
     let fingerprint = tls::fingerprint(&authority);
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         let how = "pass --ca-file FILE or --ca-fingerprint HEX (`peral central init` printed it)";
-        return Err(fail!(Unauthenticated, "no public authority knows central at {base}, and its own is new here ({fingerprint}): {how}"));
+        return Err(fail!(
+            Unauthenticated,
+            "no public authority knows central at {base}, and its own is new here \
+             ({fingerprint}): {how}"
+        ));
     }
-    let question = format!("The authority of central at {} has the fingerprint\n{fingerprint}.\nTrust it? [yes/no] ", shown(base));
+    let question = format!(
+        "The authority of central at {} has the fingerprint\n{fingerprint}.\nTrust it? [yes/no] ",
+        shown(base)
+    );
     if !says_yes(&question).await? {
         return Err(fail!(Unauthenticated, "the authority of central at {base} was not trusted"));
     }
@@ -132,8 +165,13 @@ async fn ask(base: &str, stream: TcpStream, public: &Failure) -> Result<Contact,
 
 async fn says_yes(question: &str) -> Result<bool, Failure> {
     let question = question.to_owned();
-    let asked = tokio::task::spawn_blocking(move || answer(&mut io::stdin().lock(), &mut io::stderr().lock(), &question)).await;
-    asked.map_err(|error| fail!(Internal, "{error}"))?.map_err(|error| fail!(Internal, "the terminal cannot be asked: {error}"))
+    let asked = tokio::task::spawn_blocking(move || {
+        answer(&mut io::stdin().lock(), &mut io::stderr().lock(), &question)
+    })
+    .await;
+    asked
+        .map_err(|error| fail!(Internal, "{error}"))?
+        .map_err(|error| fail!(Internal, "the terminal cannot be asked: {error}"))
 }
 
 /// Asks until the answer is yes or no; an end of input is no.
@@ -154,7 +192,9 @@ fn answer(input: &mut impl BufRead, output: &mut impl Write, question: &str) -> 
 }
 
 fn read_pem(path: &Path) -> Result<String, Failure> {
-    let bad = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "{} cannot be read as certificates: {error}", path.display());
+    let bad = |error: &dyn std::fmt::Display| {
+        fail!(InvalidArgument, "{} cannot be read as certificates: {error}", path.display())
+    };
     let size = std::fs::metadata(path).map_err(|error| bad(&error))?.len();
     if size > MAX_PEM {
         return Err(bad(&"it is longer than 1 MiB"));

@@ -19,7 +19,8 @@ use crate::{
 pub struct AccessArgs {
     /// Name of the file.
     name: String,
-    /// Let an account, or group:NAME, `read` (find and download) or `write` (also publish versions).
+    /// Let an account, or group:NAME, `read` (find and download) or `write` (also publish
+    /// versions).
     #[arg(long, value_name = "WHO:RIGHT", value_parser = line)]
     grant: Vec<Access>,
     /// Take an account, or group:NAME, off the list.
@@ -51,11 +52,19 @@ impl AccessArgs {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let name = file_name(&self.name)?;
         let said = match self.change() {
-            None => Shows { changed: false, detail: context.anyone().await?.catalogue().file(&name).await? },
-            Some(change) => Shows { changed: true, detail: context.anyone().await?.catalogue().change_file(&name, &change).await? },
+            None => Shows {
+                changed: false,
+                detail: context.anyone().await?.catalogue().file(&name).await?,
+            },
+            Some(change) => Shows {
+                changed: true,
+                detail: context.anyone().await?.catalogue().change_file(&name, &change).await?,
+            },
         };
         let now = context.out.now_ms();
-        context.out.result("peral.access/1", &said, |said| text(&said.detail, now, |table| context.out.table(table, "nobody else")))
+        context.out.result("peral.access/1", &said, |said| {
+            text(&said.detail, now, |table| context.out.table(table, "nobody else"))
+        })
     }
 
     fn change(self) -> Option<FileChange> {
@@ -66,7 +75,10 @@ impl AccessArgs {
         };
         let tags = (self.no_tags || !self.tag.is_empty()).then_some(self.tag);
         let change = FileChange { visibility, grant: self.grant, withdraw: self.withdraw, tags };
-        let nothing = change.visibility.is_none() && change.grant.is_empty() && change.withdraw.is_empty() && change.tags.is_none();
+        let nothing = change.visibility.is_none()
+            && change.grant.is_empty()
+            && change.withdraw.is_empty()
+            && change.tags.is_none();
         (!nothing).then_some(change)
     }
 }
@@ -76,8 +88,16 @@ impl AccessArgs {
 /// # Errors
 /// It is not of that form.
 pub fn line(text: &str) -> Result<Access, Failure> {
-    let bad = || fail!(InvalidArgument, "{text:?} is no right: write WHO:read or WHO:write, WHO being an account or group:NAME");
-    let (who, right) = text.rsplit_once(':').filter(|(who, _)| !who.is_empty() && *who != "group").ok_or_else(bad)?;
+    let bad = || {
+        fail!(
+            InvalidArgument,
+            "{text:?} is no right: write WHO:read or WHO:write, WHO being an account or group:NAME"
+        )
+    };
+    let (who, right) = text
+        .rsplit_once(':')
+        .filter(|(who, _)| !who.is_empty() && *who != "group")
+        .ok_or_else(bad)?;
     let right = match right {
         "read" => Right::Read,
         "write" => Right::Write,
@@ -102,11 +122,20 @@ fn text(detail: &FileDetail, now_ms: i64, draw: impl Fn(&Table) -> String) -> St
         ("hash", &file.hash.to_string()),
         ("sources", &seen),
     ];
-    let head = head.iter().map(|(key, value)| format!("{key:<8} {}\n", Shown(value))).collect::<String>();
-    let mut versions = Table::new(&["VERSION", "SIZE", "PUBLISHED", "SOURCES", "HASH"]).right(&[0, 1, 3]);
+    let head =
+        head.iter().map(|(key, value)| format!("{key:<8} {}\n", Shown(value))).collect::<String>();
+    let mut versions =
+        Table::new(&["VERSION", "SIZE", "PUBLISHED", "SOURCES", "HASH"]).right(&[0, 1, 3]);
     for version in &detail.versions {
-        let numbers = [version.version.to_string(), bytes(version.size), version.sources.to_string()];
-        versions.row([&numbers[0], &numbers[1], &instant(version.published_ms), &numbers[2], &version.hash.to_string()]);
+        let numbers =
+            [version.version.to_string(), bytes(version.size), version.sources.to_string()];
+        versions.row([
+            &numbers[0],
+            &numbers[1],
+            &instant(version.published_ms),
+            &numbers[2],
+            &version.hash.to_string(),
+        ]);
     }
     let mut access = Table::new(&["WHO", "RIGHT"]);
     for line in &detail.access {
@@ -123,7 +152,10 @@ mod tests {
     #[test]
     fn rights_are_read_from_the_right() {
         assert_eq!(line("alice:read"), Ok(Access { who: "alice".into(), right: Right::Read }));
-        assert_eq!(line("group:devs:write"), Ok(Access { who: "group:devs".into(), right: Right::Write }));
+        assert_eq!(
+            line("group:devs:write"),
+            Ok(Access { who: "group:devs".into(), right: Right::Write })
+        );
         for text in ["alice", "alice:admin", ":read", "group:read", "", "alice:"] {
             assert!(line(text).is_err(), "{text}");
         }

@@ -22,8 +22,12 @@ struct Cancelled {
 impl CancelArgs {
     /// Ends the job.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let job = Uuid::try_parse(&self.job).map_err(|_| fail!(InvalidArgument, "{:?} is no id of a job; `peral status` lists them", self.job))?;
+        let job = Uuid::try_parse(&self.job).map_err(|_| {
+            fail!(InvalidArgument, "{:?} is no id of a job; `peral status` lists them", self.job)
+        })?;
         context.control().await?.cancel(job.as_bytes().to_vec()).await?;
-        context.out.result("peral.cancel/1", &Cancelled { job: job.to_string() }, |said| format!("Cancelled {}.\n", said.job))
+        context.out.result("peral.cancel/1", &Cancelled { job: job.to_string() }, |said| {
+            format!("Cancelled {}.\n", said.job)
+        })
     }
 }

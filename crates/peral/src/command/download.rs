@@ -32,11 +32,14 @@ use crate::{
 
 /// Fetch a file, every byte verified, and put it in place at once.
 ///
-/// Where a peer runs here, it does the work: the download goes on when this command ends, and the peer serves the file from where it lies.
-/// Else the command does it itself; what came before an interruption is kept beside the target, and the same command goes on from there.
+/// Where a peer runs here, it does the work: the download goes on when this command ends, and the
+/// peer serves the file from where it lies. Else the command does it itself; what came before an
+/// interruption is kept beside the target, and the same command goes on from there.
 ///
-/// A holder that is away is waited for. With --wait, so are central, a name that is not there yet, and a first holder: as in an init
-/// container, `peral download NAME -o /data/x --overwrite --wait 600`, where --overwrite leaves a target alone that is right already.
+/// A holder that is away is waited for. With --wait, so are central, a name that is not there yet,
+/// and a first holder: as in an init container,
+/// `peral download NAME -o /data/x --overwrite --wait 600`, where --overwrite leaves a target alone
+/// that is right already.
 #[derive(Debug, Args)]
 pub struct DownloadArgs {
     /// Name of the file, or its content: 64 hexadecimal digits.
@@ -50,7 +53,8 @@ pub struct DownloadArgs {
     /// Replace a file that is there.
     #[arg(long)]
     overwrite: bool,
-    /// How long to wait, without anything new, for a holder that is away [default: 120]; given, also for central, the name and a holder.
+    /// How long to wait, without anything new, for a holder that is away [default: 120]; given,
+    /// also for central, the name and a holder.
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u32>,
 }
@@ -97,8 +101,12 @@ impl DownloadArgs {
                 let (fetched, job) = through(context, local, &wanted).await?;
                 (by, fetched, Some(job))
             }
-            (None, Session::User(user)) => ("this command".to_owned(), direct::download(context, *user, &wanted).await?, None),
-            (None, Session::Peer(_)) => return Err(fail!(Internal, "there is nobody to fetch the file")),
+            (None, Session::User(user)) => {
+                ("this command".to_owned(), direct::download(context, *user, &wanted).await?, None)
+            }
+            (None, Session::Peer(_)) => {
+                return Err(fail!(Internal, "there is nobody to fetch the file"));
+            }
         };
         let took = context.clock.monotonic().saturating_sub(start);
         say(context, &wanted, by, fetched, took, job)
@@ -110,26 +118,46 @@ impl DownloadArgs {
         let mut patience = Patience::new(context, Duration::from_secs(seconds.into()));
         loop {
             match self.try_begin(context).await {
-                Ok(begun) if begun.2.sources.sources.is_empty() && begun.2.sources.away == 0 && !patience.is_over() => {
-                    patience.wait(&format!("nobody holds {:?}", begun.2.record.value.name.as_str())).await;
+                Ok(begun)
+                    if begun.2.sources.sources.is_empty()
+                        && begun.2.sources.away == 0
+                        && !patience.is_over() =>
+                {
+                    patience
+                        .wait(&format!("nobody holds {:?}", begun.2.record.value.name.as_str()))
+                        .await;
                 }
-                Err(failure) if patience::may_pass(failure.code) && !patience.is_over() => patience.wait(&failure.detail).await,
+                Err(failure) if patience::may_pass(failure.code) && !patience.is_over() => {
+                    patience.wait(&failure.detail).await
+                }
                 begun => return begun,
             }
         }
     }
 
-    async fn try_begin(&self, context: &Context) -> Result<(Session, Option<Local>, Wanted), Failure> {
+    async fn try_begin(
+        &self,
+        context: &Context,
+    ) -> Result<(Session, Option<Local>, Wanted), Failure> {
         let session = context.anyone().await?;
         let local = context.beside(&session).await?;
         let wanted = self.look_up(session.catalogue(), local.as_ref()).await?;
         Ok((session, local, wanted))
     }
 
-    /// Asks central who has it. Nothing keeps a name from looking like a hash: where there is no such content, it may be a name.
-    async fn sources(&self, catalogue: &Catalogue, request: &mut SourcesRequest) -> Result<Sources, Failure> {
+    /// Asks central who has it. Nothing keeps a name from looking like a hash: where there is no
+    /// such content, it may be a name.
+    async fn sources(
+        &self,
+        catalogue: &Catalogue,
+        request: &mut SourcesRequest,
+    ) -> Result<Sources, Failure> {
         match catalogue.sources(request).await {
-            Err(failure) if failure.code == ErrorCode::NotFound && request.hash.is_some() && !self.file.starts_with("hash:") => {
+            Err(failure)
+                if failure.code == ErrorCode::NotFound
+                    && request.hash.is_some()
+                    && !self.file.starts_with("hash:") =>
+            {
                 request.hash = None;
                 request.name = Some(file_name(&self.file)?.to_string());
                 catalogue.sources(request).await
@@ -139,13 +167,22 @@ impl DownloadArgs {
     }
 
     /// Asks central who has it, and checks that it is what was asked for.
-    async fn look_up(&self, catalogue: &Catalogue, local: Option<&Local>) -> Result<Wanted, Failure> {
+    async fn look_up(
+        &self,
+        catalogue: &Catalogue,
+        local: Option<&Local>,
+    ) -> Result<Wanted, Failure> {
         let asked = self.file.strip_prefix("hash:").unwrap_or(&self.file);
-        let mut request =
-            SourcesRequest { version: self.version, bearer: local.map(|local| Identity::Peer(local.peer)), ..SourcesRequest::default() };
+        let mut request = SourcesRequest {
+            version: self.version,
+            bearer: local.map(|local| Identity::Peer(local.peer)),
+            ..SourcesRequest::default()
+        };
         match asked.parse::<ContentId>() {
             Ok(hash) => request.hash = Some(hash),
-            Err(error) if asked.len() < self.file.len() => return Err(fail!(InvalidArgument, "{error}")),
+            Err(error) if asked.len() < self.file.len() => {
+                return Err(fail!(InvalidArgument, "{error}"));
+            }
             Err(_) => request.name = Some(file_name(asked)?.to_string()),
         }
         let sources = self.sources(catalogue, &mut request).await?;
@@ -156,11 +193,20 @@ impl DownloadArgs {
             && request.name.as_deref().is_none_or(|name| said.name.as_str() == name)
             && request.version.is_none_or(|version| said.version == version);
         if !fits {
-            return Err(fail!(Internal, "central answers with another file: {:?}, version {}", said.name.as_str(), said.version));
+            return Err(fail!(
+                Internal,
+                "central answers with another file: {:?}, version {}",
+                said.name.as_str(),
+                said.version
+            ));
         }
         let path = target(self.to.as_deref(), said.name.last_segment())?;
         if path.exists() && !self.overwrite {
-            return Err(fail!(AlreadyExists, "{} is there already: --overwrite replaces it, -o PATH puts the file elsewhere", path.display()));
+            return Err(fail!(
+                AlreadyExists,
+                "{} is there already: --overwrite replaces it, -o PATH puts the file elsewhere",
+                path.display()
+            ));
         }
         let wait = self.wait.map_or(DEFAULT_WAIT, |seconds| Duration::from_secs(seconds.into()));
         Ok(Wanted { record, sources, verifier, path, overwrite: self.overwrite, wait })
@@ -171,23 +217,41 @@ impl DownloadArgs {
 fn target(to: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
     let path = match to {
         Some(to) if to == Path::new("-") => {
-            return Err(fail!(InvalidArgument, "a download is put in place as a whole and not written to stdout; a file of that name is ./-"));
+            return Err(fail!(
+                InvalidArgument,
+                "a download is put in place as a whole and not written to stdout; a file of that \
+                 name is ./-"
+            ));
         }
         Some(to) if to.is_dir() => to.join(name),
         Some(to) if to.as_os_str().as_encoded_bytes().ends_with(b"/") => {
-            return Err(fail!(InvalidArgument, "there is no folder {}: make it first", to.display()));
+            return Err(fail!(
+                InvalidArgument,
+                "there is no folder {}: make it first",
+                to.display()
+            ));
         }
         Some(to) => to.to_owned(),
         None => PathBuf::from(name),
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let last = path.file_name().ok_or_else(|| fail!(InvalidArgument, "{} names no file to write", path.display()))?;
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let last = path
+        .file_name()
+        .ok_or_else(|| fail!(InvalidArgument, "{} names no file to write", path.display()))?;
     Ok(PathBuf::from(absolute(folder)?).join(last))
 }
 
 /// Lets the peer here do it: what it fetched, and the job.
-async fn through(context: &Context, mut local: Local, wanted: &Wanted) -> Result<(u64, String), Failure> {
-    let path = wanted.path.to_str().ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", wanted.path.display()))?;
+async fn through(
+    context: &Context,
+    mut local: Local,
+    wanted: &Wanted,
+) -> Result<(u64, String), Failure> {
+    let path = wanted
+        .path
+        .to_str()
+        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", wanted.path.display()))?;
     let source = |source: &peral_wire::rest::files::Source| pb::Source {
         peer: source.peer.to_vec().into(),
         address: source.address.clone(),
@@ -221,13 +285,24 @@ async fn through(context: &Context, mut local: Local, wanted: &Wanted) -> Result
     match ended {
         Ok(()) => Ok((fetched, job)),
         Err(failure) if failure.code == ErrorCode::Cancelled && failure.detail.is_empty() => {
-            Err(fail!(Cancelled, "this command ends; the download goes on in the peer here. `peral status` shows it, `peral cancel {job}` ends it"))
+            Err(fail!(
+                Cancelled,
+                "this command ends; the download goes on in the peer here. `peral status` shows \
+                 it, `peral cancel {job}` ends it"
+            ))
         }
         Err(failure) => Err(failure),
     }
 }
 
-fn say(context: &Context, wanted: &Wanted, by: String, fetched: u64, took: Duration, job: Option<String>) -> Result<(), Failure> {
+fn say(
+    context: &Context,
+    wanted: &Wanted,
+    by: String,
+    fetched: u64,
+    took: Duration,
+    job: Option<String>,
+) -> Result<(), Failure> {
     let record = &wanted.record.value;
     let said = Downloaded {
         name: record.name.to_string(),
@@ -244,10 +319,18 @@ fn say(context: &Context, wanted: &Wanted, by: String, fetched: u64, took: Durat
     context.out.result("peral.download/1", &said, |said| {
         let (name, path) = (quoted(&said.name), quoted(&said.path));
         if said.fetched == 0 && said.size > 0 {
-            return format!("{name} is at {path}: already there, verified {} by {}.\n", said.hash, shown(&said.by));
+            return format!(
+                "{name} is at {path}: already there, verified {} by {}.\n",
+                said.hash,
+                shown(&said.by)
+            );
         }
         let moved = summary(said.fetched, took);
-        format!("Downloaded {name} to {path} by {}: {moved}; verified {}.\n", shown(&said.by), said.hash)
+        format!(
+            "Downloaded {name} to {path} by {}: {moved}; verified {}.\n",
+            shown(&said.by),
+            said.hash
+        )
     })
 }
 
@@ -261,10 +344,19 @@ mod tests {
         let folder = home.path().canonicalize().unwrap();
         assert_eq!(target(Some(&folder), "x.bin").unwrap(), folder.join("x.bin"));
         assert_eq!(target(Some(&folder.join("y")), "x.bin").unwrap(), folder.join("y"));
-        assert_eq!(target(None, "x.bin").unwrap(), std::env::current_dir().unwrap().canonicalize().unwrap().join("x.bin"));
-        assert_eq!(target(Some(&folder.join("no/y")), "x").unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(
+            target(None, "x.bin").unwrap(),
+            std::env::current_dir().unwrap().canonicalize().unwrap().join("x.bin")
+        );
+        assert_eq!(
+            target(Some(&folder.join("no/y")), "x").unwrap_err().code,
+            ErrorCode::InvalidArgument
+        );
         assert!(target(Some(Path::new("..")), "x").unwrap().ends_with("x"));
-        assert_eq!(target(Some(&folder.join("no/")), "x").unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(
+            target(Some(&folder.join("no/")), "x").unwrap_err().code,
+            ErrorCode::InvalidArgument
+        );
         assert_eq!(target(Some(Path::new("-")), "x").unwrap_err().code, ErrorCode::InvalidArgument);
         assert!(target(Some(Path::new("./-")), "x").unwrap().ends_with("-"));
     }

@@ -41,7 +41,9 @@ impl EchoArgs {
         let session = context.anyone().await?;
         let peer = peers::find(session.catalogue(), &self.peer).await?;
         let (echoed, by) = match &session {
-            Session::User(user) => (direct::echo(&user.login, &peer, self.size).await?, "this command".to_owned()),
+            Session::User(user) => {
+                (direct::echo(&user.login, &peer, self.size).await?, "this command".to_owned())
+            }
             Session::Peer(own) => {
                 let mut control = own.control.clone();
                 (control.echo(&peer, self.size).await?, format!("peer {}", own.peer))
@@ -62,10 +64,14 @@ impl EchoArgs {
             let (size, speed) = (bytes(said.bytes), rate(said.bytes, echoed.took));
             let (label, address) = (shown(&said.label), shown(&said.address));
             if said.bytes == 0 {
-                return format!("Peer {label} at {address}: there and back takes {:.2} ms.\n", said.round_trip_ms);
+                return format!(
+                    "Peer {label} at {address}: there and back takes {:.2} ms.\n",
+                    said.round_trip_ms
+                );
             }
             format!(
-                "{size} to peer {label} at {address} and back: {seconds:.2} s, {speed} each way; a byte there and back takes {:.2} ms.\n",
+                "{size} to peer {label} at {address} and back: {seconds:.2} s, {speed} each way; \
+                 a byte there and back takes {:.2} ms.\n",
                 said.round_trip_ms
             )
         })

@@ -36,19 +36,31 @@ impl LsArgs {
         let said = Files { way: session.way(), items, more };
         say_more(&context.out, &said);
         context.out.result("peral.ls/1", &said, |said| {
-            let mut table = Table::new(&["SIZE", "VERSION", "PUBLISHED", "OWNER", "ACCESS", "SOURCES", "NAME"]).right(&[0, 1, 5]);
+            let mut table =
+                Table::new(&["SIZE", "VERSION", "PUBLISHED", "OWNER", "ACCESS", "SOURCES", "NAME"])
+                    .right(&[0, 1, 5]);
             for file in &said.items {
                 let access = format!("{:?}", file.visibility).to_lowercase();
                 let published = age(file.published_ms, context.out.now_ms());
-                let numbers = [bytes(file.size), file.version.to_string(), file.sources.to_string()];
-                table.row([&numbers[0], &numbers[1], &published, &file.owner, &access, &numbers[2], file.name.as_str()]);
+                let numbers =
+                    [bytes(file.size), file.version.to_string(), file.sources.to_string()];
+                table.row([
+                    &numbers[0],
+                    &numbers[1],
+                    &published,
+                    &file.owner,
+                    &access,
+                    &numbers[2],
+                    file.name.as_str(),
+                ]);
             }
             context.out.table(&table, "no files")
         })
     }
 }
 
-/// The query that finds the prefix, and perhaps more: a query has white space between its terms, and folds case.
+/// The query that finds the prefix, and perhaps more: a query has white space between its terms,
+/// and folds case.
 fn query(prefix: &str) -> String {
     match prefix.split(char::is_whitespace).next() {
         Some(start) if !start.is_empty() => format!("prefix:{start}"),

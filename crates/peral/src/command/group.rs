@@ -65,12 +65,18 @@ impl GroupCommand {
                 say(context, args.name, None, "Removed the group")
             }
             Self::Join(args) => {
-                let (group, account) = (find(catalogue, &args.group).await?, user::find(catalogue, &args.account).await?);
+                let (group, account) = (
+                    find(catalogue, &args.group).await?,
+                    user::find(catalogue, &args.account).await?,
+                );
                 catalogue.add_member(group.id, account.id).await?;
                 say(context, args.group, Some(args.account), "Joined the group")
             }
             Self::Leave(args) => {
-                let (group, account) = (find(catalogue, &args.group).await?, user::find(catalogue, &args.account).await?);
+                let (group, account) = (
+                    find(catalogue, &args.group).await?,
+                    user::find(catalogue, &args.account).await?,
+                );
                 catalogue.remove_member(group.id, account.id).await?;
                 say(context, args.group, Some(args.account), "Left the group")
             }
@@ -78,9 +84,17 @@ impl GroupCommand {
     }
 }
 
-fn say(context: &Context, group: String, account: Option<String>, what: &str) -> Result<(), Failure> {
+fn say(
+    context: &Context,
+    group: String,
+    account: Option<String>,
+    what: &str,
+) -> Result<(), Failure> {
     context.out.result("peral.group/1", &Changed { group, account }, |said| {
-        let account = said.account.as_deref().map_or(String::new(), |account| format!(": {}", shown(account)));
+        let account = said
+            .account
+            .as_deref()
+            .map_or(String::new(), |account| format!(": {}", shown(account)));
         format!("{what} {}{account}.\n", shown(&said.group))
     })
 }
@@ -98,5 +112,8 @@ async fn list(context: &Context, catalogue: &Catalogue) -> Result<(), Failure> {
 
 async fn find(catalogue: &Catalogue, name: &str) -> Result<Group, Failure> {
     let groups = catalogue.groups().await?.items;
-    groups.into_iter().find(|group| group.name == name).ok_or_else(|| fail!(NotFound, "there is no group {name:?}; `peral group ls` lists them"))
+    groups
+        .into_iter()
+        .find(|group| group.name == name)
+        .ok_or_else(|| fail!(NotFound, "there is no group {name:?}; `peral group ls` lists them"))
 }

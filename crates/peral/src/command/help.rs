@@ -51,11 +51,16 @@ impl ManArgs {
     pub fn run(self) -> Result<(), Failure> {
         let Some(folder) = self.folder else {
             let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|error| fail!(Internal, "no manual page can be made: {error}"))?;
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut text)
+                .map_err(|error| fail!(Internal, "no manual page can be made: {error}"))?;
             return print(&text);
         };
-        let written = std::fs::create_dir_all(&folder).and_then(|()| clap_mangen::generate_to(Cli::command(), &folder));
-        written.map_err(|error| fail!(InvalidArgument, "{} cannot be written: {error}", folder.display()))
+        let written = std::fs::create_dir_all(&folder)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder));
+        written.map_err(|error| {
+            fail!(InvalidArgument, "{} cannot be written: {error}", folder.display())
+        })
     }
 }
 
@@ -86,9 +91,17 @@ const CLASSES: [(Class, &str); 11] = [
 ];
 
 fn rows() -> Vec<Row> {
-    let codes = |class: Class| ErrorCode::ALL.iter().copied().filter(|code| code.class() == class).collect();
-    let failures = CLASSES.iter().map(|(class, meaning)| Row { exit_code: class.exit_code(), meaning, codes: codes(*class) });
-    std::iter::once(Row { exit_code: 0, meaning: "done", codes: Vec::new() }).chain(failures).collect()
+    let codes = |class: Class| {
+        ErrorCode::ALL.iter().copied().filter(|code| code.class() == class).collect()
+    };
+    let failures = CLASSES.iter().map(|(class, meaning)| Row {
+        exit_code: class.exit_code(),
+        meaning,
+        codes: codes(*class),
+    });
+    std::iter::once(Row { exit_code: 0, meaning: "done", codes: Vec::new() })
+        .chain(failures)
+        .collect()
 }
 
 impl ExitCodesArgs {
@@ -97,7 +110,8 @@ impl ExitCodesArgs {
         context.out.result("peral.exit-codes/1", &Items { items: rows() }, |said| {
             let mut table = Table::new(&["EXIT", "MEANING", "CODES"]).right(&[0]);
             for row in &said.items {
-                let codes = row.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ");
+                let codes =
+                    row.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ");
                 table.row([&row.exit_code.to_string(), row.meaning, &codes]);
             }
             context.out.table(&table, "")
@@ -112,7 +126,9 @@ impl JsonArgs {
         struct Page {
             text: &'static str,
         }
-        context.out.result("peral.json/1", &Page { text: include_str!("json.txt") }, |page| page.text.to_owned())
+        context.out.result("peral.json/1", &Page { text: include_str!("json.txt") }, |page| {
+            page.text.to_owned()
+        })
     }
 }
 
@@ -122,7 +138,8 @@ mod tests {
 
     #[test]
     fn every_error_code_is_in_the_table_once() {
-        let mut listed: Vec<_> = rows().into_iter().flat_map(|row| row.codes).map(ErrorCode::as_str).collect();
+        let mut listed: Vec<_> =
+            rows().into_iter().flat_map(|row| row.codes).map(ErrorCode::as_str).collect();
         let mut all: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         listed.sort_unstable();
         all.sort_unstable();

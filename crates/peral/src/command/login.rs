@@ -24,8 +24,9 @@ use crate::{
 
 /// Log in to a network, and stay so until `peral logout`.
 ///
-/// At first contact central's authority must be known: by --ca-file, by --ca-fingerprint, by a certificate of a public authority, or by
-/// your word on a terminal. Where a peer runs, its network is known already.
+/// At first contact central's authority must be known: by --ca-file, by --ca-fingerprint, by a
+/// certificate of a public authority, or by your word on a terminal. Where a peer runs, its network
+/// is known already.
 #[derive(Debug, Args)]
 pub struct LoginArgs {
     /// Name of your account; asked for on a terminal.
@@ -55,9 +56,14 @@ struct LoggedIn<'a> {
 impl LoginArgs {
     /// Logs in and keeps the login.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let first = if self.first_contact.is_empty() { &context.first_contact } else { &self.first_contact };
+        let first = if self.first_contact.is_empty() {
+            &context.first_contact
+        } else {
+            &self.first_contact
+        };
         let contact = context.meet(first).await?;
-        let login = log_in(contact, self.credential()?, self.label.clone().unwrap_or_else(machine)).await?;
+        let login =
+            log_in(contact, self.credential()?, self.label.clone().unwrap_or_else(machine)).await?;
         end_older(context, &login).await;
         context.logins.save(&login)?;
         let said = LoggedIn {
@@ -69,7 +75,12 @@ impl LoginArgs {
         };
         context.out.result("peral.login/1", &said, |said| {
             let role = if said.role == Role::Admin { ", an administrator" } else { "" };
-            format!("Logged in to {} as {}{role}, until {}.\n", shown(said.central), shown(said.account), instant(said.session_ends_ms))
+            format!(
+                "Logged in to {} as {}{role}, until {}.\n",
+                shown(said.central),
+                shown(said.account),
+                instant(said.session_ends_ms)
+            )
         })
     }
 
@@ -87,12 +98,19 @@ impl LoginArgs {
     }
 }
 
-/// The session that this login takes the place of would be nobody's: it is ended, if central still knows it.
+/// The session that this login takes the place of would be nobody's: it is ended, if central still
+/// knows it.
 async fn end_older(context: &Context, login: &Login) {
-    let older = context.logins.all().unwrap_or_default().into_iter().find(|older| older.network.id == login.network.id);
+    let older = context
+        .logins
+        .all()
+        .unwrap_or_default()
+        .into_iter()
+        .find(|older| older.network.id == login.network.id);
     let Some(older) = older else { return };
     if let Ok(catalogue) = central::catalogue(&login.central, &login.network)
-        && let Err(failure) = catalogue.with_token(&login.credentials.token).end_session(older.session).await
+        && let Err(failure) =
+            catalogue.with_token(&login.credentials.token).end_session(older.session).await
     {
         // Another account's session cannot be ended by this one; its own token may still do.
         drop(catalogue.with_token(&older.credentials.token).logout().await);
@@ -102,7 +120,10 @@ async fn end_older(context: &Context, login: &Login) {
 
 fn ask_account() -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
-        return Err(fail!(InvalidArgument, "say who logs in: --account NAME, or --token-file FILE"));
+        return Err(fail!(
+            InvalidArgument,
+            "say who logs in: --account NAME, or --token-file FILE"
+        ));
     }
     let asked = (|| {
         write!(io::stderr(), "Account: ")?;
@@ -110,5 +131,6 @@ fn ask_account() -> Result<String, Failure> {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|_| line.trim().to_owned())
     })();
-    asked.map_err(|error: io::Error| fail!(InvalidArgument, "the terminal cannot be asked: {error}"))
+    asked
+        .map_err(|error: io::Error| fail!(InvalidArgument, "the terminal cannot be asked: {error}"))
 }

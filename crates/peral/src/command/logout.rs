@@ -13,7 +13,8 @@ pub struct LogoutArgs {
     /// End another of your sessions (`peral whoami --sessions` lists them) and stay logged in here.
     #[arg(long, value_name = "ID", conflicts_with = "forget")]
     session: Option<String>,
-    /// Forget the login here even if central cannot be told; its session then lasts until it ends by itself.
+    /// Forget the login here even if central cannot be told; its session then lasts until it ends
+    /// by itself.
     #[arg(long)]
     forget: bool,
 }
@@ -32,7 +33,8 @@ impl LogoutArgs {
         if let Some(text) = &self.session {
             return end(context, text).await;
         }
-        let login = context.login()?.ok_or_else(|| fail!(Unauthenticated, "you are not logged in"))?;
+        let login =
+            context.login()?.ok_or_else(|| fail!(Unauthenticated, "you are not logged in"))?;
         let told = async { context.renewed(login.clone()).await?.catalogue.logout().await }.await;
         let ended = match told {
             Ok(_) => true,
@@ -44,7 +46,11 @@ impl LogoutArgs {
         context.logins.remove(login.network.id)?;
         let said = LoggedOut { central: login.central, account: login.name, ended };
         context.out.result("peral.logout/1", &said, |said| {
-            let doubt = if said.ended { "" } else { " Central was not told: the session lasts until it ends by itself." };
+            let doubt = if said.ended {
+                ""
+            } else {
+                " Central was not told: the session lasts until it ends by itself."
+            };
             format!("Logged out {} from {}.{doubt}\n", shown(&said.account), shown(&said.central))
         })
     }
@@ -55,5 +61,7 @@ async fn end(context: &Context, text: &str) -> Result<(), Failure> {
     let user = context.user().await?;
     user.catalogue.end_session(session).await?;
     let said = LoggedOut { central: user.login.central, account: user.login.name, ended: true };
-    context.out.result("peral.logout/1", &said, |said| format!("Ended a session of {}.\n", shown(&said.account)))
+    context.out.result("peral.logout/1", &said, |said| {
+        format!("Ended a session of {}.\n", shown(&said.account))
+    })
 }

@@ -33,10 +33,15 @@ impl PasswdArgs {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let user = context.user().await?;
         let (current, new) = self.passwords(&user.login.name)?;
-        let change = PasswordChange { current: current.expose_secret().to_owned(), new: new.expose_secret().to_owned() };
+        let change = PasswordChange {
+            current: current.expose_secret().to_owned(),
+            new: new.expose_secret().to_owned(),
+        };
         user.catalogue.change_password(&change).await?;
         let said = Changed { account: user.login.name };
-        context.out.result("peral.passwd/1", &said, |said| format!("The password of {} is changed.\n", shown(&said.account)))
+        context.out.result("peral.passwd/1", &said, |said| {
+            format!("The password of {} is changed.\n", shown(&said.account))
+        })
     }
 
     fn passwords(&self, account: &str) -> Result<(SecretString, SecretString), Failure> {

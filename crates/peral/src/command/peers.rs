@@ -36,9 +36,16 @@ impl PeersArgs {
         let mut items = session.catalogue().peers().await?.items;
         items.retain(|peer| !self.live || is_live(peer.state));
         context.out.result("peral.peers/1", &Peers { way: session.way(), items }, |said| {
-            let mut table = Table::new(&["ID", "LABEL", "ADDRESS", "STATE", "ACCOUNT", "FILES", "ROOM", "SEEN", "PLACE"]).right(&[5, 6]);
+            let mut table = Table::new(&[
+                "ID", "LABEL", "ADDRESS", "STATE", "ACCOUNT", "FILES", "ROOM", "SEEN", "PLACE",
+            ])
+            .right(&[5, 6]);
             for peer in &said.items {
-                let place = [peer.zone.as_str(), peer.node.as_str()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("/");
+                let place = [peer.zone.as_str(), peer.node.as_str()]
+                    .into_iter()
+                    .filter(|text| !text.is_empty())
+                    .collect::<Vec<_>>()
+                    .join("/");
                 table.row([
                     &peer.id.to_string(),
                     &peer.label,
@@ -80,21 +87,40 @@ pub async fn find(catalogue: &Catalogue, text: &str) -> Result<Peer, Failure> {
 
 fn choose(peers: Vec<Peer>, text: &str) -> Result<Peer, Failure> {
     if let Ok(id) = text.parse::<PeerId>() {
-        return peers.into_iter().find(|peer| peer.id == id).ok_or_else(|| fail!(NotFound, "there is no peer {id}; `peral peers` lists them"));
+        return peers
+            .into_iter()
+            .find(|peer| peer.id == id)
+            .ok_or_else(|| fail!(NotFound, "there is no peer {id}; `peral peers` lists them"));
     }
-    let mut meant: Vec<Peer> =
-        peers.into_iter().filter(|peer| peer.label == text || (!text.is_empty() && peer.id.to_string().starts_with(text))).collect();
+    let mut meant: Vec<Peer> = peers
+        .into_iter()
+        .filter(|peer| {
+            peer.label == text || (!text.is_empty() && peer.id.to_string().starts_with(text))
+        })
+        .collect();
     if meant.len() > 1 {
-        // A label is kept by a peer that came back as a new one: the one that is there is meant. But a peer that is no pod chooses its label
-        // itself: while one is away, nobody else's takes what is sent to it.
+        // A label is kept by a peer that came back as a new one: the one that is there is meant.
+        // But a peer that is no pod chooses its label itself: while one is away, nobody else's
+        // takes what is sent to it.
         meant.sort_by_key(|peer| !is_live(peer.state));
         let live = meant.iter().filter(|peer| is_live(peer.state)).count();
-        let accounts: HashSet<&str> = meant.iter().filter(|peer| peer.state != ListedState::Revoked).map(|peer| peer.account.as_str()).collect();
+        let accounts: HashSet<&str> = meant
+            .iter()
+            .filter(|peer| peer.state != ListedState::Revoked)
+            .map(|peer| peer.account.as_str())
+            .collect();
         if live != 1 || accounts.len() > 1 {
-            return Err(fail!(InvalidArgument, "{} peers are called {text:?}: write more of the id", meant.len()));
+            return Err(fail!(
+                InvalidArgument,
+                "{} peers are called {text:?}: write more of the id",
+                meant.len()
+            ));
         }
     }
-    meant.into_iter().next().ok_or_else(|| fail!(NotFound, "there is no peer {text:?}; `peral peers` lists them"))
+    meant
+        .into_iter()
+        .next()
+        .ok_or_else(|| fail!(NotFound, "there is no peer {text:?}; `peral peers` lists them"))
 }
 
 #[cfg(test)]
@@ -105,7 +131,8 @@ mod tests {
     use super::*;
 
     fn peer(id: u128, label: &str, state: ListedState) -> Peer {
-        let (account, address, node, zone) = ("peers".into(), "10.0.0.1:7071".into(), String::new(), String::new());
+        let (account, address, node, zone) =
+            ("peers".into(), "10.0.0.1:7071".into(), String::new(), String::new());
         Peer {
             id: PeerId(Uuid::from_u128(id)),
             label: label.into(),
@@ -130,7 +157,11 @@ mod tests {
                 peer(0xac << 120, "two", ListedState::Full),
             ]
         };
-        let label_of = |text: &str| choose(peers(), text).map(|peer| peer.id.to_string()[..2].to_owned()).map_err(|failure| failure.code);
+        let label_of = |text: &str| {
+            choose(peers(), text)
+                .map(|peer| peer.id.to_string()[..2].to_owned())
+                .map_err(|failure| failure.code)
+        };
         assert_eq!(label_of("one"), Ok("aa".into()));
         assert_eq!(label_of("two"), Ok("ac".into()));
         assert_eq!(label_of("ab"), Ok("ab".into()));
@@ -143,11 +174,18 @@ mod tests {
     #[test]
     fn nobody_takes_the_label_of_another_accounts_peer() {
         let found = |own: ListedState, other: ListedState| {
-            let (own, other) = (peer(0xaa << 120, "peral-peer-0", own), peer(0xab << 120, "peral-peer-0", other));
-            choose(vec![own, Peer { account: "eve".into(), ..other }], "peral-peer-0").map(|peer| peer.account).map_err(|failure| failure.code)
+            let (own, other) =
+                (peer(0xaa << 120, "peral-peer-0", own), peer(0xab << 120, "peral-peer-0", other));
+            choose(vec![own, Peer { account: "eve".into(), ..other }], "peral-peer-0")
+                .map(|peer| peer.account)
+                .map_err(|failure| failure.code)
         };
         assert_eq!(found(ListedState::Away, ListedState::Ready), Err(ErrorCode::InvalidArgument));
-        assert_eq!(found(ListedState::Ready, ListedState::Away), Err(ErrorCode::InvalidArgument), "who of the two is meant is not for us to say");
+        assert_eq!(
+            found(ListedState::Ready, ListedState::Away),
+            Err(ErrorCode::InvalidArgument),
+            "who of the two is meant is not for us to say"
+        );
         assert_eq!(found(ListedState::Ready, ListedState::Revoked).as_deref(), Ok("peers"));
     }
 }

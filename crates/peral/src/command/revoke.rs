@@ -10,7 +10,8 @@ use crate::{context::Context, output::shown};
 
 /// Revoke a peer's key for good (administrators).
 ///
-/// The peer is out within a heartbeat, and its key never joins again. Its machine can come back as a new peer, with a new key.
+/// The peer is out within a heartbeat, and its key never joins again. Its machine can come back as
+/// a new peer, with a new key.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
     /// Id of the peer, the beginning of it, or its label.
@@ -30,6 +31,8 @@ impl RevokeArgs {
         let peer = peers::find(&user.catalogue, &self.peer).await?;
         user.catalogue.change_peer(peer.id, &PeerChange { revoked: true }).await?;
         let said = Revoked { peer: peer.id, label: peer.label };
-        context.out.result("peral.revoke/1", &said, |said| format!("Revoked peer {} ({}).\n", said.peer, shown(&said.label)))
+        context.out.result("peral.revoke/1", &said, |said| {
+            format!("Revoked peer {} ({}).\n", said.peer, shown(&said.label))
+        })
     }
 }

@@ -8,7 +8,8 @@ use crate::{context::Context, output::quoted, session::file_name};
 
 /// Remove a name from the catalogue.
 ///
-/// Copies that peers only cached go; files that somebody shares in place stay on their disks. The name comes back only by an upload.
+/// Copies that peers only cached go; files that somebody shares in place stay on their disks. The
+/// name comes back only by an upload.
 #[derive(Debug, Args)]
 pub struct RmArgs {
     /// Name of the file.
@@ -25,6 +26,8 @@ impl RmArgs {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let name = file_name(&self.name)?;
         context.user().await?.catalogue.remove_file(&name).await?;
-        context.out.result("peral.rm/1", &Removed { name: name.to_string() }, |said| format!("Removed {}.\n", quoted(&said.name)))
+        context.out.result("peral.rm/1", &Removed { name: name.to_string() }, |said| {
+            format!("Removed {}.\n", quoted(&said.name))
+        })
     }
 }

@@ -14,8 +14,9 @@ const PAGE: u32 = 1000;
 
 /// Find files by name, owner, tag or content.
 ///
-/// All terms must match. A term of three characters or more is looked for anywhere in the name, a shorter one at the start of a word;
-/// `*` and `?` make a pattern for the whole name, `^text` is its beginning, 64 hexadecimal digits are a content. Case does not matter.
+/// All terms must match. A term of three characters or more is looked for anywhere in the name, a
+/// shorter one at the start of a word; `*` and `?` make a pattern for the whole name, `^text` is
+/// its beginning, 64 hexadecimal digits are a content. Case does not matter.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
     /// What to look for; without terms, all files.
@@ -37,7 +38,10 @@ pub struct SearchArgs {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LimitArgs {
     /// Most rows.
-    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "all")]
+    #[arg(
+        long, value_name = "COUNT", default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "all"
+    )]
     pub limit: u32,
     /// All rows, however many.
     #[arg(long)]
@@ -66,26 +70,51 @@ impl SearchArgs {
     /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let session = context.anyone().await?;
-        let search = Search { q: self.terms.join(" "), owner: self.owner, tag: self.tag, hash: self.hash, ..Search::default() };
+        let search = Search {
+            q: self.terms.join(" "),
+            owner: self.owner,
+            tag: self.tag,
+            hash: self.hash,
+            ..Search::default()
+        };
         let found = collect(session.catalogue(), search, self.limit.most(), |_| true).await?;
         let said = Files { way: session.way(), items: found.0, more: found.1 };
         say_more(&context.out, &said);
         context.out.result("peral.search/1", &said, |said| {
-            let mut table = Table::new(&["NAME", "SIZE", "VERSION", "OWNER", "SOURCES", "TAGS"]).right(&[1, 2, 4]);
+            let mut table = Table::new(&["NAME", "SIZE", "VERSION", "OWNER", "SOURCES", "TAGS"])
+                .right(&[1, 2, 4]);
             for file in &said.items {
-                let cells = [bytes(file.size), file.version.to_string(), file.sources.to_string(), file.tags.join(" ")];
-                table.row([file.name.as_str(), &cells[0], &cells[1], &file.owner, &cells[2], &cells[3]]);
+                let cells = [
+                    bytes(file.size),
+                    file.version.to_string(),
+                    file.sources.to_string(),
+                    file.tags.join(" "),
+                ];
+                table.row([
+                    file.name.as_str(),
+                    &cells[0],
+                    &cells[1],
+                    &file.owner,
+                    &cells[2],
+                    &cells[3],
+                ]);
             }
             context.out.table(&table, "nothing found")
         })
     }
 }
 
-/// Files that a search finds, page by page, up to `most`; and whether there are more. `wanted` sorts out what the search cannot say.
+/// Files that a search finds, page by page, up to `most`; and whether there are more. `wanted`
+/// sorts out what the search cannot say.
 ///
 /// # Errors
 /// What central answers.
-pub async fn collect(catalogue: &Catalogue, mut search: Search, most: usize, wanted: impl Fn(&File) -> bool) -> Result<(Vec<File>, bool), Failure> {
+pub async fn collect(
+    catalogue: &Catalogue,
+    mut search: Search,
+    most: usize,
+    wanted: impl Fn(&File) -> bool,
+) -> Result<(Vec<File>, bool), Failure> {
     let mut files = Vec::new();
     loop {
         let missing = u32::try_from(most - files.len()).unwrap_or(PAGE);
@@ -104,6 +133,10 @@ pub async fn collect(catalogue: &Catalogue, mut search: Search, most: usize, wan
 /// Says on stderr that a listing was cut.
 pub fn say_more(out: &Output, files: &Files) {
     if files.more && !out.is_json() {
-        out.note(&format!("… and more: --limit COUNT or --all shows them ({} shown, by {})", files.items.len(), files.way));
+        out.note(&format!(
+            "… and more: --limit COUNT or --all shows them ({} shown, by {})",
+            files.items.len(),
+            files.way
+        ));
     }
 }

@@ -14,7 +14,8 @@ use crate::{
     session::visibility,
 };
 
-/// Publish a folder through the peer that runs here, in place; without a folder, list what it publishes.
+/// Publish a folder through the peer that runs here, in place; without a folder, list what it
+/// publishes.
 #[derive(Debug, Args)]
 pub struct ShareArgs {
     /// The folder.
@@ -64,28 +65,55 @@ impl ShareArgs {
         }
     }
 
-    async fn add(&self, context: &Context, control: &mut Control, path: &Path) -> Result<(), Failure> {
-        let said = Shared { path: absolute(path)?, prefix: self.prefix.clone().unwrap_or_default(), visibility: visibility(self.private) };
+    async fn add(
+        &self,
+        context: &Context,
+        control: &mut Control,
+        path: &Path,
+    ) -> Result<(), Failure> {
+        let said = Shared {
+            path: absolute(path)?,
+            prefix: self.prefix.clone().unwrap_or_default(),
+            visibility: visibility(self.private),
+        };
         let visible = pb::Visibility::from(said.visibility).into();
-        control.share(pb::ShareRequest { path: said.path.clone(), prefix: said.prefix.clone(), visibility: visible }).await?;
+        control
+            .share(pb::ShareRequest {
+                path: said.path.clone(),
+                prefix: said.prefix.clone(),
+                visibility: visible,
+            })
+            .await?;
         context.out.result("peral.share/1", &said, |said| {
-            let prefix = if said.prefix.is_empty() { "without a prefix".into() } else { format!("under {}", quoted(&said.prefix)) };
-            format!("Publishing {} {prefix}; `peral status` shows how far it is.\n", quoted(&said.path))
+            let prefix = if said.prefix.is_empty() {
+                "without a prefix".into()
+            } else {
+                format!("under {}", quoted(&said.prefix))
+            };
+            format!(
+                "Publishing {} {prefix}; `peral status` shows how far it is.\n",
+                quoted(&said.path)
+            )
         })
     }
 }
 
 async fn remove(context: &Context, control: &mut Control, path: &Path) -> Result<(), Failure> {
     // A folder that is gone can be taken off as well: no need for it to exist.
-    let path = absolute(path).or_else(|_| text_of(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))?;
+    let path = absolute(path)
+        .or_else(|_| text_of(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))?;
     control.unshare(path.clone()).await?;
-    context.out.result("peral.unshare/1", &Unshared { path }, |said| format!("No longer publishing {}.\n", quoted(&said.path)))
+    context.out.result("peral.unshare/1", &Unshared { path }, |said| {
+        format!("No longer publishing {}.\n", quoted(&said.path))
+    })
 }
 
 async fn list(context: &Context, control: &mut Control) -> Result<(), Failure> {
     let status = control.status().await?;
     let items = status.shares.iter().map(share).collect::<Result<_, _>>()?;
-    context.out.result("peral.shares/1", &Items { items }, |said| context.out.table(&table(&said.items), "nothing is shared"))
+    context.out.result("peral.shares/1", &Items { items }, |said| {
+        context.out.table(&table(&said.items), "nothing is shared")
+    })
 }
 
 /// The shares of a status.
@@ -105,10 +133,18 @@ pub fn share(status: &pb::ShareStatus) -> Result<Share, Failure> {
 
 /// Shares as a table.
 pub fn table(shares: &[Share]) -> Table {
-    let mut table = Table::new(&["PATH", "PREFIX", "ACCESS", "FILES", "SIZE", "TO DO"]).right(&[3, 4, 5]);
+    let mut table =
+        Table::new(&["PATH", "PREFIX", "ACCESS", "FILES", "SIZE", "TO DO"]).right(&[3, 4, 5]);
     for share in shares {
         let access = format!("{:?}", share.visibility).to_lowercase();
-        table.row([&share.path, &share.prefix, &access, &share.files.to_string(), &bytes(share.bytes), &share.pending.to_string()]);
+        table.row([
+            &share.path,
+            &share.prefix,
+            &access,
+            &share.files.to_string(),
+            &bytes(share.bytes),
+            &share.pending.to_string(),
+        ]);
     }
     table
 }
@@ -118,10 +154,14 @@ pub fn table(shares: &[Share]) -> Table {
 /// # Errors
 /// INVALID_ARGUMENT: it is not there, or is no Unicode.
 pub fn absolute(path: &Path) -> Result<String, Failure> {
-    let real = path.canonicalize().map_err(|error| fail!(InvalidArgument, "{} cannot be used: {error}", path.display()))?;
+    let real = path
+        .canonicalize()
+        .map_err(|error| fail!(InvalidArgument, "{} cannot be used: {error}", path.display()))?;
     text_of(&real)
 }
 
 fn text_of(path: &Path) -> Result<String, Failure> {
-    path.to_str().map(str::to_owned).ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", path.display()))
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", path.display()))
 }

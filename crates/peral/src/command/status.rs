@@ -57,7 +57,9 @@ impl StatusArgs {
     /// Asks the peer here.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let status = read(context.control().await?.status().await?)?;
-        context.out.result("peral.status/1", &status, |status| text(status, |table| context.out.table(table, "none")))
+        context.out.result("peral.status/1", &status, |status| {
+            text(status, |table| context.out.table(table, "none"))
+        })
     }
 }
 
@@ -67,7 +69,12 @@ pub fn job_id(bytes: &[u8]) -> String {
 }
 
 fn read(status: pb::StatusResponse) -> Result<Status, Failure> {
-    let trouble = |one: pb::Trouble| Trouble { path: one.path, name: one.name, code: one.code, detail: one.detail };
+    let trouble = |one: pb::Trouble| Trouble {
+        path: one.path,
+        name: one.name,
+        code: one.code,
+        detail: one.detail,
+    };
     let job = |one: pb::Job| Job {
         job: job_id(&one.job),
         name: one.name,
@@ -101,17 +108,36 @@ fn text(status: &Status, draw: impl Fn(&Table) -> String) -> String {
         ("central", status.central.clone()),
         ("state", status.state.clone()),
         ("holds", format!("{} files, room for {} more", status.files, bytes(status.room))),
-        ("moved", format!("{} sent, {} received since the start", bytes(status.sent), bytes(status.received))),
+        (
+            "moved",
+            format!(
+                "{} sent, {} received since the start",
+                bytes(status.sent),
+                bytes(status.received)
+            ),
+        ),
     ];
-    let head = head.iter().map(|(key, value)| format!("{key:<8} {}\n", Shown(value))).collect::<String>();
+    let head =
+        head.iter().map(|(key, value)| format!("{key:<8} {}\n", Shown(value))).collect::<String>();
     // What is wrong with no file, such as that central is away, belongs to the state.
-    let (own, unpublished): (Vec<_>, Vec<_>) = status.troubles.iter().partition(|one| one.name.is_empty() && one.path.is_empty());
-    let own = own.iter().map(|one| format!("trouble  {} ({})\n", Shown(&one.detail), Shown(&one.code))).collect::<String>();
+    let (own, unpublished): (Vec<_>, Vec<_>) =
+        status.troubles.iter().partition(|one| one.name.is_empty() && one.path.is_empty());
+    let own = own
+        .iter()
+        .map(|one| format!("trouble  {} ({})\n", Shown(&one.detail), Shown(&one.code)))
+        .collect::<String>();
     let mut text = format!("{head}{own}\nshares\n{}", draw(&share::table(&status.shares)));
     if !status.jobs.is_empty() {
         let mut table = Table::new(&["JOB", "NAME", "DONE", "OF", "STATE", ""]).right(&[2, 3]);
         for job in &status.jobs {
-            table.row([&job.job, &job.name, &bytes(job.done), &bytes(job.total), &job.state, &job.detail]);
+            table.row([
+                &job.job,
+                &job.name,
+                &bytes(job.done),
+                &bytes(job.total),
+                &job.state,
+                &job.detail,
+            ]);
         }
         text += &format!("\ndownloads\n{}", draw(&table));
     }

@@ -107,18 +107,31 @@ impl TokenCommand {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let user = context.user().await?;
         let catalogue = &user.catalogue;
-        let ends = |lasts: Option<Lasting>| lasts.map(|Lasting(ms)| context.clock.now_ms().saturating_add(ms));
+        let ends = |lasts: Option<Lasting>| {
+            lasts.map(|Lasting(ms)| context.clock.now_ms().saturating_add(ms))
+        };
         match self {
             Self::Add(args) => {
-                let token = NewApiToken { label: args.label, account: args.account, ends_ms: ends(args.lasts) };
+                let token = NewApiToken {
+                    label: args.label,
+                    account: args.account,
+                    ends_ms: ends(args.lasts),
+                };
                 made(context, catalogue.add_api_token(&token).await?, args.out.out)
             }
             Self::Join(args) => {
-                let token = NewJoinToken { label: args.label, account: args.account, uses: args.uses, ends_ms: ends(args.lasts) };
+                let token = NewJoinToken {
+                    label: args.label,
+                    account: args.account,
+                    uses: args.uses,
+                    ends_ms: ends(args.lasts),
+                };
                 made(context, catalogue.add_join_token(&token).await?, args.out.out)
             }
             Self::Ls => list(context, "peral.tokens/1", catalogue.api_tokens().await?.items),
-            Self::JoinLs => list(context, "peral.join-tokens/1", catalogue.join_tokens().await?.items),
+            Self::JoinLs => {
+                list(context, "peral.join-tokens/1", catalogue.join_tokens().await?.items)
+            }
             Self::Rm(args) => {
                 let id = args.id()?;
                 catalogue.remove_api_token(id).await?;
@@ -144,10 +157,18 @@ fn made(context: &Context, minted: MintedToken, file: Option<PathBuf>) -> Result
         write_secret(path, &minted.secret)?;
     }
     let secret = file.is_none().then_some(minted.secret);
-    context.out.result("peral.token/1", &Made { token: minted.token, secret, file }, |said| match (&said.secret, &said.file) {
+    context.out.result("peral.token/1", &Made { token: minted.token, secret, file }, |said| match (
+        &said.secret,
+        &said.file,
+    ) {
         (Some(secret), _) => format!("{}\n", shown(secret)),
         (None, Some(file)) => {
-            format!("Wrote the token {} into {}; it ends {}.\n", said.token.id, shown(&file.to_string_lossy()), instant(said.token.ends_ms))
+            format!(
+                "Wrote the token {} into {}; it ends {}.\n",
+                said.token.id,
+                shown(&file.to_string_lossy()),
+                instant(said.token.ends_ms)
+            )
         }
         (None, None) => String::new(),
     })
@@ -155,11 +176,20 @@ fn made(context: &Context, minted: MintedToken, file: Option<PathBuf>) -> Result
 
 /// A file that is there already is not written over: it may hold a secret that is in use.
 fn write_secret(path: &Path, secret: &str) -> Result<(), Failure> {
-    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
-        writeln!(file, "{secret}")?;
-        file.sync_all()
-    });
-    written.map_err(|error| fail!(InvalidArgument, "the token was made, but {} cannot be written ({error}); end it and make another", path.display()))
+    let written =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(
+            |mut file| {
+                writeln!(file, "{secret}")?;
+                file.sync_all()
+            },
+        );
+    written.map_err(|error| {
+        fail!(
+            InvalidArgument,
+            "the token was made, but {} cannot be written ({error}); end it and make another",
+            path.display()
+        )
+    })
 }
 
 fn list(context: &Context, schema: &'static str, items: Vec<Token>) -> Result<(), Failure> {
@@ -167,19 +197,32 @@ fn list(context: &Context, schema: &'static str, items: Vec<Token>) -> Result<()
         let mut table = Table::new(&["ID", "LABEL", "ACCOUNT", "ENDS", "USES LEFT"]).right(&[4]);
         for token in &said.items {
             let uses = token.uses_left.map(|uses| uses.to_string()).unwrap_or_default();
-            table.row([&token.id.to_string(), &token.label, &token.account, &instant(token.ends_ms), &uses]);
+            table.row([
+                &token.id.to_string(),
+                &token.label,
+                &token.account,
+                &instant(token.ends_ms),
+                &uses,
+            ]);
         }
         context.out.table(&table, "no tokens")
     })
 }
 
 fn ended(context: &Context, id: TokenId) -> Result<(), Failure> {
-    context.out.result("peral.token-ended/1", &Ended { id }, |said| format!("Ended the token {}.\n", said.id))
+    context.out.result("peral.token-ended/1", &Ended { id }, |said| {
+        format!("Ended the token {}.\n", said.id)
+    })
 }
 
 /// Reads `30m`, `12h`, `90d`.
 fn lasting(text: &str) -> Result<Lasting, Failure> {
-    let bad = || fail!(InvalidArgument, "{text:?} is no span of time: write a number and s, m, h or d, such as 12h");
+    let bad = || {
+        fail!(
+            InvalidArgument,
+            "{text:?} is no span of time: write a number and s, m, h or d, such as 12h"
+        )
+    };
     let unit = text.chars().last().ok_or_else(bad)?;
     let seconds: i64 = match unit {
         's' => 1,

@@ -31,12 +31,14 @@ use crate::{
 
 /// Put a file into the network, under a name.
 ///
-/// Where a peer runs here, it takes the file: one inside a share stays where it is, anything else is copied into the share. Else the file
-/// is sent to --peer, or to the peer with the most room. It is done when the file is published and can be found.
+/// Where a peer runs here, it takes the file: one inside a share stays where it is, anything else
+/// is copied into the share. Else the file is sent to --peer, or to the peer with the most room. It
+/// is done when the file is published and can be found.
 ///
-/// With `-` standard input is read to its end, as in `kubectl exec -i POD -- peral upload - --name x < file`; it needs --name. It is
-/// written to the volume of the peer here, once, or else to a temporary file in TMPDIR, and nothing is left of it when it breaks off. A
-/// connection that breaks looks like the end: --size says what must come.
+/// With `-` standard input is read to its end, as in
+/// `kubectl exec -i POD -- peral upload - --name x < file`; it needs --name. It is written to the
+/// volume of the peer here, once, or else to a temporary file in TMPDIR, and nothing is left of it
+/// when it breaks off. A connection that breaks looks like the end: --size says what must come.
 #[derive(Debug, Args)]
 pub struct UploadArgs {
     /// The file; `-` for standard input.
@@ -44,7 +46,8 @@ pub struct UploadArgs {
     /// Its name in the network [default: its file name; inside a share, the name it has there]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Of standard input: the number of bytes that must come, such as 1000 or 50M; with fewer or more nothing is published.
+    /// Of standard input: the number of bytes that must come, such as 1000 or 50M; with fewer or
+    /// more nothing is published.
     #[arg(long, value_name = "BYTES", value_parser = peral_peer::args::bytes)]
     size: Option<u64>,
     /// Of a new name: only you and those named with --access may have it.
@@ -110,9 +113,15 @@ impl UploadArgs {
             Some(text) => Some(peers::find(session.catalogue(), text).await?.id),
             None => None,
         };
-        let mut local = context.beside(&session).await?.filter(|local| wish.is_none_or(|wish| wish == local.peer));
+        let mut local = context
+            .beside(&session)
+            .await?
+            .filter(|local| wish.is_none_or(|wish| wish == local.peer));
         if local.is_none() && matches!(session, Session::Peer(_)) {
-            return Err(fail!(InvalidArgument, "without a login the peer here takes the file: leave --peer out, or log in"));
+            return Err(fail!(
+                InvalidArgument,
+                "without a login the peer here takes the file: leave --peer out, or log in"
+            ));
         }
         let verifier = Verifier::new(&session.catalogue().jwks().await?, KeyUse::Record);
         let (name, placed) = self.name(local.as_mut()).await?;
@@ -130,7 +139,9 @@ impl UploadArgs {
                 Some(before) => before.owner,
                 None => session.account().await?,
             },
-            visibility: before.as_ref().map_or(visibility(self.private), |record| record.visibility),
+            visibility: before
+                .as_ref()
+                .map_or(visibility(self.private), |record| record.visibility),
             replaces: before.map_or(0, |record| record.version),
             name,
             verifier,
@@ -138,10 +149,21 @@ impl UploadArgs {
         let (record, peer, by) = match (local, &session) {
             (Some(local), _) => {
                 let bearer = Some(Identity::Peer(local.peer));
-                let request = NewUpload { placed: input.placed, ..self.request(&meant, Some(local.peer), bearer) };
-                let upload = session.catalogue().upload(&request).await.map_err(|failure| meant.told(failure))?;
+                let request = NewUpload {
+                    placed: input.placed,
+                    ..self.request(&meant, Some(local.peer), bearer)
+                };
+                let upload = session
+                    .catalogue()
+                    .upload(&request)
+                    .await
+                    .map_err(|failure| meant.told(failure))?;
                 let peer = local.peer;
-                (through(context, local, &meant, &input, &upload).await?, peer, format!("peer {peer}"))
+                (
+                    through(context, local, &meant, &input, &upload).await?,
+                    peer,
+                    format!("peer {peer}"),
+                )
             }
             (None, Session::User(user)) => {
                 let request = self.request(&meant, wish, None);
@@ -149,7 +171,9 @@ impl UploadArgs {
                 let (record, peer) = sent.map_err(|failure| meant.told(failure))?;
                 (record, peer, "this command".to_owned())
             }
-            (None, Session::Peer(_)) => return Err(fail!(Internal, "there is nobody to take the file")),
+            (None, Session::Peer(_)) => {
+                return Err(fail!(Internal, "there is nobody to take the file"));
+            }
         };
         say(context, &record.value, peer, by, context.clock.monotonic().saturating_sub(start))
     }
@@ -160,14 +184,24 @@ impl UploadArgs {
 
     fn check(&self) -> Result<(), Failure> {
         match (self.is_stdin(), &self.name, self.size) {
-            (true, None, _) => Err(fail!(InvalidArgument, "standard input has no name: pass --name; a file that is called so is ./-")),
-            (false, _, Some(_)) => Err(fail!(InvalidArgument, "--size is for standard input, whose end says nothing")),
+            (true, None, _) => Err(fail!(
+                InvalidArgument,
+                "standard input has no name: pass --name; a file that is called so is ./-"
+            )),
+            (false, _, Some(_)) => {
+                Err(fail!(InvalidArgument, "--size is for standard input, whose end says nothing"))
+            }
             _ => Ok(()),
         }
     }
 
     /// What is to be replaced. What can be read once only is not read where the name is not free.
-    async fn before(&self, catalogue: &Catalogue, name: &FileName, verifier: &Verifier) -> Result<Option<Record>, Failure> {
+    async fn before(
+        &self,
+        catalogue: &Catalogue,
+        name: &FileName,
+        verifier: &Verifier,
+    ) -> Result<Option<Record>, Failure> {
         let look = self.replace || self.is_stdin();
         let before = if look { current(catalogue, name, verifier).await? } else { None };
         match before {
@@ -176,7 +210,8 @@ impl UploadArgs {
         }
     }
 
-    /// The name that was given, or that of the path in a share of the peer here, or the file's own; and whether it is in a share.
+    /// The name that was given, or that of the path in a share of the peer here, or the file's own;
+    /// and whether it is in a share.
     async fn name(&self, local: Option<&mut Local>) -> Result<(FileName, bool), Failure> {
         if self.is_stdin() {
             return Ok((file_name(self.name.as_deref().unwrap_or_default())?, false));
@@ -186,12 +221,17 @@ impl UploadArgs {
             Some(local) => local.control.status().await?.shares,
             None => Vec::new(),
         };
-        let inside = shares.iter().find_map(|share| Some((&share.prefix, path.strip_prefix(&share.path).ok()?)));
+        let inside = shares
+            .iter()
+            .find_map(|share| Some((&share.prefix, path.strip_prefix(&share.path).ok()?)));
         if let Some(name) = &self.name {
             return Ok((file_name(name)?, inside.is_some()));
         }
-        let text =
-            |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| fail!(InvalidName, "{} is no Unicode text: pass --name", path.display()));
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| {
+                fail!(InvalidName, "{} is no Unicode text: pass --name", path.display())
+            })
+        };
         let name = match inside {
             Some((prefix, rest)) if prefix.is_empty() => text(rest)?,
             Some((prefix, rest)) => format!("{}/{}", prefix.trim_end_matches('/'), text(rest)?),
@@ -216,7 +256,11 @@ impl UploadArgs {
 }
 
 /// What the name means now; nothing if it is free.
-async fn current(catalogue: &Catalogue, name: &FileName, verifier: &Verifier) -> Result<Option<Record>, Failure> {
+async fn current(
+    catalogue: &Catalogue,
+    name: &FileName,
+    verifier: &Verifier,
+) -> Result<Option<Record>, Failure> {
     let request = SourcesRequest { name: Some(name.to_string()), ..SourcesRequest::default() };
     match catalogue.sources(&request).await {
         Ok(sources) => Ok(Some(Sealed::<Record>::from_text(&sources.record, verifier)?.value)),
@@ -226,9 +270,22 @@ async fn current(catalogue: &Catalogue, name: &FileName, verifier: &Verifier) ->
 }
 
 /// Lets the peer here take it, and hashes it besides: both must find the same.
-async fn through(context: &Context, mut local: Local, meant: &Meant, input: &Input, upload: &Upload) -> Result<Sealed<Record>, Failure> {
-    let path = meant.path.to_str().ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", meant.path.display()))?;
-    let request = pb::UploadRequest { path: path.to_owned(), name: meant.name.to_string(), order: Some(envelope_from_text(&upload.order)?) };
+async fn through(
+    context: &Context,
+    mut local: Local,
+    meant: &Meant,
+    input: &Input,
+    upload: &Upload,
+) -> Result<Sealed<Record>, Failure> {
+    let path = meant
+        .path
+        .to_str()
+        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", meant.path.display()))?;
+    let request = pb::UploadRequest {
+        path: path.to_owned(),
+        name: meant.name.to_string(),
+        order: Some(envelope_from_text(&upload.order)?),
+    };
     let hashed = input.hash();
     let stream = local.control.upload(request).await?;
     let meter = context.out.meter();
@@ -238,14 +295,20 @@ async fn through(context: &Context, mut local: Local, meant: &Meant, input: &Inp
     };
     meter.finish();
     let last = ended?;
-    let envelope = last.record.ok_or_else(|| fail!(Internal, "the peer here says it is done and shows no record"))?;
+    let envelope = last
+        .record
+        .ok_or_else(|| fail!(Internal, "the peer here says it is done and shows no record"))?;
     let record = Sealed::<Record>::open(envelope, &meant.verifier)?;
     meant.check(&record.value, hashed.await?)?;
     Ok(record)
 }
 
 fn is_there(name: &str) -> Failure {
-    fail!(VersionConflict, "the name {name:?} is there already: --replace makes a new version of it, --name gives another")
+    fail!(
+        VersionConflict,
+        "the name {name:?} is there already: --replace makes a new version of it, --name gives \
+         another"
+    )
 }
 
 impl Meant {
@@ -253,9 +316,14 @@ impl Meant {
     fn told(&self, failure: Failure) -> Failure {
         let name = self.name.as_str();
         match failure.code {
-            ErrorCode::VersionConflict if self.replaces == 0 => Failure { detail: is_there(name).detail, ..failure },
+            ErrorCode::VersionConflict if self.replaces == 0 => {
+                Failure { detail: is_there(name).detail, ..failure }
+            }
             ErrorCode::VersionConflict => Failure {
-                detail: format!("somebody else published {name:?} meanwhile: see `peral access NAME`, then upload again with --replace"),
+                detail: format!(
+                    "somebody else published {name:?} meanwhile: see `peral access NAME`, then \
+                     upload again with --replace"
+                ),
                 ..failure
             },
             _ => failure,
@@ -278,12 +346,22 @@ impl Meant {
         ];
         match differs.iter().find(|(_, differs)| *differs) {
             None => Ok(()),
-            Some((what, _)) => Err(fail!(Integrity, "what was published as {:?} has another {what} than was meant", self.name.as_str())),
+            Some((what, _)) => Err(fail!(
+                Integrity,
+                "what was published as {:?} has another {what} than was meant",
+                self.name.as_str()
+            )),
         }
     }
 }
 
-fn say(context: &Context, record: &Record, peer: PeerId, by: String, took: Duration) -> Result<(), Failure> {
+fn say(
+    context: &Context,
+    record: &Record,
+    peer: PeerId,
+    by: String,
+    took: Duration,
+) -> Result<(), Failure> {
     let said = Uploaded {
         name: record.name.to_string(),
         file: record.file.to_string(),
@@ -297,6 +375,12 @@ fn say(context: &Context, record: &Record, peer: PeerId, by: String, took: Durat
     };
     context.out.result("peral.upload/1", &said, |said| {
         let moved = summary(said.size, took);
-        format!("Published {} version {} on peer {}: {moved}; {}.\n", quoted(&said.name), said.version, said.peer, said.hash)
+        format!(
+            "Published {} version {} on peer {}: {moved}; {}.\n",
+            quoted(&said.name),
+            said.version,
+            said.peer,
+            said.hash
+        )
     })
 }

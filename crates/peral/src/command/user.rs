@@ -91,12 +91,25 @@ impl UserCommand {
             Self::Disable(args) => change(context, catalogue, &args.name, disabled(true)).await,
             Self::Enable(args) => change(context, catalogue, &args.name, disabled(false)).await,
             Self::Role(args) => {
-                change(context, catalogue, &args.name, AccountChange { role: Some(args.role.into()), ..AccountChange::default() }).await
+                change(
+                    context,
+                    catalogue,
+                    &args.name,
+                    AccountChange { role: Some(args.role.into()), ..AccountChange::default() },
+                )
+                .await
             }
             Self::Password(args) => {
-                let password = args.password.new_one(&format!("New password of {}", shown(&args.name)))?;
+                let password =
+                    args.password.new_one(&format!("New password of {}", shown(&args.name)))?;
                 let password = Some(password.expose_secret().to_owned());
-                change(context, catalogue, &args.name, AccountChange { password, ..AccountChange::default() }).await
+                change(
+                    context,
+                    catalogue,
+                    &args.name,
+                    AccountChange { password, ..AccountChange::default() },
+                )
+                .await
             }
         }
     }
@@ -118,11 +131,19 @@ fn disabled(disabled: bool) -> AccountChange {
 async fn add(context: &Context, catalogue: &Catalogue, args: &AddArgs) -> Result<(), Failure> {
     let password = match args.no_password {
         true => None,
-        false => Some(args.password.new_one(&format!("Password of {}", shown(&args.name)))?.expose_secret().to_owned()),
+        false => Some(
+            args.password
+                .new_one(&format!("Password of {}", shown(&args.name)))?
+                .expose_secret()
+                .to_owned(),
+        ),
     };
     let role = if args.admin { Role::Admin } else { Role::Member };
-    let account = catalogue.add_account(&NewAccount { name: args.name.clone(), role, password }).await?;
-    context.out.result("peral.user/1", &One { account: &account }, |said| format!("Made the account {}.\n", shown(&said.account.name)))
+    let account =
+        catalogue.add_account(&NewAccount { name: args.name.clone(), role, password }).await?;
+    context.out.result("peral.user/1", &One { account: &account }, |said| {
+        format!("Made the account {}.\n", shown(&said.account.name))
+    })
 }
 
 async fn list(context: &Context, catalogue: &Catalogue) -> Result<(), Failure> {
@@ -131,18 +152,33 @@ async fn list(context: &Context, catalogue: &Catalogue) -> Result<(), Failure> {
         let mut table = Table::new(&["NAME", "ROLE", "STATE", "MADE", "ID"]);
         for account in &said.items {
             let state = if account.disabled { "disabled" } else { "enabled" };
-            table.row([&account.name, word(account.role), state, &instant(account.created_ms), &account.id.to_string()]);
+            table.row([
+                &account.name,
+                word(account.role),
+                state,
+                &instant(account.created_ms),
+                &account.id.to_string(),
+            ]);
         }
         context.out.table(&table, "no accounts")
     })
 }
 
-async fn change(context: &Context, catalogue: &Catalogue, name: &str, change: AccountChange) -> Result<(), Failure> {
+async fn change(
+    context: &Context,
+    catalogue: &Catalogue,
+    name: &str,
+    change: AccountChange,
+) -> Result<(), Failure> {
     let account = find(catalogue, name).await?;
     let account = catalogue.change_account(account.id, &change).await?;
     context.out.result("peral.user/1", &One { account: &account }, |said| {
         let state = if said.account.disabled { "disabled" } else { "enabled" };
-        format!("Changed the account {}: {}, {state}.\n", shown(&said.account.name), word(said.account.role))
+        format!(
+            "Changed the account {}: {}, {state}.\n",
+            shown(&said.account.name),
+            word(said.account.role)
+        )
     })
 }
 

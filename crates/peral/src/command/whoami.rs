@@ -47,7 +47,8 @@ impl WhoamiArgs {
                 "token" => "the API token of this command",
                 _ => "nobody is logged in: the account of the peer that runs here",
             };
-            let groups = if said.who.groups.is_empty() { "none".into() } else { said.who.groups.join(", ") };
+            let groups =
+                if said.who.groups.is_empty() { "none".into() } else { said.who.groups.join(", ") };
             let role = format!("{:?}", said.who.role).to_lowercase();
             let lines = [
                 ("account", said.who.name.as_str()),
@@ -68,7 +69,13 @@ async fn sessions(context: &Context, session: &Session) -> Result<(), Failure> {
         let mut table = Table::new(&["ID", "LABEL", "BEGAN", "ENDS", ""]);
         for item in &said.items {
             let began = age(item.created_ms, context.out.now_ms());
-            table.row([&item.id.to_string(), &item.label, &began, &instant(item.ends_ms), if item.current { "this one" } else { "" }]);
+            table.row([
+                &item.id.to_string(),
+                &item.label,
+                &began,
+                &instant(item.ends_ms),
+                if item.current { "this one" } else { "" },
+            ]);
         }
         context.out.table(&table, "no sessions")
     })

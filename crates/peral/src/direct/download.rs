@@ -9,7 +9,10 @@ use std::{
 use futures::future::BoxFuture;
 use peral_model::Record;
 use peral_peer::{
-    fetch::{DiskRoom, FetchDeps, FetchRequest, Found, Here, Observer, Phase, Progress, SourceFinder, Why, fetch},
+    fetch::{
+        DiskRoom, FetchDeps, FetchRequest, Found, Here, Observer, Phase, Progress, SourceFinder,
+        Why, fetch,
+    },
     limits::Limits,
     lists::ListStore,
     metrics::Metrics,
@@ -38,10 +41,15 @@ use crate::{
 ///
 /// # Errors
 /// As [`fetch`].
-pub async fn download(context: &Context, user: UserSession, wanted: &Wanted) -> Result<u64, Failure> {
+pub async fn download(
+    context: &Context,
+    user: UserSession,
+    wanted: &Wanted,
+) -> Result<u64, Failure> {
     let way = Way::new(&user.login)?;
     let scratch = scratch(&wanted.path)?;
-    let lists = ListStore::temporary(scratch.path()).map_err(|error| fail!(Internal, "piece lists cannot be kept: {error}"))?;
+    let lists = ListStore::temporary(scratch.path())
+        .map_err(|error| fail!(Internal, "piece lists cannot be kept: {error}"))?;
     let deps = FetchDeps {
         dialer: way.dialer.clone(),
         finder: Arc::new(Finder::new(context, way.certs, user, wanted)),
@@ -69,23 +77,34 @@ pub async fn download(context: &Context, user: UserSession, wanted: &Wanted) -> 
         Ok(fetched) => Ok(fetched.bytes_fetched),
         Err(failure) if failure.code == ErrorCode::Cancelled => {
             let path = wanted.path.display();
-            Err(fail!(Cancelled, "the download was ended; what came is kept beside {path}, and the same command goes on from there"))
+            Err(fail!(
+                Cancelled,
+                "the download was ended; what came is kept beside {path}, and the same command \
+                 goes on from there"
+            ))
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// A folder for piece lists: a temporary one, or, where there is no place for those, one beside the target.
+/// A folder for piece lists: a temporary one, or, where there is no place for those, one beside the
+/// target.
 fn scratch(target: &Path) -> Result<TempDir, Failure> {
     let reason = match tempfile::tempdir() {
         Ok(folder) => return Ok(folder),
         Err(reason) => reason,
     };
-    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else { return Err(no_place(&reason)) };
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+        return Err(no_place(&reason));
+    };
     // Always the same, so that one that a killed command left is found again.
     let name = format!(".{}.lists", name.to_string_lossy());
     drop(fs::remove_dir_all(folder.join(&name)));
-    tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(folder).map_err(|error| no_place(&error))
+    tempfile::Builder::new()
+        .prefix(&name)
+        .rand_bytes(0)
+        .tempdir_in(folder)
+        .map_err(|error| no_place(&error))
 }
 
 fn no_place(error: &io::Error) -> Failure {
@@ -136,8 +155,13 @@ struct Finder {
 impl Finder {
     fn new(context: &Context, certs: Arc<CertStore>, user: UserSession, wanted: &Wanted) -> Self {
         let record = &wanted.record.value;
-        let request = SourcesRequest { file: Some(record.file), version: Some(record.version), ..SourcesRequest::default() };
-        // The session is asked for again by its address: another login made meanwhile is not taken for this one.
+        let request = SourcesRequest {
+            file: Some(record.file),
+            version: Some(record.version),
+            ..SourcesRequest::default()
+        };
+        // The session is asked for again by its address: another login made meanwhile is not taken
+        // for this one.
         let context = Context { central: Some(user.login.central), ..context.clone() };
         Self { context, certs, request, verifier: Mutex::new(wanted.verifier.clone()) }
     }
@@ -151,7 +175,11 @@ impl Finder {
         Ok(Found { record, grant, sources: sources.sources, away: sources.away })
     }
 
-    async fn open(&self, catalogue: &Catalogue, sources: &Sources) -> Result<Sealed<Record>, Failure> {
+    async fn open(
+        &self,
+        catalogue: &Catalogue,
+        sources: &Sources,
+    ) -> Result<Sealed<Record>, Failure> {
         let known = self.verifier.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Ok(record) = Sealed::from_text(&sources.record, &known) {
             return Ok(record);

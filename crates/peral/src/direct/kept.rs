@@ -1,4 +1,5 @@
-//! Orders of uploads that were interrupted: with the same order, the same command goes on where the peer's copy ends.
+//! Orders of uploads that were interrupted: with the same order, the same command goes on where the
+//! peer's copy ends.
 
 use std::{
     fs,
@@ -31,7 +32,8 @@ pub struct Kept {
 impl Kept {
     /// The place for this upload of this file as it is now, by this session.
     pub fn of(folder: Option<&Path>, login: &Login, file: &Path, upload: &NewUpload) -> Self {
-        let stamp = fs::metadata(file).map(|facts| (facts.ino(), facts.dev(), facts.mtime(), facts.mtime_nsec()));
+        let stamp = fs::metadata(file)
+            .map(|facts| (facts.ino(), facts.dev(), facts.mtime(), facts.mtime_nsec()));
         let meant = format!("{}\n{stamp:?}\n{file:?}\n{upload:?}", login.session);
         Self { path: folder.map(|folder| folder.join(ContentId::of(meant.as_bytes()).to_string())) }
     }
@@ -43,7 +45,8 @@ impl Kept {
         (order.value.expires_ms > now_ms + MARGIN_MS).then_some((upload, order))
     }
 
-    /// Keeps an order, and forgets those that are of no use any more. It only saves work: failing is no failure.
+    /// Keeps an order, and forgets those that are of no use any more. It only saves work: failing
+    /// is no failure.
     pub fn save(&self, upload: &Upload, now_ms: i64) {
         if let Err(error) = self.write(upload, now_ms) {
             tracing::debug!(%error, "the order of this upload is not kept: interrupted, it begins anew");
@@ -56,7 +59,10 @@ impl Kept {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
         for entry in fs::read_dir(folder)?.flatten() {
-            let age = entry.metadata().and_then(|facts| facts.modified()).map(|then| now.duration_since(then).unwrap_or_default());
+            let age = entry
+                .metadata()
+                .and_then(|facts| facts.modified())
+                .map(|then| now.duration_since(then).unwrap_or_default());
             if age.is_ok_and(|age| age > DAY) {
                 drop(fs::remove_file(entry.path()));
             }

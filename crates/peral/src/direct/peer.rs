@@ -60,21 +60,34 @@ pub async fn list(context: &Context, peer: &str, prefix: &str, most: usize) -> R
         context.out.note("… and more: --limit COUNT or --all shows them");
     }
     context.out.result("peral.ls-peer/1", &Listed { peer: peer.id, items, more }, |said| {
-        let mut table = Table::new(&["SIZE", "HELD", "VERSION", "ACCESS", "NAME"]).right(&[0, 1, 2]);
+        let mut table =
+            Table::new(&["SIZE", "HELD", "VERSION", "ACCESS", "NAME"]).right(&[0, 1, 2]);
         for item in &said.items {
             let access = format!("{:?}", item.visibility).to_lowercase();
-            table.row([&bytes(item.size), &bytes(item.held), &item.version.to_string(), &access, &item.name]);
+            table.row([
+                &bytes(item.size),
+                &bytes(item.held),
+                &item.version.to_string(),
+                &access,
+                &item.name,
+            ]);
         }
         context.out.table(&table, "no files")
     })
 }
 
-async fn pages(mut client: PeerServiceClient<Channel>, verifier: &Verifier, prefix: &str, most: usize) -> Result<(Vec<Item>, bool), Failure> {
+async fn pages(
+    mut client: PeerServiceClient<Channel>,
+    verifier: &Verifier,
+    prefix: &str,
+    most: usize,
+) -> Result<(Vec<Item>, bool), Failure> {
     let mut items: Vec<Item> = Vec::new();
     loop {
         let limit = u32::try_from((most - items.len()).clamp(1, PAGE)).unwrap_or(1);
         let after = items.last().map(|item| item.name.clone()).unwrap_or_default();
-        let mut request = Request::new(pb::ListFilesRequest { prefix: prefix.to_owned(), after, limit });
+        let mut request =
+            Request::new(pb::ListFilesRequest { prefix: prefix.to_owned(), after, limit });
         request.set_timeout(std::time::Duration::from_secs(20));
         let page = client.list_files(grpc::inject(request)).await?.into_inner();
         let before = items.len();
@@ -90,7 +103,9 @@ async fn pages(mut client: PeerServiceClient<Channel>, verifier: &Verifier, pref
 
 /// The signed record says what it is; the peer's own word counts only for how much it holds.
 fn item(held: pb::HeldFile, verifier: &Verifier) -> Result<Item, Failure> {
-    let envelope = held.record.ok_or_else(|| fail!(InvalidArgument, "the peer lists a file without its record"))?;
+    let envelope = held
+        .record
+        .ok_or_else(|| fail!(InvalidArgument, "the peer lists a file without its record"))?;
     let record = Sealed::<Record>::open(envelope, verifier)?.value;
     Ok(Item {
         name: record.name.to_string(),

@@ -22,16 +22,30 @@ use crate::{command::upload::Meant, context::Context, session::UserSession};
 ///
 /// # Errors
 /// As [`send()`].
-pub async fn upload(context: &Context, user: &UserSession, meant: &Meant, request: &NewUpload) -> Result<(Sealed<Record>, PeerId), Failure> {
+pub async fn upload(
+    context: &Context,
+    user: &UserSession,
+    meant: &Meant,
+    request: &NewUpload,
+) -> Result<(Sealed<Record>, PeerId), Failure> {
     let way = Way::new(&user.login)?;
-    let deps = SendDeps { dialer: way.dialer, verifier: Arc::new(meant.verifier.clone()), limits: Limits::default(), metrics: Metrics::new() };
+    let deps = SendDeps {
+        dialer: way.dialer,
+        verifier: Arc::new(meant.verifier.clone()),
+        limits: Limits::default(),
+        metrics: Metrics::new(),
+    };
     let folder = context.uploads.as_deref().filter(|_| !meant.once);
     let kept = Kept::of(folder, &user.login, &meant.path, request);
     if let Some((upload, order)) = kept.load(&meant.verifier, context.clock.now_ms()) {
         let peer = upload.source.peer;
         match attempt(context, meant, &deps, &kept, upload, order).await {
             // Neither the peer nor central takes this order any longer: a new one.
-            Err(failure) if matches!(failure.code, ErrorCode::NotFound | ErrorCode::Unauthenticated | ErrorCode::Forbidden) => {}
+            Err(failure)
+                if matches!(
+                    failure.code,
+                    ErrorCode::NotFound | ErrorCode::Unauthenticated | ErrorCode::Forbidden
+                ) => {}
             ended => return ended.map(|record| (record, peer)),
         }
     }
@@ -62,7 +76,14 @@ async fn attempt(
     let ended = unless_interrupted(running, cancel).await;
     watch.finish();
     let may_go_on = ended.as_ref().is_err_and(|failure| {
-        matches!(failure.code, ErrorCode::Cancelled | ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Busy | ErrorCode::RateLimited)
+        matches!(
+            failure.code,
+            ErrorCode::Cancelled
+                | ErrorCode::Unavailable
+                | ErrorCode::DeadlineExceeded
+                | ErrorCode::Busy
+                | ErrorCode::RateLimited
+        )
     });
     if !may_go_on {
         kept.forget();

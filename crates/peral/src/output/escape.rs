@@ -5,14 +5,18 @@ use std::{
     fmt::{self, Write},
 };
 
-/// A text as a person may see it: control characters (C0, DEL, C1), line separators and characters that turn the direction of writing
-/// appear as escapes such as `\u{1b}`.
+/// A text as a person may see it: control characters (C0, DEL, C1), line separators and characters
+/// that turn the direction of writing appear as escapes such as `\u{1b}`.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 
 /// Shows any text on one line, without control characters.
 pub fn shown(text: &str) -> Cow<'_, str> {
-    if text.chars().any(must_hide) { Cow::Owned(Shown(text).to_string()) } else { Cow::Borrowed(text) }
+    if text.chars().any(must_hide) {
+        Cow::Owned(Shown(text).to_string())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// The same between quotation marks, so that spaces at the ends show too.
@@ -57,13 +61,17 @@ mod tests {
     fn nothing_that_steers_a_terminal_gets_through() {
         let name = "a\u{1b}]0;owned\u{7}\r\n\tb\u{9b}31m\u{7f}\u{202e}gpj.exe\u{2066}\u{0}\u{2028}";
         let seen = shown(name);
-        assert_eq!(seen, "a\\u{1b}]0;owned\\u{7}\\r\\n\\tb\\u{9b}31m\\u{7f}\\u{202e}gpj.exe\\u{2066}\\u{0}\\u{2028}");
+        assert_eq!(
+            seen,
+            "a\\u{1b}]0;owned\\u{7}\\r\\n\\tb\\u{9b}31m\\u{7f}\\u{202e}gpj.exe\\u{2066}\\u{0}\\u{2028}"
+        );
         assert!(!seen.chars().any(must_hide));
     }
 
     #[test]
     fn ordinary_names_of_any_script_are_untouched() {
-        for name in ["models/llama 3.gguf", "ünï/çødé", "模型", "שלום", "👩‍🔬", "back\\slash", ""] {
+        for name in ["models/llama 3.gguf", "ünï/çødé", "模型", "שלום", "👩‍🔬", "back\\slash", ""]
+        {
             assert!(matches!(shown(name), Cow::Borrowed(same) if same == name));
         }
     }

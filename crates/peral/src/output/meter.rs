@@ -1,4 +1,5 @@
-//! Progress of a transfer: a bar on a terminal, now and then a line elsewhere, events as JSON. Always on stderr.
+//! Progress of a transfer: a bar on a terminal, now and then a line elsewhere, events as JSON.
+//! Always on stderr.
 
 use std::{
     io::{self, IsTerminal},
@@ -16,11 +17,13 @@ use super::{Format, bytes, escape::shown, rate, write_err};
 const LINE_EVERY: Duration = Duration::from_secs(2);
 /// Between two JSON events.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
-/// Between two of the same note to people: a source that cannot be reached is tried each second or two.
+/// Between two of the same note to people: a source that cannot be reached is tried each second or
+/// two.
 const SAME_NOTE_EVERY: Duration = Duration::from_secs(60);
 /// Different notes that are remembered for that.
 const MAX_NOTED: usize = 32;
-const BAR: &str = "{msg:12} {wide_bar:.cyan/blue} {bytes:>11} of {total_bytes} {bytes_per_sec:>13} {eta:>4}";
+const BAR: &str =
+    "{msg:12} {wide_bar:.cyan/blue} {bytes:>11} of {total_bytes} {bytes_per_sec:>13} {eta:>4}";
 
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -95,7 +98,9 @@ impl Meter {
             Kind::Bar(_) | Kind::Lines if !self.is_news(text) => {}
             Kind::Bar(bar) => bar.suspend(|| write_err(&shown(text))),
             Kind::Lines => write_err(&shown(text)),
-            Kind::Json => write_err(&serde_json::json!({ "event": "note", "detail": text }).to_string()),
+            Kind::Json => {
+                write_err(&serde_json::json!({ "event": "note", "detail": text }).to_string())
+            }
         }
     }
 
@@ -106,11 +111,13 @@ impl Meter {
         }
     }
 
-    /// The first step, a new phase and the end are always shown; the others when their time has come.
+    /// The first step, a new phase and the end are always shown; the others when their time has
+    /// come.
     fn is_due(&self, every: Duration, step: &Step) -> bool {
         let now = self.clock.monotonic();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|(then, before)| before.phase != step.phase || now >= then + every);
+        let due =
+            last.is_none_or(|(then, before)| before.phase != step.phase || now >= then + every);
         if due {
             *last = Some((now, *step));
         }
@@ -138,8 +145,11 @@ impl Drop for Meter {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    // A template that cannot be read would be a defect, and no reason to fail a download: indicatif's own looks well too.
-    bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    // A template that cannot be read would be a defect, and no reason to fail a download:
+    // indicatif's own looks well too.
+    bar.set_style(
+        ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar
 }
 
@@ -166,7 +176,9 @@ fn words(step: &Step) -> String {
 
 fn line(step: &Step) -> String {
     match (u128::from(step.done) * 100).checked_div(u128::from(step.total)) {
-        Some(percent) => format!("{}: {} of {} ({percent} %)", words(step), bytes(step.done), bytes(step.total)),
+        Some(percent) => {
+            format!("{}: {} of {} ({percent} %)", words(step), bytes(step.done), bytes(step.total))
+        }
         None if step.done > 0 => format!("{}: {}", words(step), bytes(step.done)),
         None => words(step),
     }
@@ -202,7 +214,12 @@ mod tests {
     #[test]
     fn lines_come_at_most_every_two_seconds_and_at_each_new_phase() {
         let clock = Arc::new(MockClock::new(0));
-        let meter = Meter { kind: Kind::Lines, clock: clock.clone(), last: Mutex::new(None), noted: Mutex::default() };
+        let meter = Meter {
+            kind: Kind::Lines,
+            clock: clock.clone(),
+            last: Mutex::new(None),
+            noted: Mutex::default(),
+        };
         let due = |step: &Step| meter.is_due(LINE_EVERY, step);
         assert!(due(&step(Phase::Moving, 0)));
         assert!(!due(&step(Phase::Moving, 1)));
@@ -216,7 +233,12 @@ mod tests {
     #[test]
     fn the_same_note_is_shown_once_in_a_while() {
         let clock = Arc::new(MockClock::new(0));
-        let meter = Meter { kind: Kind::Lines, clock: clock.clone(), last: Mutex::new(None), noted: Mutex::default() };
+        let meter = Meter {
+            kind: Kind::Lines,
+            clock: clock.clone(),
+            last: Mutex::new(None),
+            noted: Mutex::default(),
+        };
         assert!(meter.is_news("one is away") && meter.is_news("another is away"));
         clock.advance(Duration::from_secs(59));
         assert!(!meter.is_news("one is away") && !meter.is_news("another is away"));
@@ -230,7 +252,10 @@ mod tests {
         show(&bar, &Step { phase: Phase::Waiting, done: 0, total: 0, fetched: 0, sources: 0 });
         assert_eq!((bar.message().as_str(), bar.length()), ("", None));
         show(&bar, &step(Phase::Moving, 1 << 20));
-        assert_eq!((bar.message().as_str(), bar.length(), bar.position()), ("moving", Some(4 << 20), 1 << 20));
+        assert_eq!(
+            (bar.message().as_str(), bar.length(), bar.position()),
+            ("moving", Some(4 << 20), 1 << 20)
+        );
     }
 
     #[test]
@@ -239,6 +264,9 @@ mod tests {
         assert_eq!(line(&step), "moving: 1 MiB of 4 MiB (25 %)");
         assert_eq!(line(&Step { total: 0, done: 0, ..step }), "moving");
         assert_eq!(line(&Step { total: 0, ..step }), "moving: 1 MiB");
-        assert_eq!(event(&step), r#"{"event":"progress","phase":"moving","done":1048576,"total":4194304,"fetched":1048576,"sources":1}"#);
+        assert_eq!(
+            event(&step),
+            r#"{"event":"progress","phase":"moving","done":1048576,"total":4194304,"fetched":1048576,"sources":1}"#
+        );
     }
 }

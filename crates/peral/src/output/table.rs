@@ -35,11 +35,13 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The table as text, each line ended. With a width it is drawn for a terminal of so many columns, if it fits there: ids that are broken
-    /// over lines can be neither read nor copied.
+    /// The table as text, each line ended. With a width it is drawn for a terminal of so many
+    /// columns, if it fits there: ids that are broken over lines can be neither read nor copied.
     pub fn render(&self, width: Option<u16>) -> String {
         let plain = self.lines(false);
-        let drawn = width.map(|_| self.lines(true)).filter(|text| text.lines().all(|line| Some(line.chars().count()) <= width.map(usize::from)));
+        let drawn = width.map(|_| self.lines(true)).filter(|text| {
+            text.lines().all(|line| Some(line.chars().count()) <= width.map(usize::from))
+        });
         drawn.unwrap_or(plain)
     }
 

@@ -25,7 +25,12 @@ impl Context {
         if !first.is_empty() {
             return first.meet(&self.named(named).await?).await;
         }
-        let before = self.logins.all().unwrap_or_default().into_iter().find(|login| Some(&login.central) == named.as_ref());
+        let before = self
+            .logins
+            .all()
+            .unwrap_or_default()
+            .into_iter()
+            .find(|login| Some(&login.central) == named.as_ref());
         if let Some(Login { central: base, network, .. }) = before {
             let catalogue = central::catalogue(&base, &network)?;
             return Ok(Contact { base, network, catalogue });
@@ -47,7 +52,11 @@ impl Context {
         }
         match self.here().await {
             Some(mut control) => central::address(&control.session().await?.central),
-            None => Err(fail!(InvalidArgument, "say which central: --central https://HOST:7070 (or PERAL_CENTRAL, or in peral.toml)")),
+            None => Err(fail!(
+                InvalidArgument,
+                "say which central: --central https://HOST:7070 (or PERAL_CENTRAL, or in \
+                 peral.toml)"
+            )),
         }
     }
 }
@@ -56,7 +65,11 @@ impl Context {
 ///
 /// # Errors
 /// UNAUTHENTICATED: the credential is not believed. RATE_LIMITED. UNAVAILABLE.
-pub async fn log_in(contact: Contact, credential: Credential, label: String) -> Result<Login, Failure> {
+pub async fn log_in(
+    contact: Contact,
+    credential: Credential,
+    label: String,
+) -> Result<Login, Failure> {
     let key = tls::new_key();
     let request = LoginRequest { credential, csr: csr(&key)?, label };
     let nonce = contact.catalogue.nonce().await?;

@@ -1,4 +1,5 @@
-//! The session of one command, by an API token: begun when it is needed, ended with the command, never written to disk.
+//! The session of one command, by an API token: begun when it is needed, ended with the command,
+//! never written to disk.
 
 use std::{fmt, path::PathBuf};
 
@@ -30,7 +31,8 @@ impl TokenSession {
     /// The session; begun with the first question, renewed where it is time.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT: the file cannot be read, or nothing says which central. UNAUTHENTICATED: the token has ended. UNAVAILABLE.
+    /// INVALID_ARGUMENT: the file cannot be read, or nothing says which central. UNAUTHENTICATED:
+    /// the token has ended. UNAVAILABLE.
     pub async fn user(&self, context: &Context) -> Result<UserSession, Failure> {
         let mut kept = self.login.lock().await;
         let login = match &*kept {
@@ -47,7 +49,8 @@ impl TokenSession {
         Ok(user)
     }
 
-    /// Ends the session, if it was begun. One that central is not told of lasts until it ends by itself.
+    /// Ends the session, if it was begun. One that central is not told of lasts until it ends by
+    /// itself.
     pub async fn end(&self, context: &Context) {
         let Some(login) = self.login.lock().await.take() else { return };
         let ended = async { context.fresh(login).await?.0.catalogue.logout().await };

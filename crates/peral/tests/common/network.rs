@@ -58,13 +58,22 @@ impl Network {
         let home = root.path().join("admin");
         fs::create_dir(&home).unwrap();
         let mut init = peral(&home);
-        init.args(["central", "init", "--admin", "admin", "--output", "json", "--password-file"]).arg(root.path().join("password"));
+        init.args(["central", "init", "--admin", "admin", "--output", "json", "--password-file"])
+            .arg(root.path().join("password"));
         place(&mut init, root.path(), database);
         let made = Process::start(init, &root.path().join("init.log")).finish().ok();
         assert!(made["fingerprint"].as_str().is_some(), "{made}");
         let (central, url) = run_central(root.path(), database, "127.0.0.1:0", &flags);
         let admin = User { name: "admin".into(), home };
-        let network = Self { root, url, central, admin, database: database.map(str::to_owned), flags, commands: AtomicU32::new(0) };
+        let network = Self {
+            root,
+            url,
+            central,
+            admin,
+            database: database.map(str::to_owned),
+            flags,
+            commands: AtomicU32::new(0),
+        };
         network.log_in(&network.admin);
         network
     }
@@ -77,7 +86,8 @@ impl Network {
     /// Starts central again where it was, after it was ended or killed.
     pub fn restart_central(&mut self) {
         let address = self.url.trim_start_matches("https://").to_owned();
-        self.central = run_central(self.root.path(), self.database.as_deref(), &address, &self.flags).0;
+        self.central =
+            run_central(self.root.path(), self.database.as_deref(), &address, &self.flags).0;
     }
 
     /// Makes an account and logs it in.
@@ -98,7 +108,17 @@ impl Network {
     }
 
     pub fn log_in(&self, user: &User) {
-        let args = ["login", "--central", &self.url, "--ca-file", &self.authority(), "--account", &user.name, "--password-file", &self.password()];
+        let args = [
+            "login",
+            "--central",
+            &self.url,
+            "--ca-file",
+            &self.authority(),
+            "--account",
+            &user.name,
+            "--password-file",
+            &self.password(),
+        ];
         self.ok(user, &args);
     }
 
@@ -133,11 +153,18 @@ impl Network {
     /// Starts a peer of the account, with a folder that it shares, and waits until it is ready.
     pub fn peer(&self, label: &str, account: &str, flags: &[&str]) -> Node {
         let token = self.path(&format!("{label}.token"));
-        self.ok(&self.admin, &["token", "join", "--account", account, "--out", token.to_str().unwrap()]);
-        let (data, share) = (self.path(&format!("{label}-data")), self.path(&format!("{label}-share")));
+        self.ok(
+            &self.admin,
+            &["token", "join", "--account", account, "--out", token.to_str().unwrap()],
+        );
+        let (data, share) =
+            (self.path(&format!("{label}-data")), self.path(&format!("{label}-share")));
         fs::create_dir_all(&share).unwrap();
-        let flags =
-            flags.iter().map(|flag| (*flag).to_owned()).chain(["--join-token-file".into(), token.to_str().unwrap().to_owned()]).collect::<Vec<_>>();
+        let flags = flags
+            .iter()
+            .map(|flag| (*flag).to_owned())
+            .chain(["--join-token-file".into(), token.to_str().unwrap().to_owned()])
+            .collect::<Vec<_>>();
         self.run_peer(label, data, share, flags)
     }
 
@@ -158,18 +185,48 @@ impl Network {
             assert!(!node.process.ended(), "the peer {label} ended: {}", node.process.err());
             fs::read_to_string(&address).ok()
         });
-        node.id = self.at(&node, &self.admin, &["status"]).ok()["peer"].as_str().unwrap().to_owned();
+        node.id =
+            self.at(&node, &self.admin, &["status"]).ok()["peer"].as_str().unwrap().to_owned();
         node
     }
 
     /// Starts the process of a peer, and waits for nothing.
-    pub fn start_peer(&self, label: &str, data: &Path, share: &Path, flags: &[String], address: &Path) -> Process {
+    pub fn start_peer(
+        &self,
+        label: &str,
+        data: &Path,
+        share: &Path,
+        flags: &[String],
+        address: &Path,
+    ) -> Process {
         let mut command = peral(self.root.path());
         // Below flags, so that a test can choose.
         command.env_remove("PERAL_DATA").env("PERAL_PEER_ADMIN_LISTEN", "127.0.0.1:0");
-        command.args(["peer", "--central", &self.url, "--ca-file", &self.authority(), "--label", label]);
-        command.arg("--data").arg(data).arg("--share").arg(share).arg("--address-file").arg(address);
-        command.args(["--listen-address", "127.0.0.1", "--port", "0", "--allow-loopback", "--rescan", "1"]);
+        command.args([
+            "peer",
+            "--central",
+            &self.url,
+            "--ca-file",
+            &self.authority(),
+            "--label",
+            label,
+        ]);
+        command
+            .arg("--data")
+            .arg(data)
+            .arg("--share")
+            .arg(share)
+            .arg("--address-file")
+            .arg(address);
+        command.args([
+            "--listen-address",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--allow-loopback",
+            "--rescan",
+            "1",
+        ]);
         command.args(["--log", "info,peral_peer=debug,peral_runtime=debug"]).args(flags);
         Process::start(command, &self.path(&format!("{label}.log")))
     }
@@ -182,14 +239,21 @@ impl Network {
 
     /// Waits until the catalogue lists a file with so many sources.
     pub fn sources(&self, name: &str, count: u64) -> Value {
-        eventually(&format!("{name} has {count} sources"), PATIENCE, || self.file(name).filter(|file| file["sources"] == count))
+        eventually(&format!("{name} has {count} sources"), PATIENCE, || {
+            self.file(name).filter(|file| file["sources"] == count)
+        })
     }
 
     /// State of a peer in the catalogue.
     pub fn state(&self, id: &str) -> String {
         let peers = self.ok(&self.admin, &["peers"]);
-        let peer =
-            peers["items"].as_array().unwrap().iter().find(|peer| peer["id"] == id).cloned().unwrap_or_else(|| panic!("no peer {id}: {peers}"));
+        let peer = peers["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|peer| peer["id"] == id)
+            .cloned()
+            .unwrap_or_else(|| panic!("no peer {id}: {peers}"));
         peer["state"].as_str().unwrap().to_owned()
     }
 }
@@ -201,7 +265,12 @@ fn place(command: &mut Command, root: &Path, database: Option<&str>) {
     }
 }
 
-fn run_central(root: &Path, database: Option<&str>, listen: &str, flags: &[String]) -> (Process, String) {
+fn run_central(
+    root: &Path,
+    database: Option<&str>,
+    listen: &str,
+    flags: &[String],
+) -> (Process, String) {
     let address = root.join("central.url");
     drop(fs::remove_file(&address));
     let mut command = peral(root);
@@ -247,6 +316,10 @@ pub fn moved(process: &mut Process, bytes: u64) -> u64 {
         assert!(!process.ended(), "it ended before its middle: {}", process.err());
         let text = process.err();
         let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| event["event"] == "progress").filter_map(|event| event["done"].as_u64()).filter(|done| *done >= bytes).max()
+        events
+            .filter(|event| event["event"] == "progress")
+            .filter_map(|event| event["done"].as_u64())
+            .filter(|done| *done >= bytes)
+            .max()
     })
 }

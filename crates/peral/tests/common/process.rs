@@ -1,4 +1,5 @@
-//! Processes of the tests: the real binary, each ended by its own pid when the test is over, however it ends.
+//! Processes of the tests: the real binary, each ended by its own pid when the test is over,
+//! however it ends.
 
 use std::{
     fs::{self, File},
@@ -34,7 +35,11 @@ pub fn eventually<T>(what: &str, patience: Duration, mut look: impl FnMut() -> O
 /// The binary under test, in an environment of its own.
 pub fn peral(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_peral"));
-    command.env_clear().env("HOME", home).env("PERAL_CONFIG_DIR", home.join("config")).env("PERAL_DATA", home.join("no-peer"));
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PERAL_CONFIG_DIR", home.join("config"))
+        .env("PERAL_DATA", home.join("no-peer"));
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
@@ -54,7 +59,8 @@ pub struct Said {
 impl Said {
     /// The JSON object on stdout.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// The result of a command that must have succeeded.
@@ -66,7 +72,10 @@ impl Said {
     /// The code of a command that must have failed.
     pub fn failed(&self) -> String {
         assert_ne!(self.code, Some(0), "{self:?}");
-        self.json()["error"]["code"].as_str().unwrap_or_else(|| panic!("no code: {self:?}")).to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no code: {self:?}"))
+            .to_owned()
     }
 }
 
@@ -113,7 +122,11 @@ impl Process {
 
     /// Sends a signal such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap();
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -131,7 +144,11 @@ impl Process {
             if let Some(status) = child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < end, "it does not end: {}", fs::read_to_string(log).unwrap_or_default());
+            assert!(
+                Instant::now() < end,
+                "it does not end: {}",
+                fs::read_to_string(log).unwrap_or_default()
+            );
             thread::sleep(LOOK);
         }
     }

@@ -1,6 +1,8 @@
-//! docs/hosts.md, line by line: central and peers as containers on three hosts, and a laptop, each with an address of its own.
+//! docs/hosts.md, line by line: central and peers as containers on three hosts, and a laptop, each
+//! with an address of its own.
 //!
-//! The hosts are network namespaces, laid out by `world`; `docker` and `scp` there are the scripts beside this file, which run the real binary.
+//! The hosts are network namespaces, laid out by `world`; `docker` and `scp` there are the scripts
+//! beside this file, which run the real binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod page;
@@ -52,8 +54,9 @@ fn story(world: &World) {
 
     world.run(SECOND, &page.take("replace", SECOND));
     world.run(SECOND, &peer);
-    let after =
-        eventually("it has come back with the address it was told", || peers(world).filter(|peers| peers[0].address == format!("{SECOND}:7071")));
+    let after = eventually("it has come back with the address it was told", || {
+        peers(world).filter(|peers| peers[0].address == format!("{SECOND}:7071"))
+    });
     assert_eq!((&after[0].id, &after[1]), (&before[0].id, &before[1]));
     assert_eq!(after[1].address, format!("{THIRD}:7071"));
 
@@ -62,7 +65,10 @@ fn story(world: &World) {
     let found = world.run(LAPTOP, &page.take("laptop", LAPTOP));
     assert!(found.contains("notes/today.txt"), "{found}");
     for host in [THIRD, LAPTOP] {
-        assert!(fs::read(world.file(host, "llama.gguf")).unwrap() == bytes, "{host} has other bytes");
+        assert!(
+            fs::read(world.file(host, "llama.gguf")).unwrap() == bytes,
+            "{host} has other bytes"
+        );
     }
     page.is_done();
 }
@@ -79,7 +85,8 @@ struct Peer {
     id: String,
 }
 
-/// The peers, that of the second host first; none while they are not both ready and have not said how much room they have.
+/// The peers, that of the second host first; none while they are not both ready and have not said
+/// how much room they have.
 fn peers(world: &World) -> Option<Vec<Peer>> {
     let said = world.run(LAPTOP, "peral peers --output json");
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
@@ -88,5 +95,10 @@ fn peers(world: &World) -> Option<Vec<Peer>> {
     items.sort_by_key(|peer| peer["label"].as_str().unwrap().to_owned());
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let labels = items.iter().map(|peer| text(&peer["label"])).collect::<Vec<_>>();
-    (labels == ["host-2", "host-3"]).then(|| items.iter().map(|peer| Peer { address: text(&peer["address"]), id: text(&peer["id"]) }).collect())
+    (labels == ["host-2", "host-3"]).then(|| {
+        items
+            .iter()
+            .map(|peer| Peer { address: text(&peer["address"]), id: text(&peer["id"]) })
+            .collect()
+    })
 }

@@ -10,14 +10,21 @@ pub struct Page {
 impl Page {
     /// Reads a page of this repository.
     pub fn read(path: &str) -> Self {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).unwrap();
-        let named = text.split("\n```").filter_map(|block| block.strip_prefix("sh ")?.split_once('\n'));
+        let text =
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path))
+                .unwrap();
+        let named =
+            text.split("\n```").filter_map(|block| block.strip_prefix("sh ")?.split_once('\n'));
         Self { blocks: named.map(|(name, lines)| (name.to_owned(), lines.to_owned())).collect() }
     }
 
     /// The lines of a block, which must say that they are for this host.
     pub fn take(&mut self, name: &str, host: &str) -> String {
-        let place = self.blocks.iter().position(|(known, _)| known == name).unwrap_or_else(|| panic!("the page has no block {name}"));
+        let place = self
+            .blocks
+            .iter()
+            .position(|(known, _)| known == name)
+            .unwrap_or_else(|| panic!("the page has no block {name}"));
         let (_, lines) = self.blocks.remove(place);
         assert!(lines.starts_with(&format!("# on {host}")), "{name} is not for {host}: {lines}");
         lines

@@ -29,24 +29,48 @@ pub fn is_inside() -> bool {
     env::var_os(INSIDE).is_some()
 }
 
-/// Runs this test again, as the first process in namespaces of its own; all that it starts ends with it.
+/// Runs this test again, as the first process in namespaces of its own; all that it starts ends
+/// with it.
 ///
 /// # Panics
 /// The test fails there, or this machine lets nobody make namespaces: it is never left out.
 pub fn enter(test: &str) {
     for (tool, package) in TOOLS {
         let found = env::split_paths(&path()).any(|folder| folder.join(tool).is_file());
-        assert!(found, "there is no command {tool}: `make test` installs it; by hand, `scripts/setup {tool}={package}`");
+        assert!(
+            found,
+            "there is no command {tool}: `make test` installs it; by hand, `scripts/setup \
+             {tool}={package}`"
+        );
     }
     let begins = [&["unshare", "--user", "--map-root-user"][..], &["sudo", "-n", "unshare"][..]];
     let begin = begins.into_iter().find(|begin| {
-        let tried = Command::new(begin[0]).args(&begin[1..]).args(["--net", "--mount", "true"]).env("PATH", path()).output();
+        let tried = Command::new(begin[0])
+            .args(&begin[1..])
+            .args(["--net", "--mount", "true"])
+            .env("PATH", path())
+            .output();
         tried.is_ok_and(|tried| tried.status.success())
     });
-    let begin = begin.expect("this machine lets neither this user make namespaces (`unshare --user --map-root-user --net`), nor root (`sudo -n`)");
+    let begin = begin.expect(
+        "this machine lets neither this user make namespaces (`unshare --user --map-root-user \
+        --net`), nor root (`sudo -n`)",
+    );
     let mut command = Command::new(begin[0]);
-    command.args(&begin[1..]).args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "env"]);
-    command.arg(format!("{INSIDE}=yes")).arg(env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
+    command.args(&begin[1..]).args([
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "env",
+    ]);
+    command.arg(format!("{INSIDE}=yes")).arg(env::current_exe().unwrap()).args([
+        "--exact",
+        test,
+        "--nocapture",
+    ]);
     let said = command.env("PATH", path()).stdin(Stdio::null()).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(said.status.success() && out.contains("1 passed"), "inside: {out}{err}");
@@ -71,19 +95,23 @@ pub struct Said {
 }
 
 impl World {
-    /// Makes hosts with these addresses; the last of them is a laptop without Docker, but with the command.
+    /// Makes hosts with these addresses; the last of them is a laptop without Docker, but with the
+    /// command.
     pub fn lay_out(hosts: &[&str]) -> Self {
         assert_eq!(std::process::id(), 1, "this is no process id namespace of its own");
         let root = tempfile::Builder::new().prefix("peral-hosts-").tempdir().unwrap();
         for (folder, script) in [("host", "docker"), ("host", "scp"), ("laptop", "scp")] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
-            std::os::unix::fs::symlink(here().join(script), root.path().join(folder).join(script)).unwrap();
+            std::os::unix::fs::symlink(here().join(script), root.path().join(folder).join(script))
+                .unwrap();
         }
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_peral"), root.path().join("laptop/peral")).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_peral"), root.path().join("laptop/peral"))
+            .unwrap();
         for host in hosts {
             fs::create_dir_all(root.path().join("home").join(host)).unwrap();
         }
-        let laid = Command::new(here().join("world")).args(hosts).env("PATH", path()).output().unwrap();
+        let laid =
+            Command::new(here().join("world")).args(hosts).env("PATH", path()).output().unwrap();
         assert!(laid.status.success(), "{}", String::from_utf8_lossy(&laid.stderr));
         Self { root }
     }
@@ -96,7 +124,14 @@ impl World {
     /// Runs lines on a host, which must all succeed; gives what they wrote.
     pub fn run(&self, host: &str, lines: &str) -> String {
         let said = self.command(host, lines);
-        assert_eq!(said.code, Some(0), "on {host}: {lines}\n{}\n{}\n{}", said.out, said.err, self.logs());
+        assert_eq!(
+            said.code,
+            Some(0),
+            "on {host}: {lines}\n{}\n{}\n{}",
+            said.out,
+            said.err,
+            self.logs()
+        );
         said.out
     }
 
@@ -111,7 +146,11 @@ impl World {
             .arg(format!("--net=/run/netns/{host}"))
             .args(["unshare", "--uts", "bash", "-euo", "pipefail", "-c"]);
         command.arg(format!("echo host-{number} > /proc/sys/kernel/hostname\n{lines}"));
-        command.env_clear().current_dir(self.file(host, "")).env("HOME", self.file(host, "")).stdin(Stdio::null());
+        command
+            .env_clear()
+            .current_dir(self.file(host, ""))
+            .env("HOME", self.file(host, ""))
+            .stdin(Stdio::null());
         command.env("PATH", format!("{}:{}", self.root.path().join(kind).display(), path()));
         command
             .env("HOST", host)
@@ -125,8 +164,10 @@ impl World {
 
     /// The ends of what the containers logged.
     fn logs(&self) -> String {
-        let script = "for log in engine/*/containers/*/log; do echo \"--- $log\"; tail -n 20 \"$log\"; done";
-        let said = Command::new("sh").args(["-c", script]).current_dir(self.root.path()).output().unwrap();
+        let script =
+            "for log in engine/*/containers/*/log; do echo \"--- $log\"; tail -n 20 \"$log\"; done";
+        let said =
+            Command::new("sh").args(["-c", script]).current_dir(self.root.path()).output().unwrap();
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 }

@@ -29,13 +29,24 @@ async fn a_peer_keeps_its_id_raises_its_epoch_and_logs_out() {
     assert!(!config.data.join("peral.sock").exists());
     // The join token is used up, and its file is gone: the key alone brings it back.
     let gone = config.data.with_file_name("gone");
-    let again = Node::start(peral_peer::Config { join_token: Some(JoinToken::File(gone.clone())), ..config.clone() }).await;
+    let again = Node::start(peral_peer::Config {
+        join_token: Some(JoinToken::File(gone.clone())),
+        ..config.clone()
+    })
+    .await;
     again.until_ready().await;
     assert_eq!((again.id().await, again.status().await.unwrap().epoch), (id, epoch + 1));
     // A new key needs it.
     let data = config.data.with_file_name("new");
-    let failure = Node::start(peral_peer::Config { data, join_token: Some(JoinToken::File(gone)), ..config }).await.fails().await;
-    assert!(failure.code == ErrorCode::InvalidArgument && failure.detail.contains("gone"), "{failure}");
+    let failure =
+        Node::start(peral_peer::Config { data, join_token: Some(JoinToken::File(gone)), ..config })
+            .await
+            .fails()
+            .await;
+    assert!(
+        failure.code == ErrorCode::InvalidArgument && failure.detail.contains("gone"),
+        "{failure}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,11 +56,21 @@ async fn a_wrong_fingerprint_and_a_wrong_token_register_nobody() {
     config.first_contact = Some(FirstContact::Fingerprint(Pin::new(&"ab".repeat(32)).unwrap()));
     let stranger = Node::start(config.clone()).await;
     let failure = stranger.fails().await;
-    assert!(failure.code == ErrorCode::Untrusted && failure.detail.contains("fingerprint"), "{failure}");
+    assert!(
+        failure.code == ErrorCode::Untrusted && failure.detail.contains("fingerprint"),
+        "{failure}"
+    );
     assert!(!config.data.join("network.json").exists());
-    let said = async |node: &Node| until("the reason is shown", async || node.status().await?.troubles.into_iter().next()).await;
+    let said = async |node: &Node| {
+        until("the reason is shown", async || node.status().await?.troubles.into_iter().next())
+            .await
+    };
     let good = net.config("root", "one").await;
-    let mut stranger = Node::start(peral_peer::Config { join_token: Some(JoinToken::Secret("no such token".into())), ..good.clone() }).await;
+    let mut stranger = Node::start(peral_peer::Config {
+        join_token: Some(JoinToken::Secret("no such token".into())),
+        ..good.clone()
+    })
+    .await;
     assert_eq!(said(&stranger).await.code, "UNAUTHENTICATED");
     assert!(!stranger.is_ready().await);
     stranger.stop().await;
@@ -68,7 +89,10 @@ async fn while_central_is_away_a_peer_serves_and_what_it_finds_waits() {
     ann.until_file("before", |found| found.file.sources == 1).await;
     let dialer = ann.dialer(&net).await;
     net.stop().await;
-    until("the peer notices", async || peer.status().await.filter(|status| status.state == "waiting-for-central")).await;
+    until("the peer notices", async || {
+        peer.status().await.filter(|status| status.state == "waiting-for-central")
+    })
+    .await;
     assert!(peer.is_ready().await, "ready does not hang on central");
     peer.write("meanwhile", b"meanwhile");
     // Even started anew, from what is on its disk.
@@ -77,7 +101,11 @@ async fn while_central_is_away_a_peer_serves_and_what_it_finds_waits() {
     let peer = Node::start(config).await;
     until("ready without central", async || peer.is_ready().await.then_some(())).await;
     let mut service = PeerServiceClient::new(dialer.channel(id, peer.address).await.unwrap());
-    let listed = service.list_files(pb::ListFilesRequest { limit: 10, ..Default::default() }).await.unwrap().into_inner();
+    let listed = service
+        .list_files(pb::ListFilesRequest { limit: 10, ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(listed.files.len(), 1);
     net.run().await;
     net.log_in("ann").await.until_file("meanwhile", |found| found.file.sources == 1).await;
@@ -99,7 +127,10 @@ async fn a_superseded_process_serves_and_writes_nothing_and_stays() {
     let second = Node::start(config).await;
     second.until_ready().await;
     assert_eq!(second.id().await, id);
-    until("the first notices", async || first.status().await.filter(|status| status.state == "superseded")).await;
+    until("the first notices", async || {
+        first.status().await.filter(|status| status.state == "superseded")
+    })
+    .await;
     assert!(first.runs() && !first.is_ready().await);
     let dialer = ann.dialer(&net).await;
     let mut service = PeerServiceClient::new(dialer.channel(id, first.address).await.unwrap());
@@ -109,31 +140,56 @@ async fn a_superseded_process_serves_and_writes_nothing_and_stays() {
     // The second one writes on; when it has published, the first one would have long since.
     second.write("newer", b"newer");
     ann.until_file("newer", |found| found.file.sources == 1).await;
-    assert_eq!(ann.api.file(&FileName::new("late").unwrap()).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(
+        ann.api.file(&FileName::new("late").unwrap()).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
     first.stop().await;
-    assert_eq!(listed(&net.log_in("root").await, id).await, Some(ListedState::Ready), "its end logs nobody out");
+    assert_eq!(
+        listed(&net.log_in("root").await, id).await,
+        Some(ListedState::Ready),
+        "its end logs nobody out"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disabled_account_is_out_within_a_heartbeat() {
     let net = Net::start().await;
-    let (root, ann, bob) = (net.log_in("root").await, net.member("ann").await, net.member("bob").await);
+    let (root, ann, bob) =
+        (net.log_in("root").await, net.member("ann").await, net.member("bob").await);
     let peer = net.peer("ann", "one").await;
     peer.write("file", b"bytes");
     ann.until_file("file", |found| found.file.sources == 1).await;
     let dialer = bob.dialer(&net).await;
-    let mut service = PeerServiceClient::new(dialer.channel(peer.id().await, peer.address).await.unwrap());
+    let mut service =
+        PeerServiceClient::new(dialer.channel(peer.id().await, peer.address).await.unwrap());
     service.stat_file(named("file")).await.unwrap();
-    root.api.change_account(bob.login.account, &AccountChange { disabled: Some(true), ..Default::default() }).await.unwrap();
-    until("bob is refused", async || service.stat_file(named("file")).await.err().filter(|status| status.code() == tonic::Code::Unauthenticated))
-        .await;
+    root.api
+        .change_account(
+            bob.login.account,
+            &AccountChange { disabled: Some(true), ..Default::default() },
+        )
+        .await
+        .unwrap();
+    until("bob is refused", async || {
+        service
+            .stat_file(named("file"))
+            .await
+            .err()
+            .filter(|status| status.code() == tonic::Code::Unauthenticated)
+    })
+    .await;
     // Also by a peer that was started since.
     let mut peer = peer;
     let config = peer.stop().await;
     let peer = Node::start(config).await;
     peer.until_ready().await;
-    let mut service = PeerServiceClient::new(dialer.channel(peer.id().await, peer.address).await.unwrap());
-    assert_eq!(service.stat_file(named("file")).await.unwrap_err().code(), tonic::Code::Unauthenticated);
+    let mut service =
+        PeerServiceClient::new(dialer.channel(peer.id().await, peer.address).await.unwrap());
+    assert_eq!(
+        service.stat_file(named("file")).await.unwrap_err().code(),
+        tonic::Code::Unauthenticated
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

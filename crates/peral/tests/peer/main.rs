@@ -1,4 +1,5 @@
-//! A peer's life with a real central, both in this process: joining, indexing, publishing, holding, and the end.
+//! A peer's life with a real central, both in this process: joining, indexing, publishing, holding,
+//! and the end.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "../common/folder.rs"]

@@ -88,26 +88,39 @@ impl Net {
         install_provider();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("first"), format!("root:{PASSWORD}\n")).unwrap();
-        let mut net = Self { folder, address: SocketAddr::new(LOCAL, 0), kubernetes, clock, shutdown: Shutdown::new(), running: None };
+        let mut net = Self {
+            folder,
+            address: SocketAddr::new(LOCAL, 0),
+            kubernetes,
+            clock,
+            shutdown: Shutdown::new(),
+            running: None,
+        };
         net.run().await;
         net
     }
 
     /// Starts central, where it was before.
     pub async fn run(&mut self) {
-        let mut config =
-            CentralConfig { bootstrap_file: Some(self.folder.path().join("first")), ..CentralConfig::new(self.folder.path().join("central")) };
+        let mut config = CentralConfig {
+            bootstrap_file: Some(self.folder.path().join("first")),
+            ..CentralConfig::new(self.folder.path().join("central"))
+        };
         config.listen = self.address;
         config.admin_listen = SocketAddr::new(LOCAL, 0);
         config.allow_loopback_peers = true;
         config.kubernetes = self.kubernetes.clone();
         config.limits.drain = Duration::from_secs(5);
-        let central = Central::bind(config, self.clock.clone(), prometheus::Registry::new()).unwrap();
+        let central =
+            Central::bind(config, self.clock.clone(), prometheus::Registry::new()).unwrap();
         self.address = central.addr();
         let ready = format!("http://{}/readyz", central.admin_addr());
         self.shutdown = Shutdown::new();
         self.running = Some(tokio::spawn(central.run(self.shutdown.clone())));
-        until("central is ready", async || reqwest::get(&ready).await.ok().filter(|answer| answer.status() == 200)).await;
+        until("central is ready", async || {
+            reqwest::get(&ready).await.ok().filter(|answer| answer.status() == 200)
+        })
+        .await;
     }
 
     pub async fn stop(&mut self) {
@@ -116,7 +129,12 @@ impl Net {
     }
 
     pub fn client(&self) -> Catalogue {
-        Catalogue::new(&format!("http://{}", self.address), reqwest::Client::new(), |_| {}, Duration::from_secs(20))
+        Catalogue::new(
+            &format!("http://{}", self.address),
+            reqwest::Client::new(),
+            |_| {},
+            Duration::from_secs(20),
+        )
     }
 
     pub fn base(&self) -> String {
@@ -128,14 +146,21 @@ impl Net {
         let csr = STANDARD.encode(signing_request(&key).unwrap());
         let credential = Credential::Password { account: name.into(), password: PASSWORD.into() };
         let nonce = client.nonce().await.unwrap();
-        let proof = Proven::sign(&LoginRequest { credential, csr, label: "test".into() }, nonce.network, nonce.nonce, &key.0).unwrap();
+        let proof = Proven::sign(
+            &LoginRequest { credential, csr, label: "test".into() },
+            nonce.network,
+            nonce.nonce,
+            &key.0,
+        )
+        .unwrap();
         let login = client.login(&proof).await.unwrap();
         User { api: client.with_token(&login.credentials.token), login, key }
     }
 
     /// A member who is logged in.
     pub async fn member(&self, name: &str) -> User {
-        let account = NewAccount { name: name.into(), role: Role::Member, password: Some(PASSWORD.into()) };
+        let account =
+            NewAccount { name: name.into(), role: Role::Member, password: Some(PASSWORD.into()) };
         self.log_in("root").await.api.add_account(&account).await.unwrap();
         self.log_in(name).await
     }
@@ -145,7 +170,12 @@ impl Net {
         self.peer_with(account, name, |_| {}).await
     }
 
-    pub async fn peer_with(&self, account: &str, name: &str, change: impl FnOnce(&mut Config)) -> Node {
+    pub async fn peer_with(
+        &self,
+        account: &str,
+        name: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> Node {
         let mut config = self.config(account, name).await;
         change(&mut config);
         let node = Node::start(config).await;
@@ -154,7 +184,8 @@ impl Net {
     }
 
     pub async fn config(&self, account: &str, name: &str) -> Config {
-        let token = NewJoinToken { label: name.into(), account: account.into(), uses: 1, ends_ms: None };
+        let token =
+            NewJoinToken { label: name.into(), account: account.into(), uses: 1, ends_ms: None };
         let token = self.log_in("root").await.api.add_join_token(&token).await.unwrap().secret;
         let fingerprint = self.client().ca().await.unwrap().fingerprint;
         let root = self.folder.path().canonicalize().unwrap();
@@ -167,7 +198,11 @@ impl Net {
             listen: (LOCAL, Ports::one(0)),
             advertise: (None, None),
             admin_listen: SocketAddr::new(LOCAL, 0),
-            shares: vec![ConfiguredShare { path: root.join(format!("{name}-share")), prefix: String::new(), visibility: Visibility::Public }],
+            shares: vec![ConfiguredShare {
+                path: root.join(format!("{name}-share")),
+                prefix: String::new(),
+                visibility: Visibility::Public,
+            }],
             rescan: Duration::from_secs(1),
             heartbeat: Duration::from_millis(300),
             label: name.into(),
@@ -193,9 +228,12 @@ impl User {
     /// Calls peers with this user's certificate.
     pub async fn dialer(&self, net: &Net) -> Dialer {
         let pin = Pin::new(&net.client().ca().await.unwrap().fingerprint).unwrap();
-        let network = Network::contact(&net.base(), &FirstContact::Fingerprint(pin), |_| {}).await.unwrap();
+        let network =
+            Network::contact(&net.base(), &FirstContact::Fingerprint(pin), |_| {}).await.unwrap();
         let certs = CertStore::shared();
-        let chain = CertificateDer::pem_slice_iter(self.login.credentials.certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
+        let chain = CertificateDer::pem_slice_iter(self.login.credentials.certificate.as_bytes())
+            .collect::<Result<_, _>>()
+            .unwrap();
         certs.set(chain, &self.key).unwrap();
         Dialer::new(certs, network.roots().unwrap(), OutboundPolicy { allow_loopback: true })
     }
@@ -204,11 +242,21 @@ impl User {
 impl Node {
     pub async fn start(config: Config) -> Self {
         let shutdown = Shutdown::new();
-        let peer = Peer::bind(config.clone(), SystemClock::shared(), prometheus::Registry::new()).await.unwrap();
+        let peer = Peer::bind(config.clone(), SystemClock::shared(), prometheus::Registry::new())
+            .await
+            .unwrap();
         let (address, admin) = (peer.addr(), peer.admin_addr());
         let running = tokio::spawn(peer.run(shutdown.clone()));
         let share = config.shares.first().map(|share| share.path.clone()).unwrap_or_default();
-        Self { data: config.data.clone(), share, address, admin, config, shutdown, running: Some(running) }
+        Self {
+            data: config.data.clone(),
+            share,
+            address,
+            admin,
+            config,
+            shutdown,
+            running: Some(running),
+        }
     }
 
     /// Ends as SIGTERM ends it.
@@ -228,24 +276,36 @@ impl Node {
     }
 
     pub async fn is_ready(&self) -> bool {
-        reqwest::get(format!("http://{}/readyz", self.admin)).await.is_ok_and(|answer| answer.status() == 200)
+        reqwest::get(format!("http://{}/readyz", self.admin))
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
     }
 
     pub async fn until_ready(&self) {
         until("the peer is ready and registered", async || {
-            let registered = self.status().await.is_some_and(|status| status.state == "ready" || status.state == "full");
+            let registered = self
+                .status()
+                .await
+                .is_some_and(|status| status.state == "ready" || status.state == "full");
             (registered && self.is_ready().await).then_some(())
         })
         .await;
     }
 
     pub async fn control(&self) -> Option<ControlServiceClient<Channel>> {
-        let endpoint = Endpoint::from_shared(format!("unix:{}", self.data.join("peral.sock").display())).unwrap();
+        let endpoint =
+            Endpoint::from_shared(format!("unix:{}", self.data.join("peral.sock").display()))
+                .unwrap();
         endpoint.connect().await.ok().map(ControlServiceClient::new)
     }
 
     pub async fn status(&self) -> Option<pb::StatusResponse> {
-        self.control().await?.status(pb::StatusRequest {}).await.ok().map(tonic::Response::into_inner)
+        self.control()
+            .await?
+            .status(pb::StatusRequest {})
+            .await
+            .ok()
+            .map(tonic::Response::into_inner)
     }
 
     pub async fn id(&self) -> PeerId {
@@ -256,7 +316,10 @@ impl Node {
     pub async fn until_trouble(&self, name: &str, code: ErrorCode) {
         let found = async || {
             let status = self.status().await?;
-            status.troubles.into_iter().find(|trouble| trouble.name == name && trouble.code == code.as_str())
+            status
+                .troubles
+                .into_iter()
+                .find(|trouble| trouble.name == name && trouble.code == code.as_str())
         };
         until(&format!("{code} for {name}"), found).await;
     }
@@ -292,5 +355,13 @@ impl Drop for Net {
 
 /// State of a peer in central's list.
 pub async fn listed(admin: &User, id: PeerId) -> Option<ListedState> {
-    admin.api.peers().await.unwrap().items.into_iter().find(|peer| peer.id == id).map(|peer| peer.state)
+    admin
+        .api
+        .peers()
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .find(|peer| peer.id == id)
+        .map(|peer| peer.state)
 }

@@ -12,7 +12,14 @@ use peral_wire::{
 
 use super::support::{Net, Node, User, settled};
 
-async fn upload(user: &User, node: &Node, path: &Path, name: &str, visibility: Visibility, replaces: u64) -> Result<pb::Progress, Failure> {
+async fn upload(
+    user: &User,
+    node: &Node,
+    path: &Path,
+    name: &str,
+    visibility: Visibility,
+    replaces: u64,
+) -> Result<pb::Progress, Failure> {
     let peer = node.id().await;
     let size = fs::metadata(path).unwrap().len();
     let new = NewUpload {
@@ -31,7 +38,11 @@ async fn upload(user: &User, node: &Node, path: &Path, name: &str, visibility: V
 }
 
 async fn show(node: &Node, path: &Path, name: &str, order: &str) -> Result<pb::Progress, Failure> {
-    let request = pb::UploadRequest { path: path.display().to_string(), name: name.into(), order: Some(envelope_from_text(order)?) };
+    let request = pb::UploadRequest {
+        path: path.display().to_string(),
+        name: name.into(),
+        order: Some(envelope_from_text(order)?),
+    };
     let mut progress = node.control().await.unwrap().upload(request).await?.into_inner();
     let mut last = None;
     while let Some(step) = progress.message().await? {
@@ -46,30 +57,44 @@ async fn an_upload_lands_in_the_share_published_and_held_when_it_is_acknowledged
     let (ann, bob) = (net.member("ann").await, net.member("bob").await);
     let peer = net.peer("ann", "one").await;
     let source = settled(&net.folder.path().join("elsewhere"), b"bob's bytes");
-    let done = upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 0).await.unwrap();
+    let done =
+        upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 0).await.unwrap();
     assert!(done.phase() == pb::Phase::Done && done.record.is_some());
     let found = bob.until_file("deep/down/file", |_| true).await;
-    assert_eq!((found.file.sources, found.file.owner.as_str(), found.file.hash), (1, "bob", ContentId::of(b"bob's bytes")));
+    assert_eq!(
+        (found.file.sources, found.file.owner.as_str(), found.file.hash),
+        (1, "bob", ContentId::of(b"bob's bytes"))
+    );
     assert_eq!(fs::read(peer.share.join("deep/down/file")).unwrap(), b"bob's bytes");
     // The indexer saw it, and did not publish it again in ann's name.
     peer.write("marker", b"marker");
     ann.until_file("marker", |found| found.file.sources == 1).await;
-    assert!(peer.status().await.unwrap().troubles.is_empty(), "{:?}", peer.status().await.unwrap().troubles);
+    assert!(
+        peer.status().await.unwrap().troubles.is_empty(),
+        "{:?}",
+        peer.status().await.unwrap().troubles
+    );
     // A new version takes the place of the old one.
     let source = settled(&net.folder.path().join("elsewhere"), b"newer bytes");
     upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap();
     assert_eq!(fs::read(peer.share.join("deep/down/file")).unwrap(), b"newer bytes");
     // The last copy of the old one is not lost by that.
-    let earlier = SourcesRequest { file: Some(found.file.id), version: Some(1), ..SourcesRequest::default() };
+    let earlier =
+        SourcesRequest { file: Some(found.file.id), version: Some(1), ..SourcesRequest::default() };
     let earlier = bob.api.sources(&earlier).await.unwrap();
     assert_eq!((earlier.sources.len(), earlier.away), (1, 0));
     let kept = peer.data.join(format!("kept/{}-1", found.file.id));
     assert_eq!(fs::read(&kept).unwrap(), b"bob's bytes");
     assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
-    let stale = upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap_err();
+    let stale =
+        upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap_err();
     assert_eq!(stale.code, ErrorCode::VersionConflict);
     // Under another prefix it is not published by ann, who has it for bob only.
-    let other = pb::ShareRequest { path: peer.share.display().to_string(), prefix: "new".into(), visibility: 1 };
+    let other = pb::ShareRequest {
+        path: peer.share.display().to_string(),
+        prefix: "new".into(),
+        visibility: 1,
+    };
     peer.control().await.unwrap().share(other).await.unwrap();
     ann.until_file("new/marker", |found| found.file.sources == 1).await;
     peer.until_trouble("new/deep/down/file", ErrorCode::Held).await;
@@ -130,10 +155,16 @@ async fn an_order_for_others_is_refused_and_a_repeated_one_gives_the_same() {
     let own = ann.api.upload(&new(None)).await.unwrap().order;
     assert_eq!(show(&other, &source, "file", &order).await.unwrap_err().code, ErrorCode::Forbidden);
     assert_eq!(show(&peer, &source, "file", &own).await.unwrap_err().code, ErrorCode::Forbidden);
-    assert_eq!(show(&peer, &source, "another", &order).await.unwrap_err().code, ErrorCode::InvalidArgument);
+    assert_eq!(
+        show(&peer, &source, "another", &order).await.unwrap_err().code,
+        ErrorCode::InvalidArgument
+    );
     let first = show(&peer, &source, "file", &order).await.unwrap();
     let again = show(&peer, &source, "file", &order).await.unwrap();
     assert_eq!(first.record, again.record);
     settled(&source, b"other");
-    assert_eq!(show(&peer, &source, "file", &order).await.unwrap_err().code, ErrorCode::AlreadyExists);
+    assert_eq!(
+        show(&peer, &source, "file", &order).await.unwrap_err().code,
+        ErrorCode::AlreadyExists
+    );
 }

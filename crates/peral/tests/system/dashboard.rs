@@ -1,4 +1,5 @@
-//! The Grafana dashboard against what is really served: a real Prometheus scrapes real processes, and each query of the dashboard is put to it.
+//! The Grafana dashboard against what is really served: a real Prometheus scrapes real processes,
+//! and each query of the dashboard is put to it.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +18,8 @@ use crate::{
     process::{Process, eventually},
 };
 
-/// Panels whose queries find nothing while all is well: they are of failures. The metrics in them must be there all the same.
+/// Panels whose queries find nothing while all is well: they are of failures. The metrics in them
+/// must be there all the same.
 const MAY_BE_EMPTY: [&str; 2] = ["Refused requests", "Calls to peers"];
 /// Units of Grafana that the panels may have.
 const UNITS: [&str; 6] = ["short", "s", "bytes", "binBps", "reqps", "cps"];
@@ -41,8 +43,14 @@ fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
 #[test]
 fn the_dashboard_is_whole() {
     let dashboard = dashboard();
-    assert_eq!((dashboard["uid"].as_str(), dashboard["title"].as_str()), (Some("peral"), Some("Peral")));
-    let variables: Vec<&str> = list(&dashboard["templating"], "list").iter().map(|variable| variable["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        (dashboard["uid"].as_str(), dashboard["title"].as_str()),
+        (Some("peral"), Some("Peral"))
+    );
+    let variables: Vec<&str> = list(&dashboard["templating"], "list")
+        .iter()
+        .map(|variable| variable["name"].as_str().unwrap())
+        .collect();
     assert_eq!(variables, ["datasource", "namespace", "release"]);
     let mut ids = BTreeSet::new();
     for panel in list(&dashboard, "panels") {
@@ -52,18 +60,28 @@ fn the_dashboard_is_whole() {
         let title = panel["title"].as_str().unwrap();
         let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap_or_default();
         assert!(UNITS.contains(&unit), "{title} has the unit {unit:?}");
-        assert!(panel["description"].as_str().is_some_and(|text| text.ends_with('.')), "{title} says nothing");
+        assert!(
+            panel["description"].as_str().is_some_and(|text| text.ends_with('.')),
+            "{title} says nothing"
+        );
         for target in list(panel, "targets") {
             assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
             let expr = target["expr"].as_str().unwrap();
             let selectors = expr.matches('{').count();
             assert!(
-                selectors > 0 && expr.matches("namespace=~\"$namespace\", app_kubernetes_io_instance=~\"$release\"").count() == selectors,
+                selectors > 0
+                    && expr
+                        .matches(
+                            "namespace=~\"$namespace\", app_kubernetes_io_instance=~\"$release\""
+                        )
+                        .count()
+                        == selectors,
                 "{expr}"
             );
         }
     }
-    let titles: BTreeSet<&str> = panels(&dashboard).map(|panel| panel["title"].as_str().unwrap()).collect();
+    let titles: BTreeSet<&str> =
+        panels(&dashboard).map(|panel| panel["title"].as_str().unwrap()).collect();
     assert!(MAY_BE_EMPTY.iter().all(|title| titles.contains(title)));
 }
 
@@ -85,15 +103,26 @@ impl Prometheus {
         for _ in 0..5 {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let mut command = Command::new("prometheus");
-            command.current_dir(network.root.path()).arg(format!("--config.file={}", config.display()));
-            command.arg(format!("--storage.tsdb.path={}", network.path("prometheus").display())).arg(format!("--web.listen-address={address}"));
+            command
+                .current_dir(network.root.path())
+                .arg(format!("--config.file={}", config.display()));
+            command
+                .arg(format!("--storage.tsdb.path={}", network.path("prometheus").display()))
+                .arg(format!("--web.listen-address={address}"));
             let found = Command::new("prometheus").arg("--version").output();
-            assert!(found.is_ok_and(|said| said.status.success()), "prometheus is not on the PATH: `make test` installs it");
+            assert!(
+                found.is_ok_and(|said| said.status.success()),
+                "prometheus is not on the PATH: `make test` installs it"
+            );
             let mut process = Process::start(command, &network.path("prometheus.log"));
             let url = format!("http://{address}");
             let ready = eventually("Prometheus is ready", SCRAPES, || {
                 // Somebody else may have taken the port meanwhile.
-                if process.ended() { Some(false) } else { get(&format!("{url}/-/ready")).map(|_| true) }
+                if process.ended() {
+                    Some(false)
+                } else {
+                    get(&format!("{url}/-/ready")).map(|_| true)
+                }
             });
             if ready {
                 return Self { process, url };
@@ -114,7 +143,9 @@ impl Prometheus {
 
     /// All values of a label, as a variable of the dashboard asks for them.
     fn values(&self, label: &str) -> Vec<Value> {
-        get(&format!("{}/api/v1/label/{label}/values", self.url)).map(|answer| list(&answer, "data").clone()).unwrap_or_default()
+        get(&format!("{}/api/v1/label/{label}/values", self.url))
+            .map(|answer| list(&answer, "data").clone())
+            .unwrap_or_default()
     }
 
     /// Waits until each target was scraped so often from now on.
@@ -135,13 +166,15 @@ fn get(url: &str) -> Option<Value> {
     peral_runtime::tls::install_provider();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         let answer = http.get(url).send().await.ok()?.error_for_status().ok()?;
         Some(serde_json::from_str(&answer.text().await.ok()?).unwrap_or(Value::Null))
     })
 }
 
-/// Names of metrics in an expression: words outside of braces, brackets and the lists of `by`, that are no function.
+/// Names of metrics in an expression: words outside of braces, brackets and the lists of `by`, that
+/// are no function.
 fn names(expr: &str) -> BTreeSet<String> {
     let mut plain = String::new();
     let mut rest = expr;
@@ -152,10 +185,16 @@ fn names(expr: &str) -> BTreeSet<String> {
         rest = &rest[at + rest[at..].find(close).unwrap() + 1..];
     }
     plain.push_str(rest);
-    let without_by = plain.split(" by (").enumerate().map(|(at, part)| if at == 0 { part } else { part.split_once(')').unwrap().1 });
+    let without_by = plain
+        .split(" by (")
+        .enumerate()
+        .map(|(at, part)| if at == 0 { part } else { part.split_once(')').unwrap().1 });
     let words = without_by.collect::<Vec<_>>().join(" ");
     let words = words.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-    words.filter(|word| word.contains('_') && *word != "histogram_quantile").map(str::to_owned).collect()
+    words
+        .filter(|word| word.contains('_') && *word != "histogram_quantile")
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -163,7 +202,11 @@ fn each_query_of_the_dashboard_finds_something() {
     let network = Network::start_with(None, &["--count-seconds", "1"]);
     network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
     let (one, two) = (network.peer("one", "peers", &[]), network.peer("two", "peers", &[]));
-    let targets = [("peral-central-0", admin(&network.central)), ("peral-peer-0", admin(&one.process)), ("peral-peer-1", admin(&two.process))];
+    let targets = [
+        ("peral-central-0", admin(&network.central)),
+        ("peral-peer-0", admin(&one.process)),
+        ("peral-peer-1", admin(&two.process)),
+    ];
     let mut prometheus = Prometheus::start(&network, &targets);
     prometheus.scraped(targets.len());
     let (source, target): (PathBuf, PathBuf) = (network.path("a.bin"), network.path("fetched"));
@@ -176,25 +219,46 @@ fn each_query_of_the_dashboard_finds_something() {
     for variable in ["namespace", "app_kubernetes_io_instance"] {
         assert_eq!(prometheus.values(variable).len(), 1, "{variable}");
     }
-    let known: BTreeSet<String> = prometheus.values("__name__").iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+    let known: BTreeSet<String> = prometheus
+        .values("__name__")
+        .iter()
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect();
     for panel in panels(&dashboard()) {
         let title = panel["title"].as_str().unwrap();
         for expr in list(panel, "targets").iter().map(|target| target["expr"].as_str().unwrap()) {
-            let unknown: Vec<_> = names(expr).into_iter().filter(|name| !known.contains(name)).collect();
-            assert!(!names(expr).is_empty() && unknown.is_empty(), "{title}: nobody serves {unknown:?}");
+            let unknown: Vec<_> =
+                names(expr).into_iter().filter(|name| !known.contains(name)).collect();
+            assert!(
+                !names(expr).is_empty() && unknown.is_empty(),
+                "{title}: nobody serves {unknown:?}"
+            );
             for (namespace, release) in [("orchard", "peral"), (".*", ".*")] {
-                let asked = expr.replace("$namespace", namespace).replace("$release", release).replace("$__rate_interval", "1m");
+                let asked = expr
+                    .replace("$namespace", namespace)
+                    .replace("$release", release)
+                    .replace("$__rate_interval", "1m");
                 let found = prometheus.query(&asked);
-                assert!(!found.is_empty() || MAY_BE_EMPTY.contains(&title), "{title}: nothing found by {asked}");
+                assert!(
+                    !found.is_empty() || MAY_BE_EMPTY.contains(&title),
+                    "{title}: nothing found by {asked}"
+                );
             }
-            let other = expr.replace("$namespace", "another").replace("$release", "peral").replace("$__rate_interval", "1m");
-            assert!(prometheus.query(&other).is_empty(), "{title}: another namespace is not left out");
+            let other = expr
+                .replace("$namespace", "another")
+                .replace("$release", "peral")
+                .replace("$__rate_interval", "1m");
+            assert!(
+                prometheus.query(&other).is_empty(),
+                "{title}: another namespace is not left out"
+            );
         }
     }
 }
 
 #[test]
 fn names_of_metrics_are_found_in_expressions() {
-    let expr = "topk(5, histogram_quantile(0.95, sum by (le, http_route) (rate(a_bucket{b_c=~\"x\"}[$__rate_interval])))) / sum(1 - d_e{})";
+    let expr = "topk(5, histogram_quantile(0.95, sum by (le, http_route) \
+        (rate(a_bucket{b_c=~\"x\"}[$__rate_interval])))) / sum(1 - d_e{})";
     assert_eq!(names(expr), BTreeSet::from(["a_bucket".to_owned(), "d_e".into()]));
 }

@@ -1,4 +1,5 @@
-//! How a peer ends: not ready, leaving, what runs goes on for a while, logged out; and what others make of it.
+//! How a peer ends: not ready, leaving, what runs goes on for a while, logged out; and what others
+//! make of it.
 
 use std::{fs, net::TcpListener, time::Duration};
 
@@ -12,7 +13,10 @@ const SIZE: u64 = 30 << 20;
 
 fn slow(network: &Network, flags: &[&str]) -> (User, Node, String) {
     network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
-    let (ana, one) = (network.user("ana"), network.peer("one", "peers", &[&["--upload-rate", "8M"][..], flags].concat()));
+    let (ana, one) = (
+        network.user("ana"),
+        network.peer("one", "peers", &[&["--upload-rate", "8M"][..], flags].concat()),
+    );
     let hash = noise_file(&one.share.join("big.bin"), "big", usize::try_from(SIZE).unwrap());
     network.sources("big.bin", 1);
     (ana, one, hash)
@@ -31,13 +35,18 @@ fn a_peer_that_ends_is_not_ready_then_leaving_then_away_and_its_streams_end_firs
     let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let (ana, mut one, hash) = slow(&network, &["--admin-listen", &admin]);
     let target = network.path("fetched.bin");
-    let mut running = network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
+    let mut running =
+        network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
     moved(&mut running, 6 << 20);
     assert_eq!(readiness(&admin).0, 200);
     one.process.signal("TERM");
-    let said = eventually("it is not ready", Duration::from_secs(5), || Some(readiness(&admin)).filter(|said| said.0 == 503));
+    let said = eventually("it is not ready", Duration::from_secs(5), || {
+        Some(readiness(&admin)).filter(|said| said.0 == 503)
+    });
     assert!(said.1.contains("draining"), "{said:?}");
-    eventually("central knows that it leaves", Duration::from_secs(5), || (network.state(&one.id) == "leaving").then_some(()));
+    eventually("central knows that it leaves", Duration::from_secs(5), || {
+        (network.state(&one.id) == "leaving").then_some(())
+    });
     assert!(!one.process.ended(), "a stream runs");
     assert_eq!(one.process.wait().code(), Some(0), "{}", one.process.err());
     assert!(!one.process.err().contains("cut off"), "{}", one.process.err());
@@ -54,13 +63,17 @@ fn a_receiver_whose_only_source_restarts_waits_for_it() {
     let (ana, one, hash) = slow(&network, &["--drain-seconds", "1"]);
     let two = network.peer("two", "peers", &[]);
     let (own, by_peer) = (network.path("own.bin"), network.path("by-peer.bin"));
-    let mut first = network.begin(&ana, None, &["download", "big.bin", "-o", own.to_str().unwrap()]);
-    let mut second = network.begin(&ana, Some(&two), &["download", "big.bin", "-o", by_peer.to_str().unwrap()]);
+    let mut first =
+        network.begin(&ana, None, &["download", "big.bin", "-o", own.to_str().unwrap()]);
+    let mut second =
+        network.begin(&ana, Some(&two), &["download", "big.bin", "-o", by_peer.to_str().unwrap()]);
     moved(&mut first, 3 << 20);
     moved(&mut second, 3 << 20);
     let mut one = one;
     assert_eq!(one.process.terminate().code(), Some(0));
-    eventually("both wait", PATIENCE, || [&first, &second].iter().all(|running| running.err().contains("\"waiting\"")).then_some(()));
+    eventually("both wait", PATIENCE, || {
+        [&first, &second].iter().all(|running| running.err().contains("\"waiting\"")).then_some(())
+    });
     // It comes back at another port.
     let one = network.restart(one, &[]);
     for (running, path) in [(first, own), (second, by_peer)] {
@@ -79,7 +92,8 @@ fn a_receiver_goes_on_from_another_source_when_one_ends() {
     fs::copy(one.share.join("big.bin"), two.share.join("big.bin")).unwrap();
     network.sources("big.bin", 2);
     let target = network.path("fetched.bin");
-    let mut running = network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
+    let mut running =
+        network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
     moved(&mut running, 1);
     one.process.terminate();
     assert_eq!(running.finish().ok()["hash"], hash);
@@ -92,7 +106,8 @@ fn a_peer_ends_in_time_while_central_is_away_and_a_transfer_runs() {
     let mut network = Network::start(None);
     let (ana, mut one, _hash) = slow(&network, &["--drain-seconds", "2"]);
     let target = network.path("fetched.bin");
-    let mut running = network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
+    let mut running =
+        network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
     moved(&mut running, 3 << 20);
     network.central.kill();
     let start = std::time::Instant::now();

@@ -24,7 +24,13 @@ fn people(network: &Network) -> User {
 fn on_both(network: &Network, ana: &User, one: &Node, two: &Node) -> String {
     let hash = noise_file(&one.share.join("big.bin"), "big", SIZE);
     network.sources("big.bin", 1);
-    network.at(two, ana, &["download", "big.bin", "-o", network.path("copy-on-two.bin").to_str().unwrap()]).ok();
+    network
+        .at(
+            two,
+            ana,
+            &["download", "big.bin", "-o", network.path("copy-on-two.bin").to_str().unwrap()],
+        )
+        .ok();
     network.sources("big.bin", 2);
     hash
 }
@@ -33,10 +39,14 @@ fn on_both(network: &Network, ana: &User, one: &Node, two: &Node) -> String {
 fn a_download_goes_on_from_the_next_source_when_one_is_killed() {
     let network = Network::start(None);
     let ana = people(&network);
-    let (mut one, two) = (network.peer("one", "peers", &["--upload-rate", "8M"]), network.peer("two", "peers", &["--upload-rate", "8M"]));
+    let (mut one, two) = (
+        network.peer("one", "peers", &["--upload-rate", "8M"]),
+        network.peer("two", "peers", &["--upload-rate", "8M"]),
+    );
     let hash = on_both(&network, &ana, &one, &two);
     let target = network.path("fetched.bin");
-    let mut running = network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
+    let mut running =
+        network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
     moved(&mut running, 6 << 20);
     one.process.kill();
     let said = running.finish();
@@ -51,7 +61,12 @@ fn rot(path: &Path, at: u64) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();
     file.write_all_at(&[byte[0] ^ 1], at).unwrap();
-    file.set_times(FileTimes::new().set_accessed(before.accessed().unwrap()).set_modified(before.modified().unwrap())).unwrap();
+    file.set_times(
+        FileTimes::new()
+            .set_accessed(before.accessed().unwrap())
+            .set_modified(before.modified().unwrap()),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -78,7 +93,8 @@ fn a_changed_bit_without_another_source_fails_and_leaves_no_file() {
     network.sources("big.bin", 1);
     rot(&one.share.join("big.bin"), (7 << 20) + 5);
     let target = network.path("fetched.bin");
-    let said = network.said(&ana, &["download", "big.bin", "-o", target.to_str().unwrap(), "--wait", "3"]);
+    let said =
+        network.said(&ana, &["download", "big.bin", "-o", target.to_str().unwrap(), "--wait", "3"]);
     assert_eq!((said.code, said.failed().as_str()), (Some(7), "INTEGRITY"), "{said:?}");
     assert!(said.out.contains("piece 7") && said.out.contains(&one.id), "{said:?}");
     assert!(!target.exists());
@@ -116,7 +132,8 @@ fn a_download_does_not_need_central_to_the_end() {
     let hash = noise_file(&one.share.join("big.bin"), "big", SIZE);
     network.sources("big.bin", 1);
     let target = network.path("fetched.bin");
-    let mut running = network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
+    let mut running =
+        network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
     moved(&mut running, 6 << 20);
     network.central.kill();
     let said = running.finish();
@@ -146,7 +163,10 @@ fn of_two_processes_with_one_identity_the_later_one_counts() {
     // It takes nothing on any more, and writes nothing into the catalogue.
     let source = network.path("late.bin");
     noise_file(&source, "late", 100);
-    assert_eq!(network.at(&one, &ana, &["upload", source.to_str().unwrap()]).failed(), "SUPERSEDED");
+    assert_eq!(
+        network.at(&one, &ana, &["upload", source.to_str().unwrap()]).failed(),
+        "SUPERSEDED"
+    );
     assert!(network.file("late.bin").is_none());
     assert_eq!(network.state(&one.id), "ready", "the copy holds the lease");
     drop(copy);

@@ -1,6 +1,7 @@
 //! The whole system: the real binary as central, peers and users, on this machine.
 //!
-//! Each test has a network of its own in a temporary folder. What is waited for is a condition with a deadline, never a time.
+//! Each test has a network of its own in a temporary folder. What is waited for is a condition with
+//! a deadline, never a time.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod dashboard;

@@ -19,53 +19,83 @@ const SIZE: usize = (3 << 20) + 17;
 /// Where a process serves its metrics.
 pub fn admin(process: &Process) -> String {
     let said = process.err();
-    let line = said.lines().find(|line| line.contains("serving probes and metrics")).unwrap_or_else(|| panic!("it serves no metrics: {said}"));
+    let line = said
+        .lines()
+        .find(|line| line.contains("serving probes and metrics"))
+        .unwrap_or_else(|| panic!("it serves no metrics: {said}"));
     line.split_once("address=").unwrap().1.split_whitespace().next().unwrap().to_owned()
 }
 
 /// The metrics of a process as Prometheus gets them.
 pub fn scrape(admin: &str) -> String {
     let mut stream = TcpStream::connect(admin).unwrap();
-    stream.write_all(format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    stream
+        .write_all(
+            format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/plain; version=0.0.4"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains("text/plain; version=0.0.4"),
+        "{head}"
+    );
     body.to_owned()
 }
 
 /// The sum of all series of a name that have these labels; nothing where there is none.
 fn value(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
     let of = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
-    let found = text.lines().filter(of).filter(|line| labels.iter().all(|label| line.contains(label)));
-    let values: Vec<f64> = found.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+    let found =
+        text.lines().filter(of).filter(|line| labels.iter().all(|label| line.contains(label)));
+    let values: Vec<f64> =
+        found.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
     (!values.is_empty()).then(|| values.iter().sum())
 }
 
 /// Waits until the sum of some series is what is expected.
 fn becomes(admin: &str, name: &str, labels: &[&str], right: impl Fn(f64) -> bool) {
-    eventually(&format!("{name} {labels:?} at {admin}"), PATIENCE, || value(&scrape(admin), name, labels).filter(|value| right(*value)));
+    eventually(&format!("{name} {labels:?} at {admin}"), PATIENCE, || {
+        value(&scrape(admin), name, labels).filter(|value| right(*value))
+    });
 }
 
 /// Prometheus' own opinion of what is served.
 fn lint(text: &str) {
     let mut promtool = Command::new("promtool");
-    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut promtool = promtool.spawn().expect("promtool is not on the PATH: `make test` installs it");
+    promtool
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut promtool =
+        promtool.spawn().expect("promtool is not on the PATH: `make test` installs it");
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let said = promtool.wait_with_output().unwrap();
     let said = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
     // The name that OpenTelemetry's conventions give it.
-    let wrong: Vec<_> = said.lines().filter(|line| !line.is_empty() && !line.starts_with("db_client_connection_count ")).collect();
+    let wrong: Vec<_> = said
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with("db_client_connection_count "))
+        .collect();
     assert!(wrong.is_empty(), "{wrong:?}\n{text}");
 }
 
-/// Central, and three peers: the first with files, the second in another zone, the third beside the first.
+/// Central, and three peers: the first with files, the second in another zone, the third beside the
+/// first.
 fn network() -> (Network, [Node; 3]) {
     let network = Network::start_with(None, &["--count-seconds", "1"]);
     network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
-    let at = |label: &str, node: &str, zone: &str| network.peer(label, "peers", &["--node", node, "--zone", zone]);
-    let nodes = [at("one", "node-1", "zone-a"), at("two", "node-2", "zone-b"), at("three", "node-1", "zone-a")];
+    let at = |label: &str, node: &str, zone: &str| {
+        network.peer(label, "peers", &["--node", node, "--zone", zone])
+    };
+    let nodes = [
+        at("one", "node-1", "zone-a"),
+        at("two", "node-2", "zone-b"),
+        at("three", "node-1", "zone-a"),
+    ];
     (network, nodes)
 }
 
@@ -95,17 +125,37 @@ fn of_peers(one: &str, two: &str, three: &str) {
     becomes(one, "peral_index_hashed_bytes_total", &[], |value| value == 2.0 * SIZE as f64);
     becomes(one, "peral_index_pieces_total", &[], |value| value == 8.0);
     becomes(one, "peral_index_files_total", &[], |value| value == 2.0);
-    becomes(one, "rpc_server_call_duration_seconds_count", &["DownloadFile", "rpc_response_status_code=\"OK\""], |value| value >= 2.0);
+    becomes(
+        one,
+        "rpc_server_call_duration_seconds_count",
+        &["DownloadFile", "rpc_response_status_code=\"OK\""],
+        |value| value >= 2.0,
+    );
     becomes(two, "peral_transfer_received_bytes_total", &["nearness=\"other-zone\""], size);
     becomes(three, "peral_transfer_received_bytes_total", &["nearness=\"node\""], size);
-    for (peer, others) in [(two, ["node", "zone", "unknown"]), (three, ["other-zone", "zone", "unknown"])] {
-        others.iter().for_each(|near| becomes(peer, "peral_transfer_received_bytes_total", &[&format!("nearness=\"{near}\"")], |value| value == 0.0));
+    for (peer, others) in
+        [(two, ["node", "zone", "unknown"]), (three, ["other-zone", "zone", "unknown"])]
+    {
+        others.iter().for_each(|near| {
+            becomes(
+                peer,
+                "peral_transfer_received_bytes_total",
+                &[&format!("nearness=\"{near}\"")],
+                |value| value == 0.0,
+            )
+        });
         becomes(peer, "peral_downloads_total", &["outcome=\"ok\""], |value| value == 1.0);
         becomes(peer, "peral_downloads_running", &[], |value| value == 0.0);
         becomes(peer, "peral_files_held", &[], |value| value == 1.0);
     }
     for peer in [one, two, three] {
-        let zero = ["peral_pieces_bad_total", "peral_transfer_wasted_bytes_total", "peral_files_pending", "peral_files_left_out", "peral_full"];
+        let zero = [
+            "peral_pieces_bad_total",
+            "peral_transfer_wasted_bytes_total",
+            "peral_files_pending",
+            "peral_files_left_out",
+            "peral_full",
+        ];
         zero.iter().for_each(|name| becomes(peer, name, &[], |value| value == 0.0));
         becomes(peer, "peral_room_bytes", &[], |value| value > 0.0);
         becomes(peer, "peral_peer_state", &["state=\"ready\""], |value| value == 1.0);
@@ -130,10 +180,33 @@ fn of_central(central: &str) {
     becomes(central, "peral_registrations_total", &["outcome=\"ok\""], |value| value == 3.0);
     becomes(central, "db_client_connection_count", &[], |value| value > 0.0);
     let requests = "http_server_request_duration_seconds_count";
-    let of = |route, status| ["http_request_method=\"POST\"", route, status, "url_scheme=\"https\"", "peral_route_class=\"member\""];
-    becomes(central, requests, &of("http_route=\"/v1/sources\"", "http_response_status_code=\"200\""), |value| value >= 2.0);
-    becomes(central, requests, &of("error_type=\"NOT_FOUND\"", "http_response_status_code=\"404\""), |value| value == 1.0);
-    becomes(central, requests, &["http_route=\"/v1/heartbeat\"", "peral_route_class=\"peer\""], |value| value >= 3.0);
+    let of = |route, status| {
+        [
+            "http_request_method=\"POST\"",
+            route,
+            status,
+            "url_scheme=\"https\"",
+            "peral_route_class=\"member\"",
+        ]
+    };
+    becomes(
+        central,
+        requests,
+        &of("http_route=\"/v1/sources\"", "http_response_status_code=\"200\""),
+        |value| value >= 2.0,
+    );
+    becomes(
+        central,
+        requests,
+        &of("error_type=\"NOT_FOUND\"", "http_response_status_code=\"404\""),
+        |value| value == 1.0,
+    );
+    becomes(
+        central,
+        requests,
+        &["http_route=\"/v1/heartbeat\"", "peral_route_class=\"peer\""],
+        |value| value >= 3.0,
+    );
     let text = scrape(central);
     assert!(!text.contains("far.bin"), "metrics name no file");
     lint(&text);

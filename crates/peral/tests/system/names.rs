@@ -15,7 +15,12 @@ use crate::{
 fn trouble(network: &Network, node: &Node, user: &User, name: &str, code: &str) -> Value {
     eventually(&format!("{name} is told as {code}"), PATIENCE, || {
         let status = network.at(node, user, &["status"]).ok();
-        status["troubles"].as_array().unwrap().iter().find(|trouble| trouble["name"] == name && trouble["code"] == code).cloned()
+        status["troubles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|trouble| trouble["name"] == name && trouble["code"] == code)
+            .cloned()
     })
 }
 
@@ -30,7 +35,9 @@ fn a_name_belongs_to_its_first_publisher_and_a_version_replaces_the_one_it_names
     let first = noise_file(&source, "first", 1000);
     network.at(&one, &ana, &["upload", path, "--name", "doc"]).ok();
     noise_file(&source, "second", 2000);
-    for args in [&["upload", path, "--name", "doc"][..], &["upload", path, "--name", "doc", "--replace"]] {
+    for args in
+        [&["upload", path, "--name", "doc"][..], &["upload", path, "--name", "doc", "--replace"]]
+    {
         let said = network.said(&ben, args);
         assert!([Some(5), Some(6)].contains(&said.code), "{said:?}");
         assert!(["NAME_TAKEN", "FORBIDDEN"].contains(&said.failed().as_str()), "{said:?}");
@@ -57,11 +64,18 @@ fn a_name_belongs_to_its_first_publisher_and_a_version_replaces_the_one_it_names
     network.ok(&ana, &["access", "doc", "--grant", "ben:write"]);
     noise_file(&source, "third", 3000);
     let up = network.ok(&ben, &["upload", path, "--name", "doc", "--replace"]);
-    assert_eq!((up["version"].as_u64(), network.file("doc").unwrap()["owner"].as_str()), (Some(3), Some("ana")));
+    assert_eq!(
+        (up["version"].as_u64(), network.file("doc").unwrap()["owner"].as_str()),
+        (Some(3), Some("ana"))
+    );
     // The same content again is no new version.
     assert_eq!(network.ok(&ana, &["upload", path, "--name", "doc", "--replace"])["version"], 3);
     for name in ["../doc", "/doc", "a//b", "."] {
-        assert_eq!(network.said(&ana, &["upload", path, "--name", name]).failed(), "INVALID_NAME", "{name}");
+        assert_eq!(
+            network.said(&ana, &["upload", path, "--name", name]).failed(),
+            "INVALID_NAME",
+            "{name}"
+        );
     }
 }
 
@@ -78,7 +92,13 @@ fn a_peer_with_an_old_copy_changes_nothing() {
     noise_file(&one.share.join("doc"), "old", 1000);
     let source = network.path("new");
     let new = noise_file(&source, "new", 2000);
-    network.at(&two, &network.admin, &["upload", source.to_str().unwrap(), "--name", "doc", "--replace"]).ok();
+    network
+        .at(
+            &two,
+            &network.admin,
+            &["upload", source.to_str().unwrap(), "--name", "doc", "--replace"],
+        )
+        .ok();
     let one = network.restart(one, &[]);
     // It says that it holds the old version, which can still be had, and no more than that.
     eventually("version 1 has a source", PATIENCE, || {
@@ -125,7 +145,8 @@ fn names_of_any_script_come_back_equal_and_cannot_steer_a_terminal() {
     let (ana, _one) = (network.user("ana"), network.peer("one", "peers", &[]));
     let source = network.path("x");
     noise_file(&source, "x", 10);
-    for name in ["模型/ünï çødé.bin", "a\u{1b}]0;owned\u{7}\nb", "\u{202e}gpj.exe", "with?and%and#"] {
+    for name in ["模型/ünï çødé.bin", "a\u{1b}]0;owned\u{7}\nb", "\u{202e}gpj.exe", "with?and%and#"]
+    {
         network.ok(&ana, &["upload", source.to_str().unwrap(), "--name", name]);
         let items = network.ok(&ana, &["ls", name])["items"].clone();
         assert_eq!(items[0]["name"], name);
@@ -135,7 +156,10 @@ fn names_of_any_script_come_back_equal_and_cannot_steer_a_terminal() {
         assert_eq!(said.code, Some(0));
         assert!(!said.out.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said:?}");
         assert_eq!(said.out.lines().count(), 2, "a header and one line: {said:?}");
-        network.ok(&ana, &["download", name, "-o", network.path("y").to_str().unwrap(), "--overwrite"]);
+        network.ok(
+            &ana,
+            &["download", name, "-o", network.path("y").to_str().unwrap(), "--overwrite"],
+        );
         network.ok(&ana, &["rm", name]);
     }
 }

@@ -50,26 +50,39 @@ fn an_acknowledged_publish_survives_postgres_being_killed() {
         let _end = End(&uploads.over);
         scope.spawn(|| uploads.go_on(&network, &ana, Some(&one), "beside"));
         scope.spawn(|| uploads.go_on(&network, &ana, None, "alone"));
-        for (round, moment) in [Moment::UploadAcknowledged, Moment::FirstFileFound, Moment::HalfOfTheFilesFound].into_iter().enumerate() {
+        for (round, moment) in
+            [Moment::UploadAcknowledged, Moment::FirstFileFound, Moment::HalfOfTheFilesFound]
+                .into_iter()
+                .enumerate()
+        {
             let (done, refused) = uploads.count();
             share(&one, round);
             eventually(&format!("{moment:?}"), PATIENCE, || match moment {
                 Moment::UploadAcknowledged => (uploads.count().0 > done).then_some(()),
-                Moment::FirstFileFound => (!listed(&network, &format!("round-{round}/")).is_empty()).then_some(()),
-                Moment::HalfOfTheFilesFound => (listed(&network, &format!("round-{round}/")).len() >= FILES / 2).then_some(()),
+                Moment::FirstFileFound => {
+                    (!listed(&network, &format!("round-{round}/")).is_empty()).then_some(())
+                }
+                Moment::HalfOfTheFilesFound => {
+                    (listed(&network, &format!("round-{round}/")).len() >= FILES / 2).then_some(())
+                }
             });
             postgres.run("crash");
             without_postgres(&network, &probes);
-            eventually("an upload was refused meanwhile", PATIENCE, || (uploads.count().1 > refused).then_some(()));
+            eventually("an upload was refused meanwhile", PATIENCE, || {
+                (uploads.count().1 > refused).then_some(())
+            });
             postgres.run("restart");
-            eventually("central is ready by itself", PATIENCE, || readyz(&probes).is_ok().then_some(()));
+            eventually("central is ready by itself", PATIENCE, || {
+                readyz(&probes).is_ok().then_some(())
+            });
         }
     });
     all_is_found(&network, &uploads);
     assert!(!network.central.ended());
 }
 
-/// Central says why it is not ready, and what it is asked meanwhile ends in time with an error that says so.
+/// Central says why it is not ready, and what it is asked meanwhile ends in time with an error that
+/// says so.
 fn without_postgres(network: &Network, probes: &str) {
     let said = eventually("central is not ready", PATIENCE, || readyz(probes).err());
     assert!(said.contains("the database is not available"), "{said}");
@@ -82,7 +95,8 @@ fn without_postgres(network: &Network, probes: &str) {
 fn all_is_found(network: &Network, uploads: &Uploads) {
     let rounds = eventually("all that lies in the share is found", PATIENCE, || {
         let rounds = listed(network, "round-");
-        (rounds.len() == 3 * FILES && rounds.values().all(|file| file["sources"] == 1)).then_some(rounds)
+        (rounds.len() == 3 * FILES && rounds.values().all(|file| file["sources"] == 1))
+            .then_some(rounds)
     });
     for (name, file) in rounds {
         assert_eq!(file["hash"], blake3::hash(name.as_bytes()).to_string(), "{name}");
@@ -91,8 +105,12 @@ fn all_is_found(network: &Network, uploads: &Uploads) {
     let done = uploads.done.lock().unwrap();
     for said in &*done {
         let name = said["name"].as_str().unwrap();
-        let file = found.get(name).unwrap_or_else(|| panic!("{name} was acknowledged and is gone: {said}"));
-        for (known, answered) in [("id", "file"), ("version", "version"), ("hash", "hash"), ("size", "size")] {
+        let file = found
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} was acknowledged and is gone: {said}"));
+        for (known, answered) in
+            [("id", "file"), ("version", "version"), ("hash", "hash"), ("size", "size")]
+        {
             assert_eq!(file[known], said[answered], "{name}");
         }
         assert_eq!(file["sources"], 1, "{name}");
@@ -154,7 +172,9 @@ impl Uploads {
             let name = format!("upload-{how}-{number}");
             let path = network.path(&name);
             noise_file(&path, &name, 5000);
-            let said = network.begin(user, node, &["upload", path.to_str().unwrap(), "--name", &name]).finish();
+            let said = network
+                .begin(user, node, &["upload", path.to_str().unwrap(), "--name", &name])
+                .finish();
             if said.code == Some(0) {
                 self.done.lock().unwrap().push(said.json());
                 continue;

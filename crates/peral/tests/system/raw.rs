@@ -1,4 +1,5 @@
-//! Speaking to central and to peers without the command: what somebody with other programs could try.
+//! Speaking to central and to peers without the command: what somebody with other programs could
+//! try.
 
 use std::{fs, future::Future, net::SocketAddr, path::Path, time::Duration};
 
@@ -10,7 +11,9 @@ use peral_peer::{
 use peral_runtime::tls::CertStore;
 use peral_wire::{
     Catalogue, Failure,
-    pb::{self, control_service_client::ControlServiceClient, peer_service_client::PeerServiceClient},
+    pb::{
+        self, control_service_client::ControlServiceClient, peer_service_client::PeerServiceClient,
+    },
 };
 use serde_json::Value;
 use tonic::transport::{Channel, Endpoint};
@@ -34,7 +37,8 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// Where a user's login is kept.
 pub fn login_file(user: &User) -> std::path::PathBuf {
-    let mut files = fs::read_dir(user.home.join("config/logins")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files =
+        fs::read_dir(user.home.join("config/logins")).unwrap().map(|entry| entry.unwrap().path());
     files.find(|path| path.extension().is_some_and(|end| end == "json")).unwrap()
 }
 
@@ -56,15 +60,27 @@ impl Login {
     }
 
     pub fn with_token(&self, token: &str) -> Catalogue {
-        self.network.catalogue(&self.central, |_| {}, Duration::from_secs(20)).unwrap().with_token(token)
+        self.network
+            .catalogue(&self.central, |_| {}, Duration::from_secs(20))
+            .unwrap()
+            .with_token(token)
     }
 
     /// A connection to a peer, with this login's certificate.
-    pub async fn peer(&self, peer: PeerId, address: SocketAddr) -> Result<PeerServiceClient<Channel>, Failure> {
+    pub async fn peer(
+        &self,
+        peer: PeerId,
+        address: SocketAddr,
+    ) -> Result<PeerServiceClient<Channel>, Failure> {
         let certs = CertStore::shared();
         certs.set_pem(&self.certificate, &self.key).unwrap();
-        let dialer = Dialer::new(certs, self.network.roots().unwrap(), OutboundPolicy { allow_loopback: true });
-        Ok(PeerServiceClient::new(dialer.channel(peer, address).await?).max_decoding_message_size(4 << 20))
+        let dialer = Dialer::new(
+            certs,
+            self.network.roots().unwrap(),
+            OutboundPolicy { allow_loopback: true },
+        );
+        Ok(PeerServiceClient::new(dialer.channel(peer, address).await?)
+            .max_decoding_message_size(4 << 20))
     }
 }
 

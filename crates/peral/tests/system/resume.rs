@@ -63,7 +63,8 @@ fn a_killed_peer_goes_on_by_itself() {
     let (ana, _one, hash) = slow(&network);
     let mut two = network.peer("two", "peers", &[]);
     let target = network.path("fetched.bin");
-    let mut running = network.begin(&ana, Some(&two), &["download", "big.bin", "-o", target.to_str().unwrap()]);
+    let mut running =
+        network.begin(&ana, Some(&two), &["download", "big.bin", "-o", target.to_str().unwrap()]);
     let done = moved(&mut running, 8 << 20);
     two.process.kill();
     let said = running.finish();
@@ -74,7 +75,10 @@ fn a_killed_peer_goes_on_by_itself() {
     assert_eq!(hash_of(&target), hash);
     network.sources("big.bin", 2);
     let received = network.at(&two, &ana, &["status"]).ok()["received"].as_u64().unwrap();
-    assert!(received <= SIZE - done + AGAIN, "{received} bytes were received after {done} were there");
+    assert!(
+        received <= SIZE - done + AGAIN,
+        "{received} bytes were received after {done} were there"
+    );
 }
 
 #[test]
@@ -84,14 +88,24 @@ fn a_download_of_a_peer_outlives_its_command_until_it_is_cancelled() {
     let two = network.peer("two", "peers", &[]);
     let start = |name: &str| {
         let target = network.path(name);
-        let mut running = network.begin(&ana, Some(&two), &["download", "big.bin", "-o", target.to_str().unwrap()]);
+        let mut running = network.begin(
+            &ana,
+            Some(&two),
+            &["download", "big.bin", "-o", target.to_str().unwrap()],
+        );
         moved(&mut running, 4 << 20);
         running.signal("INT");
         let said = running.finish();
         assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"));
         assert!(said.out.contains("goes on in the peer"), "{said:?}");
         let jobs = network.at(&two, &ana, &["status"]).ok()["jobs"].clone();
-        let job = jobs.as_array().unwrap().iter().find(|job| job["path"] == target.to_str().unwrap()).unwrap_or_else(|| panic!("{jobs}")).clone();
+        let job = jobs
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|job| job["path"] == target.to_str().unwrap())
+            .unwrap_or_else(|| panic!("{jobs}"))
+            .clone();
         let job = job["job"].as_str().unwrap().to_owned();
         assert!(said.out.contains(&job), "{said:?}");
         (target, job)
@@ -115,11 +129,18 @@ fn start_again(network: &Network, ana: &User, two: &Node) -> (std::path::PathBuf
     noise_file(&source, "other", usize::try_from(SIZE).unwrap());
     network.ok(ana, &["upload", source.to_str().unwrap(), "--name", "other.bin", "--peer", "one"]);
     let target = network.path("cancelled.bin");
-    let mut running = network.begin(ana, Some(two), &["download", "other.bin", "-o", target.to_str().unwrap()]);
+    let mut running =
+        network.begin(ana, Some(two), &["download", "other.bin", "-o", target.to_str().unwrap()]);
     moved(&mut running, 4 << 20);
     running.kill();
     let jobs = network.at(two, ana, &["status"]).ok()["jobs"].clone();
-    let job = jobs.as_array().unwrap().iter().find(|job| job["path"] == target.to_str().unwrap()).unwrap_or_else(|| panic!("{jobs}")).clone();
+    let job = jobs
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|job| job["path"] == target.to_str().unwrap())
+        .unwrap_or_else(|| panic!("{jobs}"))
+        .clone();
     (target, job["job"].as_str().unwrap().to_owned())
 }
 
@@ -127,7 +148,8 @@ fn start_again(network: &Network, ana: &User, two: &Node) -> (std::path::PathBuf
 fn an_interrupted_upload_goes_on_where_the_peer_has_it() {
     let network = Network::start(None);
     network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
-    let (ana, one) = (network.user("ana"), network.peer("one", "peers", &["--download-rate", "12M"]));
+    let (ana, one) =
+        (network.user("ana"), network.peer("one", "peers", &["--download-rate", "12M"]));
     let source = network.path("big.bin");
     let hash = noise_file(&source, "upload", usize::try_from(SIZE).unwrap());
     let args = ["upload", source.to_str().unwrap()];
@@ -138,16 +160,22 @@ fn an_interrupted_upload_goes_on_where_the_peer_has_it() {
     let up = network.ok(&ana, &args);
     assert_eq!(up["hash"], hash);
     let after = network.at(&one, &ana, &["status"]).ok()["received"].as_u64().unwrap();
-    assert!(before >= 4 << 20 && after - before < SIZE - (4 << 20), "{before} bytes were there, {} more came", after - before);
+    assert!(
+        before >= 4 << 20 && after - before < SIZE - (4 << 20),
+        "{before} bytes were there, {} more came",
+        after - before
+    );
 }
 
-/// What a download promises about kills: 1 GiB, held at 50 MB/s by its sender, killed 20 times at random.
+/// What a download promises about kills: 1 GiB, held at 50 MB/s by its sender, killed 20 times at
+/// random.
 #[test]
 fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
     const GIB: u64 = 1 << 30;
     let network = Network::start(None);
     network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
-    let (ana, one) = (network.user("ana"), network.peer("one", "peers", &["--upload-rate", "50000000"]));
+    let (ana, one) =
+        (network.user("ana"), network.peer("one", "peers", &["--upload-rate", "50000000"]));
     let hash = noise_file(&one.share.join("big.bin"), "gib", usize::try_from(GIB).unwrap());
     network.sources("big.bin", 1);
     let target = network.path("fetched.bin");
@@ -161,7 +189,9 @@ fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
         worst = worst.max((before - start).saturating_sub(again));
         again = again.max(before - start);
         let enough = sent() + 1 + uuid::Uuid::new_v4().as_u64_pair().1 % (40 << 20);
-        before = eventually("more pieces come", PATIENCE, || Some(sent()).filter(|sent| *sent >= enough));
+        before = eventually("more pieces come", PATIENCE, || {
+            Some(sent()).filter(|sent| *sent >= enough)
+        });
         running.kill();
         before = before.max(sent());
         assert!(!target.exists());
@@ -171,12 +201,18 @@ fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
     assert_eq!(hash_of(&target), hash);
     again = sent() - GIB;
     eprintln!("finished and equal; {again} bytes sent in vain in all, {worst} at most at one kill");
-    assert!(worst <= AGAIN && again <= 20 * AGAIN, "{worst} bytes were fetched again after a kill, {again} in all");
+    assert!(
+        worst <= AGAIN && again <= 20 * AGAIN,
+        "{worst} bytes were fetched again after a kill, {again} in all"
+    );
 }
 
 /// What was there when pieces began to come.
 fn moving(events: &str) -> Option<u64> {
-    let events = events.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let events =
+        events.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     // The first event that is seen may count pieces that have come since.
-    events.filter(|event| event["phase"] == "moving").find_map(|event| Some(event["done"].as_u64()? - event["fetched"].as_u64()?))
+    events
+        .filter(|event| event["phase"] == "moving")
+        .find_map(|event| Some(event["done"].as_u64()? - event["fetched"].as_u64()?))
 }

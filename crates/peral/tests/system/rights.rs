@@ -1,4 +1,5 @@
-//! Private files: their owner and those named, by a grant that counts over one certificate alone. Nobody else learns that they are there.
+//! Private files: their owner and those named, by a grant that counts over one certificate alone.
+//! Nobody else learns that they are there.
 
 use std::net::SocketAddr;
 
@@ -19,8 +20,17 @@ use crate::{
 const NAME: &str = "secret/plan.bin";
 
 /// Asks a peer for the first piece of a file, with a login's certificate; what came.
-async fn first_piece(login: &Login, peer: PeerId, address: SocketAddr, file: pb::FileRef) -> Result<usize, Failure> {
-    let request = pb::DownloadFileRequest { file: Some(file), ranges: vec![pb::PieceRange { first: 0, count: 1 }], suspect: false };
+async fn first_piece(
+    login: &Login,
+    peer: PeerId,
+    address: SocketAddr,
+    file: pb::FileRef,
+) -> Result<usize, Failure> {
+    let request = pb::DownloadFileRequest {
+        file: Some(file),
+        ranges: vec![pb::PieceRange { first: 0, count: 1 }],
+        suspect: false,
+    };
     let mut stream = login.peer(peer, address).await?.download_file(request).await?.into_inner();
     Ok(stream.message().await?.map_or(0, |piece| piece.data.len()))
 }
@@ -28,7 +38,11 @@ async fn first_piece(login: &Login, peer: PeerId, address: SocketAddr, file: pb:
 fn file_ref(sources: &Sources, with_grant: bool) -> pb::FileRef {
     let record = envelope_from_text(&sources.record).unwrap();
     let read = <pb::Record as prost::Message>::decode(record.body.clone()).unwrap();
-    let grant = sources.grant.as_deref().filter(|_| with_grant).map(|grant| envelope_from_text(grant).unwrap());
+    let grant = sources
+        .grant
+        .as_deref()
+        .filter(|_| with_grant)
+        .map(|grant| envelope_from_text(grant).unwrap());
     pb::FileRef { file_id: read.file_id, version: read.version, record: Some(record), grant }
 }
 
@@ -40,7 +54,8 @@ fn a_private_file_is_there_for_those_it_names_and_for_nobody_else() {
     let (one, two) = (network.peer("one", "peers", &[]), network.peer("two", "peers", &[]));
     let source = network.path("plan.bin");
     let hash = noise_file(&source, "plan", 3 << 20);
-    let args = ["upload", source.to_str().unwrap(), "--name", NAME, "--private", "--access", "ben:read"];
+    let args =
+        ["upload", source.to_str().unwrap(), "--name", NAME, "--private", "--access", "ben:read"];
     let up = network.at(&one, &ana, &args).ok();
     assert_eq!(up["visibility"], "private");
 
@@ -63,7 +78,11 @@ fn a_private_file_is_there_for_those_it_names_and_for_nobody_else() {
                 let mut error = said.json()["error"].take();
                 let trace = error.as_object_mut().unwrap().remove("trace");
                 assert_eq!(trace.unwrap().as_str().map(str::len), Some(32));
-                error.to_string().replace(NAME, "…").replace("secret/other.bin", "…").replace(&hash, "…")
+                error
+                    .to_string()
+                    .replace(NAME, "…")
+                    .replace("secret/other.bin", "…")
+                    .replace(&hash, "…")
             };
             if args[0] == "download" && args[1] == NAME {
                 assert_eq!(told(&said), told(&absent), "hidden and absent look alike");
@@ -74,11 +93,20 @@ fn a_private_file_is_there_for_those_it_names_and_for_nobody_else() {
         assert_eq!(network.ok(&eve, args)["items"].as_array().unwrap().len(), 0, "{args:?}");
     }
     for peer in ["one", "two"] {
-        assert_eq!(network.ok(&eve, &["ls", "--peer", peer, "secret/"])["items"].as_array().unwrap().len(), 0);
-        assert_eq!(network.ok(&ana, &["ls", "--peer", peer, "secret/"])["items"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            network.ok(&eve, &["ls", "--peer", peer, "secret/"])["items"].as_array().unwrap().len(),
+            0
+        );
+        assert_eq!(
+            network.ok(&ana, &["ls", "--peer", peer, "secret/"])["items"].as_array().unwrap().len(),
+            1
+        );
     }
     // Names are one space all the same.
-    assert_eq!(network.said(&eve, &["upload", source.to_str().unwrap(), "--name", NAME]).failed(), "NAME_TAKEN");
+    assert_eq!(
+        network.said(&eve, &["upload", source.to_str().unwrap(), "--name", NAME]).failed(),
+        "NAME_TAKEN"
+    );
 }
 
 /// I3: deny by default.
@@ -103,10 +131,13 @@ fn a_grant_counts_for_its_bearer_alone_and_a_hash_for_nothing() {
         assert_eq!(first_piece(&ana, peer, address, file_ref(&sources, true)).await, Ok(1 << 20));
         // The same grant over another's certificate; no grant; the record alone.
         for (login, with_grant) in [(&eve, true), (&eve, false), (&ana, false)] {
-            let refused = first_piece(login, peer, address, file_ref(&sources, with_grant)).await.unwrap_err();
+            let refused = first_piece(login, peer, address, file_ref(&sources, with_grant))
+                .await
+                .unwrap_err();
             assert_eq!(refused.code, ErrorCode::NotFound, "{refused}");
         }
-        // Eve's own peer says that it has the content under a name of its own: that gives no right to the bytes of others.
+        // Eve's own peer says that it has the content under a name of its own: that gives no right
+        // to the bytes of others.
         let token = session_of(&own).await.token;
         let version = NewVersion {
             name: "mine.bin".into(),
@@ -116,14 +147,34 @@ fn a_grant_counts_for_its_bearer_alone_and_a_hash_for_nothing() {
             replaces: None,
             upload: None,
         };
-        let published = eve.with_token(&token).publish(&Publish { idempotency_key: "mine".into(), files: vec![version] }).await.unwrap();
+        let published = eve
+            .with_token(&token)
+            .publish(&Publish { idempotency_key: "mine".into(), files: vec![version] })
+            .await
+            .unwrap();
         assert!(matches!(published.results[0], PublishResult::Record(_)), "{published:?}");
-        let mine = eve.catalogue().sources(&SourcesRequest { name: Some("mine.bin".into()), ..SourcesRequest::default() }).await.unwrap();
-        assert_eq!(mine.sources, [], "the publisher has not the bytes, and who has them does not have them for this name");
+        let mine = eve
+            .catalogue()
+            .sources(&SourcesRequest { name: Some("mine.bin".into()), ..SourcesRequest::default() })
+            .await
+            .unwrap();
+        assert_eq!(
+            mine.sources,
+            [],
+            "the publisher has not the bytes, and who has them does not have them for this name"
+        );
         let refused = first_piece(&eve, peer, address, file_ref(&mine, true)).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::NotFound, "{refused}");
-        let by_hash = eve.catalogue().sources(&SourcesRequest { hash: hash.parse().ok(), ..SourcesRequest::default() }).await.unwrap();
-        assert_eq!((by_hash.sources, by_hash.record), (vec![], mine.record), "of all with this content eve may have her own alone");
+        let by_hash = eve
+            .catalogue()
+            .sources(&SourcesRequest { hash: hash.parse().ok(), ..SourcesRequest::default() })
+            .await
+            .unwrap();
+        assert_eq!(
+            (by_hash.sources, by_hash.record),
+            (vec![], mine.record),
+            "of all with this content eve may have her own alone"
+        );
     });
 }
 
@@ -137,24 +188,47 @@ fn a_right_that_is_withdrawn_ends_at_the_peers() {
     noise_file(&source, "plan", 2 << 20);
     network.ok(&network.admin, &["group", "add", "team"]);
     network.ok(&network.admin, &["group", "join", "team", "ben"]);
-    network.at(&one, &ana, &["upload", source.to_str().unwrap(), "--name", NAME, "--private", "--access", "group:team:read"]).ok();
+    network
+        .at(
+            &one,
+            &ana,
+            &[
+                "upload",
+                source.to_str().unwrap(),
+                "--name",
+                NAME,
+                "--private",
+                "--access",
+                "group:team:read",
+            ],
+        )
+        .ok();
     block_on(async {
         let login = Login::of(&ben);
         let request = SourcesRequest { name: Some(NAME.into()), ..SourcesRequest::default() };
         let sources = login.catalogue().sources(&request).await.unwrap();
-        let (peer, address) = (sources.sources[0].peer, sources.sources[0].address.parse::<SocketAddr>().unwrap());
+        let (peer, address) =
+            (sources.sources[0].peer, sources.sources[0].address.parse::<SocketAddr>().unwrap());
         assert_eq!(first_piece(&login, peer, address, file_ref(&sources, true)).await, Ok(1 << 20));
         network.ok(&ana, &["access", NAME, "--withdraw", "group:team"]);
         // The grant runs for an hour; the peer hears within a heartbeat that it counts no longer.
         let fresh = Login::of(&ana).catalogue().sources(&request).await.unwrap();
         let refused = loop_until_refused(&login, peer, address, &sources).await;
         assert_eq!(refused.code, ErrorCode::NotFound, "{refused}");
-        assert_ne!(fresh.record, sources.record, "the records are signed again with a higher serial");
+        assert_ne!(
+            fresh.record, sources.record,
+            "the records are signed again with a higher serial"
+        );
     });
     assert_eq!(network.said(&ben, &["download", NAME]).failed(), "NOT_FOUND");
 }
 
-async fn loop_until_refused(login: &Login, peer: PeerId, address: SocketAddr, sources: &Sources) -> Failure {
+async fn loop_until_refused(
+    login: &Login,
+    peer: PeerId,
+    address: SocketAddr,
+    sources: &Sources,
+) -> Failure {
     let end = std::time::Instant::now() + PATIENCE;
     loop {
         match first_piece(login, peer, address, file_ref(sources, true)).await {
@@ -175,15 +249,30 @@ fn a_disabled_account_is_out() {
     network.at(&one, &ana, &["upload", source.to_str().unwrap(), "--name", "song.ogg"]).ok();
     let login = Login::of(&eve);
     let (sources, address) = block_on(async {
-        let sources = login.catalogue().sources(&SourcesRequest { name: Some("song.ogg".into()), ..SourcesRequest::default() }).await.unwrap();
+        let sources = login
+            .catalogue()
+            .sources(&SourcesRequest { name: Some("song.ogg".into()), ..SourcesRequest::default() })
+            .await
+            .unwrap();
         let address = sources.sources[0].address.parse::<SocketAddr>().unwrap();
-        assert_eq!(first_piece(&login, sources.sources[0].peer, address, file_ref(&sources, false)).await, Ok(1 << 20));
+        assert_eq!(
+            first_piece(&login, sources.sources[0].peer, address, file_ref(&sources, false)).await,
+            Ok(1 << 20)
+        );
         (sources, address)
     });
     network.ok(&network.admin, &["user", "disable", "eve"]);
     assert_eq!(network.said(&eve, &["ls"]).failed(), "UNAUTHENTICATED");
     // Her certificate would run for hours: the other peers hear within a heartbeat.
     let refused = block_on(loop_until_refused(&login, sources.sources[0].peer, address, &sources));
-    assert!(matches!(refused.code, ErrorCode::Unauthenticated | ErrorCode::Forbidden | ErrorCode::NotFound), "{refused}");
-    eventually("her peer is out", PATIENCE, || Some(network.state(&own.id)).filter(|state| state != "ready"));
+    assert!(
+        matches!(
+            refused.code,
+            ErrorCode::Unauthenticated | ErrorCode::Forbidden | ErrorCode::NotFound
+        ),
+        "{refused}"
+    );
+    eventually("her peer is out", PATIENCE, || {
+        Some(network.state(&own.id)).filter(|state| state != "ready")
+    });
 }

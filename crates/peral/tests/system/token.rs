@@ -1,4 +1,5 @@
-//! Commands that log in for themselves by an API token: in an init container or a job, where nobody else does.
+//! Commands that log in for themselves by an API token: in an init container or a job, where nobody
+//! else does.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -21,8 +22,14 @@ fn start(network: &Network) -> (User, Node, PathBuf) {
 /// A command as in a container: its home is not there, and all it knows is in its environment.
 fn job(network: &Network, token: &PathBuf, args: &[&str]) -> Command {
     let mut command = peral(network.root.path());
-    command.env("HOME", "/nonexistent/home").env_remove("PERAL_CONFIG_DIR").env_remove("PERAL_DATA");
-    command.env("PERAL_CENTRAL", &network.url).env("PERAL_CA_FILE", network.authority()).env("PERAL_TOKEN_FILE", token);
+    command
+        .env("HOME", "/nonexistent/home")
+        .env_remove("PERAL_CONFIG_DIR")
+        .env_remove("PERAL_DATA");
+    command
+        .env("PERAL_CENTRAL", &network.url)
+        .env("PERAL_CA_FILE", network.authority())
+        .env("PERAL_TOKEN_FILE", token);
     command.args(args).args(["--output", "json"]);
     command
 }
@@ -46,11 +53,18 @@ fn a_command_logs_in_for_itself_and_out_again() {
     let hash = noise_file(&source, "result", 2 << 20);
     said(&["upload", source.to_str().unwrap(), "--private"]).ok();
     let target = network.path("back.bin");
-    assert_eq!(said(&["download", "result.bin", "-o", target.to_str().unwrap()]).ok()["hash"], hash);
+    assert_eq!(
+        said(&["download", "result.bin", "-o", target.to_str().unwrap()]).ok()["hash"],
+        hash
+    );
     said(&["search", "result"]).ok();
     assert_eq!(said(&["download", "no-such-file"]).failed(), "NOT_FOUND");
     // Also beside a peer, which then does the work.
-    let mut beside = job(&network, &token, &["download", "result.bin", "-o", network.path("again.bin").to_str().unwrap()]);
+    let mut beside = job(
+        &network,
+        &token,
+        &["download", "result.bin", "-o", network.path("again.bin").to_str().unwrap()],
+    );
     beside.env("PERAL_DATA", &one.data);
     assert_eq!(run(&network, beside).finish().ok()["by"], format!("peer {}", one.id));
     assert_eq!(network.file("result.bin").unwrap()["owner"], "ana");
@@ -59,7 +73,8 @@ fn a_command_logs_in_for_itself_and_out_again() {
     let mut command = peral(network.root.path());
     command.args(["central", "fingerprint", "--data"]).arg(network.path("central"));
     let fingerprint = Process::start(command, &network.path("fingerprint.log")).finish().out;
-    let flags = ["whoami", "--token-file", token.to_str().unwrap(), "--ca-fingerprint", fingerprint.trim()];
+    let flags =
+        ["whoami", "--token-file", token.to_str().unwrap(), "--ca-fingerprint", fingerprint.trim()];
     assert_eq!(network.ok(&network.admin, &flags)["name"], "ana");
     assert_eq!(network.ok(&network.admin, &["whoami"])["name"], "admin");
     assert_eq!(sessions(&network, &ana), 1);
@@ -70,7 +85,11 @@ fn a_token_that_is_none_and_a_central_that_is_another_are_told() {
     let network = Network::start(None);
     let (_ana, _one, token) = start(&network);
     let missing = run(&network, job(&network, &network.path("absent"), &["ls"])).finish();
-    assert_eq!((missing.code, missing.failed().as_str()), (Some(2), "INVALID_ARGUMENT"), "{missing:?}");
+    assert_eq!(
+        (missing.code, missing.failed().as_str()),
+        (Some(2), "INVALID_ARGUMENT"),
+        "{missing:?}"
+    );
     let wrong = network.path("wrong.token");
     fs::write(&wrong, "not a token\n").unwrap();
     let said = run(&network, job(&network, &wrong, &["ls"])).finish();
@@ -86,8 +105,19 @@ fn a_token_that_is_none_and_a_central_that_is_another_are_told() {
     let robot = User { name: "ana".into(), home: network.path("robot") };
     fs::create_dir(&robot.home).unwrap();
     let mut login = peral(&robot.home);
-    login.env("PERAL_CENTRAL", &network.url).env("PERAL_CA_FILE", network.authority()).env("PERAL_TOKEN_FILE", &wrong);
-    login.args(["login", "--account", "ana", "--password-file", &network.password(), "--output", "json"]);
+    login
+        .env("PERAL_CENTRAL", &network.url)
+        .env("PERAL_CA_FILE", network.authority())
+        .env("PERAL_TOKEN_FILE", &wrong);
+    login.args([
+        "login",
+        "--account",
+        "ana",
+        "--password-file",
+        &network.password(),
+        "--output",
+        "json",
+    ]);
     assert_eq!(run(&network, login).finish().ok()["account"], "ana");
 }
 
@@ -98,7 +128,8 @@ fn an_interrupted_download_logs_out_and_the_next_run_goes_on() {
     let hash = noise_file(&one.share.join("big.bin"), "big", usize::try_from(SIZE).unwrap());
     network.sources("big.bin", 1);
     let target = network.path("fetched.bin");
-    let args = ["download", "big.bin", "-o", target.to_str().unwrap(), "--overwrite", "--wait", "60"];
+    let args =
+        ["download", "big.bin", "-o", target.to_str().unwrap(), "--overwrite", "--wait", "60"];
     // There is no place for temporary files either.
     let again = || {
         let mut command = job(&network, &token, &args);
@@ -119,8 +150,14 @@ fn an_interrupted_download_logs_out_and_the_next_run_goes_on() {
     assert_eq!(hash_of(&target), hash);
     // Started once more, as an init container is with its pod: nothing is fetched, nothing fails.
     assert_eq!(again().finish().ok()["fetched"], 0);
-    let beside = fs::read_dir(network.root.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(beside.filter(|name| name.starts_with('.')).collect::<Vec<_>>(), Vec::<String>::new(), "nothing is left beside it");
+    let beside = fs::read_dir(network.root.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(
+        beside.filter(|name| name.starts_with('.')).collect::<Vec<_>>(),
+        Vec::<String>::new(),
+        "nothing is left beside it"
+    );
 }
 
 #[test]
@@ -129,7 +166,14 @@ fn a_download_waits_for_central_for_the_name_and_for_a_holder() {
     let (_ana, one, token) = start(&network);
     network.central.kill();
     let target = network.path("fetched.bin");
-    let mut running = run(&network, job(&network, &token, &["download", "later.bin", "-o", target.to_str().unwrap(), "--wait", "80"]));
+    let mut running = run(
+        &network,
+        job(
+            &network,
+            &token,
+            &["download", "later.bin", "-o", target.to_str().unwrap(), "--wait", "80"],
+        ),
+    );
     let says = |running: &mut Process, text: &str| {
         eventually(text, PATIENCE, || {
             assert!(!running.ended(), "{}", running.err());
@@ -155,7 +199,11 @@ fn a_download_waits_for_central_for_the_name_and_for_a_holder() {
     noise_file(&one.share.join("later.bin"), "later", 100_000);
     assert_eq!(running.finish().ok()["hash"], hash);
     // Without it, or when the time is over, it is told as ever.
-    assert_eq!(run(&network, job(&network, &token, &["download", "never.bin"])).finish().failed(), "NOT_FOUND");
-    let over = run(&network, job(&network, &token, &["download", "never.bin", "--wait", "1"])).finish();
+    assert_eq!(
+        run(&network, job(&network, &token, &["download", "never.bin"])).finish().failed(),
+        "NOT_FOUND"
+    );
+    let over =
+        run(&network, job(&network, &token, &["download", "never.bin", "--wait", "1"])).finish();
     assert_eq!((over.code, over.failed().as_str()), (Some(3), "NOT_FOUND"), "{over:?}");
 }

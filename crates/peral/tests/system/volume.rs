@@ -1,4 +1,5 @@
-//! A peer's volume: one that cannot be used is waited for, a full one takes no uploads; the peer stays and says so.
+//! A peer's volume: one that cannot be used is waited for, a full one takes no uploads; the peer
+//! stays and says so.
 
 use std::{
     fs::{self, File, Permissions},
@@ -31,7 +32,14 @@ fn get(admin: &str, path: &str) -> Option<(u16, String)> {
 
 fn metric(admin: &str, name: &str) -> Option<f64> {
     let text = get(admin, "/metrics")?.1;
-    text.lines().find(|line| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} ")))?.rsplit(' ').next()?.parse().ok()
+    text.lines()
+        .find(|line| {
+            line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} "))
+        })?
+        .rsplit(' ')
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Starts a peer that may be unable to use its folders; `admin` is where its probes are.
@@ -39,18 +47,34 @@ fn start(network: &Network, data: &Path, share: &Path, admin: &str) -> (Process,
     let token = network.path("volume.token");
     if !token.exists() {
         network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
-        network.ok(&network.admin, &["token", "join", "--account", "peers", "--uses", "9", "--out", token.to_str().unwrap()]);
+        network.ok(
+            &network.admin,
+            &[
+                "token",
+                "join",
+                "--account",
+                "peers",
+                "--uses",
+                "9",
+                "--out",
+                token.to_str().unwrap(),
+            ],
+        );
     }
     let address = network.path("volume.address");
     drop(fs::remove_file(&address));
-    let flags = ["--admin-listen", admin, "--join-token-file", token.to_str().unwrap()].map(str::to_owned);
+    let flags =
+        ["--admin-listen", admin, "--join-token-file", token.to_str().unwrap()].map(str::to_owned);
     (network.start_peer("volume", data, share, &flags, &address), address)
 }
 
 /// `peral status` beside it, by what the environment of its pod says.
 fn status(network: &Network, data: &Path, admin: &str) -> Said {
     let mut command: Command = peral(&network.admin.home);
-    command.env("PERAL_DATA", data).env("PERAL_PEER_ADMIN_LISTEN", admin).args(["status", "--output", "json"]);
+    command
+        .env("PERAL_DATA", data)
+        .env("PERAL_PEER_ADMIN_LISTEN", admin)
+        .args(["status", "--output", "json"]);
     Process::start(command, &network.path(&format!("status-{}.log", uuid::Uuid::new_v4()))).finish()
 }
 
@@ -66,7 +90,11 @@ fn waits(network: &Network, process: &mut Process, data: &Path, admin: &str, why
     let said = status(network, data, admin);
     assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"), "{said:?}");
     assert!(said.out.contains("not ready") && said.out.contains(why), "{said:?}");
-    let told = process.err().lines().filter(|line| line.contains("cannot use its volume") && line.contains(why)).count();
+    let told = process
+        .err()
+        .lines()
+        .filter(|line| line.contains("cannot use its volume") && line.contains(why))
+        .count();
     assert_eq!(told, 1, "{}", process.err());
 }
 
@@ -119,24 +147,39 @@ fn mistakes_end_a_peer_at_once() {
     eventually("the first one is ready", PATIENCE, || address.exists().then_some(()));
     let (second, _) = start(&network, &data, &network.path("other"), "127.0.0.1:0");
     let said = second.finish();
-    assert!(said.code == Some(6) && said.err.contains("another peer uses the data folder"), "{said:?}");
+    assert!(
+        said.code == Some(6) && said.err.contains("another peer uses the data folder"),
+        "{said:?}"
+    );
     // Also where the data folder cannot be used yet.
     let nowhere = network.path("share/file/data");
     fs::write(share.join("file"), "").unwrap();
     for (data, share) in [(&data.join("below"), &data), (&nowhere, &share)] {
         let said = start(&network, data, share, "127.0.0.1:0").0.finish();
-        assert!(said.code == Some(2) && said.err.contains("may not contain each other"), "{said:?}");
+        assert!(
+            said.code == Some(2) && said.err.contains("may not contain each other"),
+            "{said:?}"
+        );
     }
     // Without a peer, `peral status` says how there would be one.
     let said = status(&network, &network.path("no-peer"), &free());
-    assert!(said.failed() == "UNAVAILABLE" && said.out.contains("peral peer --central") && said.out.contains("--data"), "{said:?}");
+    assert!(
+        said.failed() == "UNAVAILABLE"
+            && said.out.contains("peral peer --central")
+            && said.out.contains("--data"),
+        "{said:?}"
+    );
 }
 
 /// A network with a peer whose volume nobody else writes to, where this machine has such a one.
 fn on_its_own_volume(network: &Network) -> (Process, PathBuf, String, tempfile::TempDir) {
     let shared = Path::new("/dev/shm");
     let free_bytes = rustix_free(shared).unwrap_or(0);
-    let folder = if free_bytes > 1 << 30 { tempfile::tempdir_in(shared).unwrap() } else { tempfile::tempdir_in(network.root.path()).unwrap() };
+    let folder = if free_bytes > 1 << 30 {
+        tempfile::tempdir_in(shared).unwrap()
+    } else {
+        tempfile::tempdir_in(network.root.path()).unwrap()
+    };
     let (data, admin) = (folder.path().join("data"), free());
     let (process, address) = start(network, &data, &folder.path().join("files"), &admin);
     eventually("the peer is ready", PATIENCE, || address.exists().then_some(()));
@@ -155,7 +198,9 @@ fn a_full_volume_stays_ready_refuses_uploads_and_says_so() {
     let ana = network.user("ana");
     let state = || status(&network, &data, &admin).ok();
     let room = state()["room"].as_u64().unwrap();
-    eventually("the room is shown", PATIENCE, || metric(&admin, "peral_room_bytes").filter(|shown| *shown > 0.0));
+    eventually("the room is shown", PATIENCE, || {
+        metric(&admin, "peral_room_bytes").filter(|shown| *shown > 0.0)
+    });
     assert_eq!(metric(&admin, "peral_full"), Some(0.0));
     // An upload that has all the room but a little promised to it, and takes long.
     let source = network.path("huge.bin");
@@ -170,13 +215,22 @@ fn a_full_volume_stays_ready_refuses_uploads_and_says_so() {
     noise_file(&small, "small", 1000);
     let nobody = User { name: "nobody".into(), home: network.path("nobody") };
     fs::create_dir(&nobody.home).unwrap();
-    let node = Node { process: peer, data: data.clone(), share: PathBuf::new(), label: String::new(), id: String::new(), flags: Vec::new() };
+    let node = Node {
+        process: peer,
+        data: data.clone(),
+        share: PathBuf::new(),
+        label: String::new(),
+        id: String::new(),
+        flags: Vec::new(),
+    };
     for args in [&["upload", small.to_str().unwrap()][..], &["upload", "-", "--name", "piped"]] {
         let said = network.at(&node, &nobody, args);
         assert_eq!((said.code, said.failed().as_str()), (Some(8), "NO_SPACE"), "{said:?}");
     }
     running.kill();
-    eventually("there is room again", PATIENCE, || (state()["state"] == "ready" && metric(&admin, "peral_full") == Some(0.0)).then_some(()));
+    eventually("there is room again", PATIENCE, || {
+        (state()["state"] == "ready" && metric(&admin, "peral_full") == Some(0.0)).then_some(())
+    });
     network.at(&node, &nobody, &["upload", small.to_str().unwrap()]).ok();
     let lines = |text: &str| node.process.err().lines().filter(|line| line.contains(text)).count();
     eventually("both are said once", Duration::from_secs(20), || {

@@ -37,17 +37,37 @@ fn the_whole_way(database: Option<&str>) {
     the_end(&network, &ana, &mut nodes);
 }
 
-/// Upload beside peer one, search, download beside peer three: the same bytes, and two sources from then on.
+/// Upload beside peer one, search, download beside peer three: the same bytes, and two sources from
+/// then on.
 fn up_find_and_down(network: &Network, ana: &User, nodes: &[Node; 3]) -> String {
     let (source, target) = (network.path("library.so"), network.path("fetched.so"));
     let hash = noise_file(&source, "library", SIZE);
-    let up = network.at(&nodes[0], ana, &["upload", source.to_str().unwrap(), "--name", "toolchain/library.so", "--tag", "rust"]).ok();
+    let up = network
+        .at(
+            &nodes[0],
+            ana,
+            &[
+                "upload",
+                source.to_str().unwrap(),
+                "--name",
+                "toolchain/library.so",
+                "--tag",
+                "rust",
+            ],
+        )
+        .ok();
     assert_eq!(
         (up["schema"].as_str(), up["hash"].as_str(), up["peer"].as_str()),
         (Some("peral.upload/1"), Some(hash.as_str()), Some(nodes[0].id.as_str()))
     );
     // Acknowledged means: it can be found, by whatever is known of it, and there is a source.
-    for args in [&["search", "LIBRARY"][..], &["search", "--tag", "rust"], &["search", &hash], &["search", "--owner", "ana"], &["ls", "toolchain/"]] {
+    for args in [
+        &["search", "LIBRARY"][..],
+        &["search", "--tag", "rust"],
+        &["search", &hash],
+        &["search", "--owner", "ana"],
+        &["ls", "toolchain/"],
+    ] {
         let found = network.ok(ana, args);
         assert_eq!(
             (found["items"][0]["name"].as_str(), found["items"][0]["sources"].as_u64()),
@@ -55,8 +75,13 @@ fn up_find_and_down(network: &Network, ana: &User, nodes: &[Node; 3]) -> String 
             "{args:?}: {found}"
         );
     }
-    let down = network.at(&nodes[2], ana, &["download", "toolchain/library.so", "-o", target.to_str().unwrap()]).ok();
-    assert_eq!((down["fetched"].as_u64(), down["hash"].as_str()), (Some(SIZE as u64), Some(hash.as_str())));
+    let down = network
+        .at(&nodes[2], ana, &["download", "toolchain/library.so", "-o", target.to_str().unwrap()])
+        .ok();
+    assert_eq!(
+        (down["fetched"].as_u64(), down["hash"].as_str()),
+        (Some(SIZE as u64), Some(hash.as_str()))
+    );
     assert_eq!(down["by"], format!("peer {}", nodes[2].id));
     assert_eq!(hash_of(&target), hash);
     network.sources("toolchain/library.so", 2);
@@ -78,9 +103,15 @@ fn without_a_peer(network: &Network, ana: &User, nodes: &[Node; 3], hash: &str) 
         (Some("notes.txt"), Some(small.as_str()), Some(nodes[1].id.as_str()))
     );
     let held = network.ok(ana, &["ls", "--peer", "two", "notes"]);
-    assert_eq!((held["items"][0]["name"].as_str(), held["items"][0]["held"].as_u64()), (Some("notes.txt"), Some(10)));
+    assert_eq!(
+        (held["items"][0]["name"].as_str(), held["items"][0]["held"].as_u64()),
+        (Some("notes.txt"), Some(10))
+    );
     let echo = network.ok(ana, &["echo", "two", "--size", "3M"]);
-    assert_eq!((echo["bytes"].as_u64(), echo["by"].as_str()), (Some(3 << 20), Some("this command")));
+    assert_eq!(
+        (echo["bytes"].as_u64(), echo["by"].as_str()),
+        (Some(3 << 20), Some("this command"))
+    );
 }
 
 /// A new version takes the place of the old one, which can still be had.
@@ -88,11 +119,20 @@ fn versions(network: &Network, ana: &User, nodes: &[Node; 3]) {
     let source = network.path("notes.txt");
     let first = hash_of(&source);
     let second = noise_file(&source, "notes, again", 3 << 20);
-    let up = network.at(&nodes[0], ana, &["upload", source.to_str().unwrap(), "--name", "notes.txt", "--replace"]).ok();
+    let up = network
+        .at(
+            &nodes[0],
+            ana,
+            &["upload", source.to_str().unwrap(), "--name", "notes.txt", "--replace"],
+        )
+        .ok();
     assert_eq!((up["version"].as_u64(), up["hash"].as_str()), (Some(2), Some(second.as_str())));
     for (version, hash) in [("1", first), ("2", second)] {
         let target = network.path(&format!("notes-{version}"));
-        network.ok(ana, &["download", "notes.txt", "--version", version, "-o", target.to_str().unwrap()]);
+        network.ok(
+            ana,
+            &["download", "notes.txt", "--version", version, "-o", target.to_str().unwrap()],
+        );
         assert_eq!(hash_of(&target), hash, "version {version}");
     }
     let detail = network.ok(ana, &["access", "notes.txt"]);
@@ -112,7 +152,14 @@ fn shares(network: &Network, ana: &User, node: &Node) {
     network.sources("models/b c.bin", 1);
     assert_eq!(network.ok(ana, &["ls", "models/"])["items"].as_array().unwrap().len(), 2);
     let listed = network.at(node, ana, &["share"]).ok();
-    assert!(listed["items"].as_array().unwrap().iter().any(|share| share["prefix"] == "models" && share["files"] == 2), "{listed}");
+    assert!(
+        listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|share| share["prefix"] == "models" && share["files"] == 2),
+        "{listed}"
+    );
     network.at(node, ana, &["share", "--remove", folder.to_str().unwrap()]).ok();
     network.sources("models/a.bin", 0);
     assert!(folder.join("a.bin").exists());
@@ -123,11 +170,22 @@ fn beside_a_peer_without_a_login(network: &Network, nodes: &[Node; 3]) {
     let nobody = User { name: "nobody".into(), home: network.path("nobody") };
     fs::create_dir(&nobody.home).unwrap();
     let who = network.at(&nodes[0], &nobody, &["whoami"]).ok();
-    assert_eq!((who["by"].as_str(), who["name"].as_str(), who["role"].as_str()), (Some("peer"), Some("peers"), Some("member")));
-    for args in [&["search", "library"][..], &["ls"], &["peers"], &["access", "notes.txt"], &["echo", "two", "--size", "1M"]] {
+    assert_eq!(
+        (who["by"].as_str(), who["name"].as_str(), who["role"].as_str()),
+        (Some("peer"), Some("peers"), Some("member"))
+    );
+    for args in [
+        &["search", "library"][..],
+        &["ls"],
+        &["peers"],
+        &["access", "notes.txt"],
+        &["echo", "two", "--size", "1M"],
+    ] {
         network.at(&nodes[0], &nobody, args).ok();
     }
-    for args in [&["rm", "notes.txt"][..], &["user", "ls"], &["token", "join", "--account", "peers"]] {
+    for args in
+        [&["rm", "notes.txt"][..], &["user", "ls"], &["token", "join", "--account", "peers"]]
+    {
         let said = network.at(&nodes[0], &nobody, args);
         assert_eq!((said.code, said.failed().as_str()), (Some(4), "UNAUTHENTICATED"), "{args:?}");
     }
@@ -136,7 +194,10 @@ fn beside_a_peer_without_a_login(network: &Network, nodes: &[Node; 3]) {
 fn removing(network: &Network, ana: &User, node: &Node) {
     network.ok(ana, &["rm", "toolchain/library.so"]);
     assert!(network.file("toolchain/library.so").is_none());
-    for said in [network.said(ana, &["download", "toolchain/library.so"]), network.at(node, ana, &["download", "toolchain/library.so"])] {
+    for said in [
+        network.said(ana, &["download", "toolchain/library.so"]),
+        network.at(node, ana, &["download", "toolchain/library.so"]),
+    ] {
         assert_eq!((said.code, said.failed().as_str()), (Some(3), "NOT_FOUND"));
     }
 }
@@ -147,7 +208,9 @@ fn the_end(network: &Network, ana: &User, nodes: &mut [Node; 3]) {
     assert_eq!(network.said(ana, &["ls"]).failed(), "UNAUTHENTICATED");
     for node in nodes.iter_mut() {
         assert_eq!(node.process.terminate().code(), Some(0), "{}", node.process.err());
-        let state = eventually("the peer is gone", Duration::from_secs(5), || Some(network.state(&node.id)).filter(|state| state != "ready"));
+        let state = eventually("the peer is gone", Duration::from_secs(5), || {
+            Some(network.state(&node.id)).filter(|state| state != "ready")
+        });
         assert_eq!(state, "away");
     }
     let file: Value = network.file("notes.txt").unwrap();
@@ -163,7 +226,8 @@ struct Postgres {
 
 impl Postgres {
     fn new() -> Self {
-        let admin = std::env::var("PERAL_TEST_POSTGRES").expect("PERAL_TEST_POSTGRES names no server: run `make test`, which brings one up");
+        let admin = std::env::var("PERAL_TEST_POSTGRES")
+            .expect("PERAL_TEST_POSTGRES names no server: run `make test`, which brings one up");
         let name = format!("peral_system_{}", uuid::Uuid::new_v4().simple());
         run(&admin, &format!("CREATE DATABASE {name}"));
         let mut url = reqwest::Url::parse(&admin).unwrap();

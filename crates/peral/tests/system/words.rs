@@ -23,7 +23,11 @@ fn another_authority_is_told_as_that() {
     let ana = network.user("ana");
     let attempt = |url: &str, more: &[&str]| {
         let password = network.password();
-        network.said(&ana, &[&["login", "--central", url, "--account", "ana", "--password-file", &password], more].concat())
+        network.said(
+            &ana,
+            &[&["login", "--central", url, "--account", "ana", "--password-file", &password], more]
+                .concat(),
+        )
     };
     network.ok(&ana, &["logout"]);
     for more in [["--ca-fingerprint", &"AB".repeat(32)], ["--ca-file", &other.authority()]] {
@@ -57,9 +61,17 @@ fn a_failure_says_what_to_do_about_it_and_nothing_else() {
     let target = network.path("target");
     let to = target.to_str().unwrap();
     assert_eq!(network.ok(&ana, &["download", &name, "-o", to])["hash"], hash);
-    assert_eq!(network.said(&ana, &["download", &format!("hash:{name}"), "-o", to]).failed(), "NOT_FOUND");
+    assert_eq!(
+        network.said(&ana, &["download", &format!("hash:{name}"), "-o", to]).failed(),
+        "NOT_FOUND"
+    );
     let again = text(&network, &ana, &["download", &name, "-o", to]);
-    assert!(again.code == Some(6) && again.err.contains("--overwrite") && !again.err.contains("--replace"), "{again:?}");
+    assert!(
+        again.code == Some(6)
+            && again.err.contains("--overwrite")
+            && !again.err.contains("--replace"),
+        "{again:?}"
+    );
     let missing = network.path("missing/");
     for to in ["-", missing.join("").to_str().unwrap()] {
         let said = network.said(&ana, &["download", &name, "-o", to]);
@@ -75,7 +87,19 @@ fn a_failure_says_what_to_do_about_it_and_nothing_else() {
     // A wrong password is no reason to log in.
     fs::write(network.path("wrong"), "no such password at all").unwrap();
     let wrong = network.path("wrong");
-    let said = text(&network, &ana, &["login", "--central", &network.url, "--account", "ana", "--password-file", wrong.to_str().unwrap()]);
+    let said = text(
+        &network,
+        &ana,
+        &[
+            "login",
+            "--central",
+            &network.url,
+            "--account",
+            "ana",
+            "--password-file",
+            wrong.to_str().unwrap(),
+        ],
+    );
     assert!(said.code == Some(4) && !said.err.contains("hint"), "{said:?}");
     // Beside a peer without a login.
     let nobody = User { name: "nobody".into(), home: network.path("nobody") };
@@ -95,7 +119,10 @@ fn a_full_stdout_is_no_defect() {
         command.args(args).stdout(fs::File::options().write(true).open("/dev/full").unwrap());
         let ended = command.output().unwrap();
         let err = String::from_utf8(ended.stderr).unwrap();
-        assert!(ended.status.code() == Some(8) && err.contains("NO_SPACE") && !err.contains("hint"), "{err}");
+        assert!(
+            ended.status.code() == Some(8) && err.contains("NO_SPACE") && !err.contains("hint"),
+            "{err}"
+        );
     }
 }
 
@@ -104,7 +131,11 @@ fn the_pages_of_help_are_the_pages() {
     let network = Network::start(None);
     for page in ["exit-codes", "json"] {
         let said = text(&network, &network.admin, &["help", page]);
-        assert_eq!((said.code, &said.out), (Some(0), &text(&network, &network.admin, &[page]).out), "{said:?}");
+        assert_eq!(
+            (said.code, &said.out),
+            (Some(0), &text(&network, &network.admin, &[page]).out),
+            "{said:?}"
+        );
     }
     fs::create_dir_all(network.admin.home.join("config")).unwrap();
     fs::write(network.admin.home.join("config/peral.toml"), "central = 5\n").unwrap();

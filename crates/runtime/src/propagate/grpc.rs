@@ -38,7 +38,15 @@ pub(super) fn name(status: usize) -> &'static str {
 
 /// Is it the server's failure, by the conventions of OpenTelemetry?
 pub(super) fn is_servers_fault(status: usize) -> bool {
-    matches!(name(status), "UNKNOWN" | "DEADLINE_EXCEEDED" | "UNIMPLEMENTED" | "INTERNAL" | "UNAVAILABLE" | "DATA_LOSS")
+    matches!(
+        name(status),
+        "UNKNOWN"
+            | "DEADLINE_EXCEEDED"
+            | "UNIMPLEMENTED"
+            | "INTERNAL"
+            | "UNAVAILABLE"
+            | "DATA_LOSS"
+    )
 }
 
 #[cfg(test)]
@@ -49,7 +57,12 @@ mod tests {
 
     #[test]
     fn status_codes_are_named_and_nonsense_is_unknown() {
-        let of = |text: &'static str| status(&HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static(text))]));
+        let of = |text: &'static str| {
+            status(&HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-status"),
+                HeaderValue::from_static(text),
+            )]))
+        };
         assert_eq!(of("0").map(name), Some("OK"));
         assert_eq!(of("16").map(name), Some("UNAUTHENTICATED"));
         assert_eq!(of("17").map(name), Some("UNKNOWN"));

@@ -22,7 +22,8 @@ use super::{ErrorType, Kind, RouteClass, extract, grpc, join};
 use crate::serve::Caller;
 
 /// Seconds, as the conventions advise for both histograms.
-const BOUNDARIES: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+const BOUNDARIES: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Stands for what only a stranger would say, so that strangers make no new series.
 const OTHER: &str = "_OTHER";
 
@@ -39,7 +40,12 @@ impl ObserveLayer {
             Kind::Grpc => ("rpc.server.call.duration", "Duration of remote procedure calls served"),
         };
         let meter = opentelemetry::global::meter("peral");
-        let duration = meter.f64_histogram(name).with_unit("s").with_description(about).with_boundaries(BOUNDARIES.to_vec()).build();
+        let duration = meter
+            .f64_histogram(name)
+            .with_unit("s")
+            .with_description(about)
+            .with_boundaries(BOUNDARIES.to_vec())
+            .build();
         Self { kind, duration }
     }
 }
@@ -99,14 +105,30 @@ struct Observed {
 impl Observed {
     fn begin(layer: &ObserveLayer, request: &Request) -> Self {
         let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-        let scheme = if request.extensions().get::<Caller>().is_some_and(|caller| caller.encrypted) { "https" } else { "http" };
+        let scheme = if request.extensions().get::<Caller>().is_some_and(|caller| caller.encrypted)
+        {
+            "https"
+        } else {
+            "http"
+        };
         let (span, method) = match layer.kind {
             Kind::Http => http_span(request, route.as_deref(), scheme),
             Kind::Grpc => grpc_span(request),
         };
         join(&span, extract(request.headers()));
         let (layer, start) = (layer.clone(), Instant::now());
-        Self { span, layer, start, method, route, scheme, class: None, error: None, http_status: None, grpc_status: None }
+        Self {
+            span,
+            layer,
+            start,
+            method,
+            route,
+            scheme,
+            class: None,
+            error: None,
+            http_status: None,
+            grpc_status: None,
+        }
     }
 
     fn answered(&mut self, response: &Response) {
@@ -127,10 +149,15 @@ impl Observed {
     }
 
     fn http_labels(&self) -> Vec<(&'static str, Value)> {
-        let mut labels = vec![("http.request.method", self.method.clone().into()), ("url.scheme", self.scheme.into())];
+        let mut labels = vec![
+            ("http.request.method", self.method.clone().into()),
+            ("url.scheme", self.scheme.into()),
+        ];
         labels.extend(self.route.clone().map(|route| ("http.route", route.into())));
         labels.extend(self.class.map(|RouteClass(class)| ("peral.route.class", class.into())));
-        labels.extend(self.http_status.map(|status| ("http.response.status_code", i64::from(status).into())));
+        labels.extend(
+            self.http_status.map(|status| ("http.response.status_code", i64::from(status).into())),
+        );
         labels
     }
 
@@ -138,7 +165,11 @@ impl Observed {
         let status = self.grpc_ended();
         let known = self.route.is_some() && status != grpc::UNIMPLEMENTED;
         let method = if known { self.method.clone() } else { OTHER.to_owned() };
-        vec![("rpc.system.name", "grpc".into()), ("rpc.method", method.into()), ("rpc.response.status_code", grpc::name(status).into())]
+        vec![
+            ("rpc.system.name", "grpc".into()),
+            ("rpc.method", method.into()),
+            ("rpc.response.status_code", grpc::name(status).into()),
+        ]
     }
 
     /// No status means that the caller went away before there was one.
@@ -150,10 +181,16 @@ impl Observed {
     fn error_type(&self) -> Option<Value> {
         match self.layer.kind {
             Kind::Http => {
-                let status = || self.http_status.filter(|status| *status >= 500).map(|status| Value::from(status.to_string()));
+                let status = || {
+                    self.http_status
+                        .filter(|status| *status >= 500)
+                        .map(|status| Value::from(status.to_string()))
+                };
                 self.error.map(|ErrorType(error)| error.into()).or_else(status)
             }
-            Kind::Grpc => Some(self.grpc_ended()).filter(|status| grpc::is_servers_fault(*status)).map(|status| grpc::name(status).into()),
+            Kind::Grpc => Some(self.grpc_ended())
+                .filter(|status| grpc::is_servers_fault(*status))
+                .map(|status| grpc::name(status).into()),
         }
     }
 
@@ -169,8 +206,12 @@ impl Observed {
 impl Drop for Observed {
     fn drop(&mut self) {
         match self.layer.kind {
-            Kind::Http => self.http_status.map(|status| self.span.record("http.response.status_code", i64::from(status))),
-            Kind::Grpc => Some(self.span.record("rpc.response.status_code", grpc::name(self.grpc_ended()))),
+            Kind::Http => self
+                .http_status
+                .map(|status| self.span.record("http.response.status_code", i64::from(status))),
+            Kind::Grpc => {
+                Some(self.span.record("rpc.response.status_code", grpc::name(self.grpc_ended())))
+            }
         };
         if let Some(error) = self.error_type() {
             self.span.record("error.type", error.as_str().as_ref());
@@ -179,7 +220,13 @@ impl Drop for Observed {
             self.span.record("otel.status_code", "ERROR");
         }
         let took = self.start.elapsed();
-        self.span.in_scope(|| tracing::debug!(status = self.http_status, took_ms = took.as_secs_f64() * 1e3, "request done"));
+        self.span.in_scope(|| {
+            tracing::debug!(
+                status = self.http_status,
+                took_ms = took.as_secs_f64() * 1e3,
+                "request done"
+            )
+        });
         self.layer.duration.record(took.as_secs_f64(), &self.labels());
     }
 }
@@ -218,12 +265,22 @@ fn grpc_span(request: &Request) -> (Span, String) {
 }
 
 fn method_of(method: &Method) -> &str {
-    let known =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS, Method::CONNECT, Method::TRACE];
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::OPTIONS,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
     if known.contains(method) { method.as_str() } else { OTHER }
 }
 
-/// The answer's body: work done while it is polled belongs to the span, its trailers say how a call ended, its end is the request's end.
+/// The answer's body: work done while it is polled belongs to the span, its trailers say how a call
+/// ended, its end is the request's end.
 struct ObservedBody {
     inner: Body,
     observed: Observed,
@@ -233,7 +290,10 @@ impl http_body::Body for ObservedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         let _entered = this.observed.span.enter();
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));

@@ -36,10 +36,17 @@ pub(super) async fn run(listener: Listener, server: Server, shutdown: Shutdown) 
 
 /// The caller hung up before it was accepted.
 fn is_the_callers(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused | ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
+    )
 }
 
-/// Pauses that grow while accepting fails (no file descriptors, no memory): retrying at once would only burn the processor.
+/// Pauses that grow while accepting fails (no file descriptors, no memory): retrying at once would
+/// only burn the processor.
 #[derive(Debug, Default)]
 pub(super) struct Pause {
     last: Option<Duration>,
@@ -73,7 +80,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pauses_grow_to_a_bound_and_the_drain_ends_them() {
-        let (mut pause, shutdown, error) = (Pause::default(), Shutdown::new(), io::Error::other("too many open files"));
+        let (mut pause, shutdown, error) =
+            (Pause::default(), Shutdown::new(), io::Error::other("too many open files"));
         let mut lengths = Vec::new();
         for _ in 0..9 {
             let start = Instant::now();

@@ -17,8 +17,9 @@ use tokio::time::{Instant, Sleep, sleep};
 pub struct SlowBody(pub Duration);
 
 pin_project! {
-    /// A body that ends with [`SlowBody`] when nothing of it comes for a while. The time runs only while somebody waits for it: a handler
-    /// that is busy with what came before does its sender no wrong.
+    /// A body that ends with [`SlowBody`] when nothing of it comes for a while. The time runs only
+    /// while somebody waits for it: a handler that is busy with what came before does its sender no
+    /// wrong.
     #[derive(Debug)]
     pub struct BodyDeadline<B> {
         #[pin]
@@ -45,7 +46,10 @@ where
     type Data = Bytes;
     type Error = axum::BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let mut this = self.project();
         if let Poll::Ready(frame) = this.inner.poll_frame(cx) {
             *this.waiting = false;
@@ -99,7 +103,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_comes_passes_unchanged() {
-        let body = BodyDeadline::new(Full::new(Bytes::from_static(b"whole")), Duration::from_secs(1));
+        let body =
+            BodyDeadline::new(Full::new(Bytes::from_static(b"whole")), Duration::from_secs(1));
         assert_eq!(body.size_hint().exact(), Some(5));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "whole");
     }

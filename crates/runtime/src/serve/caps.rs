@@ -54,7 +54,9 @@ impl Caps {
         if open.total >= self.total {
             return Err(Full::Total);
         }
-        if open.by_source.get(&source).is_some_and(|count| *count >= self.per_source) || self.per_source == 0 {
+        if open.by_source.get(&source).is_some_and(|count| *count >= self.per_source)
+            || self.per_source == 0
+        {
             return Err(Full::Source);
         }
         open.total += 1;

@@ -12,16 +12,19 @@ use hyper_util::{
 pub struct ServeConfig {
     /// For the TLS handshake, and for the first byte where plaintext may come too. 5 s.
     pub handshake_timeout: Duration,
-    /// For the whole head of an HTTP/1 request, and so for an idle HTTP/1 connection; for the preface of HTTP/2. 5 s.
+    /// For the whole head of an HTTP/1 request, and so for an idle HTTP/1 connection; for the
+    /// preface of HTTP/2. 5 s.
     pub header_timeout: Duration,
-    /// A request body must deliver something in each such span while it is waited for. 30 s; `None`: no deadline.
+    /// A request body must deliver something in each such span while it is waited for. 30 s;
+    /// `None`: no deadline.
     pub body_deadline: Option<Duration>,
-    /// What we sent must be taken by the other end within this time, or the connection ends (Linux: `TCP_USER_TIMEOUT`): a reader that
-    /// stops reading keeps nothing of ours. 60 s.
+    /// What we sent must be taken by the other end within this time, or the connection ends (Linux:
+    /// `TCP_USER_TIMEOUT`): a reader that stops reading keeps nothing of ours. 60 s.
     pub send_timeout: Duration,
     /// Connections in all. 10,000.
     pub max_connections: usize,
-    /// Connections from one address (IPv6: from one /64). 1,000, because many peers may sit behind one.
+    /// Connections from one address (IPv6: from one /64). 1,000, because many peers may sit behind
+    /// one.
     pub max_connections_per_ip: usize,
     /// Requests at a time on one HTTP/2 connection. 200.
     pub max_concurrent_streams: u32,
@@ -39,13 +42,15 @@ pub struct ServeConfig {
     pub keepalive_timeout: Duration,
     /// All headers of a request together, bytes. 16 KiB.
     pub max_header_list_size: u32,
-    /// Streams that the client has reset before they were looked at; more end the connection ("rapid reset"). 20.
+    /// Streams that the client has reset before they were looked at; more end the connection
+    /// ("rapid reset"). 20.
     pub max_pending_resets: usize,
     /// Streams reset because of the client's errors; more end the connection. 64.
     pub max_error_resets: usize,
     /// Speak HTTP/2 alone. False; a peer's true.
     pub http2_only: bool,
-    /// A connection over loopback may also speak plaintext; its first byte tells. For `kubectl port-forward`. False.
+    /// A connection over loopback may also speak plaintext; its first byte tells. For
+    /// `kubectl port-forward`. False.
     pub plaintext_on_loopback: bool,
 }
 
@@ -75,8 +80,8 @@ impl Default for ServeConfig {
 }
 
 impl ServeConfig {
-    /// For the gRPC of a peer: HTTP/2 alone, frames of a piece, windows for links with a delay, and no deadline on bodies, because a stream
-    /// between peers may rest.
+    /// For the gRPC of a peer: HTTP/2 alone, frames of a piece, windows for links with a delay, and
+    /// no deadline on bodies, because a stream between peers may rest.
     pub fn peer() -> Self {
         Self {
             body_deadline: None,
@@ -91,7 +96,12 @@ impl ServeConfig {
 
     pub(super) fn builder(&self) -> Builder<TokioExecutor> {
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.header_timeout).max_buf_size(64 << 10).half_close(false);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header_timeout)
+            .max_buf_size(64 << 10)
+            .half_close(false);
         builder
             .http2()
             .timer(TokioTimer::new())

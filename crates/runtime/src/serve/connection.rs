@@ -35,10 +35,12 @@ use crate::{Shutdown, tls};
 
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// Length of the preface of HTTP/2: with so many bytes read, the version is known and its own deadlines run.
+/// Length of the preface of HTTP/2: with so many bytes read, the version is known and its own
+/// deadlines run.
 const PREFACE: u64 = 24;
 
-/// A stream of any kind. Boxed, so that there is one connection type to compile; the indirection is nothing beside a system call.
+/// A stream of any kind. Boxed, so that there is one connection type to compile; the indirection is
+/// nothing beside a system call.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
@@ -65,13 +67,20 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(config: ServeConfig, tls: Option<Arc<rustls::ServerConfig>>, router: Router, shutdown: Shutdown) -> Self {
+    pub(super) fn new(
+        config: ServeConfig,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        router: Router,
+        shutdown: Shutdown,
+    ) -> Self {
         let meter = opentelemetry::global::meter("peral");
         let shed = meter.u64_counter("peral.connections.shed");
         Self {
             builder: config.builder(),
             caps: Caps::new(config.max_connections, config.max_connections_per_ip),
-            shed: shed.with_description("Connections closed at once because a cap was reached").build(),
+            shed: shed
+                .with_description("Connections closed at once because a cap was reached")
+                .build(),
             tls: tls.map(TlsAcceptor::from),
             config,
             router,
@@ -88,7 +97,12 @@ impl Server {
     }
 
     /// The same for a connection over the unix socket, whose caller was checked.
-    pub(super) fn take_unix(self: &Arc<Self>, stream: UnixStream, caller: Caller, local: LocalCaller) {
+    pub(super) fn take_unix(
+        self: &Arc<Self>,
+        stream: UnixStream,
+        caller: Caller,
+        local: LocalCaller,
+    ) {
         let Some(place) = self.enter(caller.remote) else { return };
         let this = Arc::clone(self);
         self.shutdown.spawn(async move {
@@ -136,19 +150,29 @@ impl Server {
     }
 
     /// The handshake, or none where plaintext is allowed and spoken.
-    async fn open(&self, stream: TcpStream, remote: SocketAddr) -> Result<(Box<dyn Stream>, Caller), Refused> {
+    async fn open(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+    ) -> Result<(Box<dyn Stream>, Caller), Refused> {
         let plaintext = Caller { remote, certificate: None, encrypted: false };
         let Some(acceptor) = &self.tls else {
             return Ok((Box::new(stream), plaintext));
         };
         let deadline = self.config.handshake_timeout;
         let handshake = async {
-            if self.config.plaintext_on_loopback && remote.ip().is_loopback() && !speaks_tls(&stream).await? {
+            if self.config.plaintext_on_loopback
+                && remote.ip().is_loopback()
+                && !speaks_tls(&stream).await?
+            {
                 return Ok((Box::new(stream) as Box<dyn Stream>, plaintext));
             }
             let stream = acceptor.accept(stream).await?;
             let certificate = certificate_of(&stream)?;
-            Ok((Box::new(stream) as Box<dyn Stream>, Caller { remote, certificate, encrypted: true }))
+            Ok((
+                Box::new(stream) as Box<dyn Stream>,
+                Caller { remote, certificate, encrypted: true },
+            ))
         };
         timeout(deadline, handshake).await.unwrap_or(Err(Refused::Slow(deadline)))
     }
@@ -176,7 +200,8 @@ impl Server {
                 () = self.shutdown.killed().cancelled() => return,
                 () = preface.as_mut(), if !begun => {
                     begun = true;
-                    // Telling the version apart has no deadline of its own, nor has the preface of HTTP/2.
+                    // Telling the version apart has no deadline of its own, nor has the preface of
+                    // HTTP/2.
                     if read.load(Ordering::Relaxed) < PREFACE {
                         tracing::debug!(%remote, "a connection is closed: it asked for nothing");
                         return;
@@ -216,7 +241,9 @@ async fn speaks_tls(stream: &TcpStream) -> std::io::Result<bool> {
     }
 }
 
-fn certificate_of(stream: &TlsStream<TcpStream>) -> Result<Option<Arc<tls::PeerCertificate>>, Refused> {
+fn certificate_of(
+    stream: &TlsStream<TcpStream>,
+) -> Result<Option<Arc<tls::PeerCertificate>>, Refused> {
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     leaf.map(|leaf| Ok(Arc::new(tls::peer_of(leaf)?))).transpose()
 }
@@ -231,7 +258,11 @@ pin_project! {
 }
 
 impl AsyncRead for Counted {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let this = self.project();
         let before = buf.filled().len();
         let polled = this.inner.poll_read(cx, buf);
@@ -242,7 +273,11 @@ impl AsyncRead for Counted {
 }
 
 impl AsyncWrite for Counted {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         self.project().inner.poll_write(cx, buf)
     }
 
@@ -254,7 +289,11 @@ impl AsyncWrite for Counted {
         self.project().inner.poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[std::io::IoSlice<'_>]) -> Poll<std::io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
         self.project().inner.poll_write_vectored(cx, bufs)
     }
 

@@ -29,16 +29,25 @@ impl Listener {
         for port in ports.candidates() {
             match Self::bind_one(SocketAddr::new(ip, port)) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => {}
-                Err(error) => return Err(io::Error::new(error.kind(), format!("cannot listen on {}: {error}", SocketAddr::new(ip, port)))),
+                Err(error) => {
+                    return Err(io::Error::new(
+                        error.kind(),
+                        format!("cannot listen on {}: {error}", SocketAddr::new(ip, port)),
+                    ));
+                }
                 Ok(listener) => return Ok(listener),
             }
         }
-        Err(io::Error::new(ErrorKind::AddrInUse, format!("cannot listen on {ip}, port {ports}: in use by another process")))
+        Err(io::Error::new(
+            ErrorKind::AddrInUse,
+            format!("cannot listen on {ip}, port {ports}: in use by another process"),
+        ))
     }
 
     fn bind_one(address: SocketAddr) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // So that a restart need not wait for old connections to fade; two listeners on one port remain impossible.
+        // So that a restart need not wait for old connections to fade; two listeners on one port
+        // remain impossible.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let inner = socket.listen(BACKLOG)?;

@@ -1,4 +1,5 @@
-//! The socket in a peer's data folder: for processes of the same user on the same machine, and nobody else.
+//! The socket in a peer's data folder: for processes of the same user on the same machine, and
+//! nobody else.
 
 use std::{
     fs::Permissions,
@@ -16,7 +17,8 @@ use tokio::net::{UnixListener, UnixStream};
 use super::{Caller, ServeConfig, accept::Pause, connection::Server};
 use crate::Shutdown;
 
-/// The process that sent a request over the unix socket: in the extensions of each, beside its [`Caller`].
+/// The process that sent a request over the unix socket: in the extensions of each, beside its
+/// [`Caller`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalCaller {
     /// Its user: always our own.
@@ -25,16 +27,24 @@ pub struct LocalCaller {
     pub pid: Option<i32>,
 }
 
-/// Listens on a unix socket (mode 0600) and serves a router there, in tasks of `shutdown`, until the drain; then the socket goes.
-/// A socket that a dead process left is replaced. Callers of another user are turned away.
+/// Listens on a unix socket (mode 0600) and serves a router there, in tasks of `shutdown`, until
+/// the drain; then the socket goes. A socket that a dead process left is replaced. Callers of
+/// another user are turned away.
 ///
 /// Returns as soon as it listens.
 ///
 /// # Errors
-/// `AddrInUse` when a living process listens there; whatever else the system refuses, such as a path of more than about 100 bytes.
-pub async fn serve_unix(path: impl AsRef<Path>, router: Router, shutdown: Shutdown) -> io::Result<()> {
+/// `AddrInUse` when a living process listens there; whatever else the system refuses, such as a
+/// path of more than about 100 bytes.
+pub async fn serve_unix(
+    path: impl AsRef<Path>,
+    router: Router,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let path = path.as_ref().to_owned();
-    let explain = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()));
+    let explain = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()))
+    };
     let (listener, inode) = bind(&path).await.map_err(explain)?;
     let config = ServeConfig { body_deadline: None, ..ServeConfig::peer() };
     let server = Arc::new(Server::new(config, None, router, shutdown.clone()));
@@ -46,7 +56,8 @@ pub async fn serve_unix(path: impl AsRef<Path>, router: Router, shutdown: Shutdo
     Ok(())
 }
 
-/// Binds under another name and renames, so that the socket is never there with wider rights, and never missing.
+/// Binds under another name and renames, so that the socket is never there with wider rights, and
+/// never missing.
 async fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
     if UnixStream::connect(path).await.is_ok() {
         return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens there"));
@@ -85,10 +96,25 @@ fn take(stream: UnixStream, server: &Arc<Server>) {
     let own = geteuid().as_raw();
     let local = match stream.peer_cred() {
         Ok(cred) if cred.uid() == own => LocalCaller { uid: own, pid: cred.pid() },
-        Ok(cred) => return tracing::warn!(uid = cred.uid(), "a process of another user is turned away from the unix socket"),
-        Err(error) => return tracing::warn!(%error, "a process whose user is unknown is turned away from the unix socket"),
+        Ok(cred) => {
+            return tracing::warn!(
+                uid = cred.uid(),
+                "a process of another user is turned away from the unix socket"
+            );
+        }
+        Err(error) => {
+            return tracing::warn!(%error, "a process whose user is unknown is turned away from the unix socket");
+        }
     };
-    server.take_unix(stream, Caller { remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), certificate: None, encrypted: false }, local);
+    server.take_unix(
+        stream,
+        Caller {
+            remote: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            certificate: None,
+            encrypted: false,
+        },
+        local,
+    );
 }
 
 /// Removes the socket unless a successor has put its own there.

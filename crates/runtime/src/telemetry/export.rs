@@ -34,24 +34,36 @@ impl Providers {
     pub(super) fn new(resource: Resource, endpoint: Option<&str>) -> Result<Self, TelemetryError> {
         let setup = |error: &dyn ToString| TelemetryError::Setup(error.to_string());
         let registry = prometheus::Registry::new();
-        let scrape = opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(false).build();
-        let mut metrics = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(scrape.map_err(|error| setup(&error))?);
+        let scrape = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .build();
+        let mut metrics = SdkMeterProvider::builder()
+            .with_resource(resource.clone())
+            .with_reader(scrape.map_err(|error| setup(&error))?);
         // The sampler is that of OTEL_TRACES_SAMPLER, by default parentbased_always_on.
         let mut traces = SdkTracerProvider::builder().with_resource(resource);
         let mut exporting = None;
         if let Some(endpoint) = endpoint {
             let (handle, stop) = own_runtime().map_err(|error| setup(&error))?;
             let _entered = handle.enter();
-            let (spans, pushed) =
-                exporters(endpoint).map_err(|error| TelemetryError::Endpoint { endpoint: endpoint.into(), reason: error.to_string() })?;
+            let (spans, pushed) = exporters(endpoint).map_err(|error| {
+                TelemetryError::Endpoint { endpoint: endpoint.into(), reason: error.to_string() }
+            })?;
             traces = traces.with_batch_exporter(spans);
             metrics = metrics.with_periodic_exporter(pushed);
             exporting = Some(stop);
         }
-        Ok(Self { traces: traces.build(), metrics: metrics.build(), registry, _exporting: exporting })
+        Ok(Self {
+            traces: traces.build(),
+            metrics: metrics.build(),
+            registry,
+            _exporting: exporting,
+        })
     }
 
-    /// Sends what is left. The SDK keeps no bound of its own (a connection attempt may outlive it), so a thread does it and is left behind.
+    /// Sends what is left. The SDK keeps no bound of its own (a connection attempt may outlive it),
+    /// so a thread does it and is left behind.
     pub(super) fn finish(self, bound: Duration) {
         let Some(_exporting) = self._exporting else { return };
         let (traces, metrics) = (self.traces, self.metrics);
@@ -68,8 +80,8 @@ impl Providers {
     }
 }
 
-/// A runtime of its own, on its own thread: the exporters' connections then never wait for the workers of the process, which may be one,
-/// and busy, or gone by the time of the last flush.
+/// A runtime of its own, on its own thread: the exporters' connections then never wait for the
+/// workers of the process, which may be one, and busy, or gone by the time of the last flush.
 fn own_runtime() -> std::io::Result<(runtime::Handle, oneshot::Sender<()>)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
@@ -82,11 +94,20 @@ fn own_runtime() -> std::io::Result<(runtime::Handle, oneshot::Sender<()>)> {
     Ok((handle, stop))
 }
 
-fn exporters(endpoint: &str) -> Result<(SaysOnce<opentelemetry_otlp::SpanExporter>, MetricExporter), ExporterBuildError> {
-    let url = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
-    let spans = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(url.clone()).build()?;
+fn exporters(
+    endpoint: &str,
+) -> Result<(SaysOnce<opentelemetry_otlp::SpanExporter>, MetricExporter), ExporterBuildError> {
+    let url =
+        if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
+    let spans = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(url.clone())
+        .build()?;
     let metrics = MetricExporter::builder().with_tonic().with_endpoint(url).build()?;
-    Ok((SaysOnce { inner: spans, endpoint: endpoint.to_owned(), failing: AtomicBool::new(false) }, metrics))
+    Ok((
+        SaysOnce { inner: spans, endpoint: endpoint.to_owned(), failing: AtomicBool::new(false) },
+        metrics,
+    ))
 }
 
 /// Says once that traces get lost, and once that they arrive again.
@@ -101,7 +122,9 @@ impl<E: SpanExporter> SpanExporter for SaysOnce<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.inner.export(batch).await;
         match (&result, self.failing.swap(result.is_err(), Ordering::Relaxed)) {
-            (Err(error), false) => tracing::warn!(endpoint = self.endpoint, %error, "traces cannot be sent and are dropped until they can"),
+            (Err(error), false) => {
+                tracing::warn!(endpoint = self.endpoint, %error, "traces cannot be sent and are dropped until they can")
+            }
             (Ok(()), true) => tracing::info!(endpoint = self.endpoint, "traces are sent again"),
             _ => {}
         }

@@ -22,7 +22,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// The dispatcher that a layer belongs to. While an event is being written it cannot be asked for in the usual way.
+/// The dispatcher that a layer belongs to. While an event is being written it cannot be asked for
+/// in the usual way.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OwnDispatch(Arc<OnceLock<WeakDispatch>>);
 
@@ -56,7 +57,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut fields = Fields::default();
@@ -97,7 +103,11 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" { value.clone_into(&mut self.message) } else { self.put(field, value.into()) }
+        if field.name() == "message" {
+            value.clone_into(&mut self.message)
+        } else {
+            self.put(field, value.into())
+        }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

@@ -4,8 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use peral_model::{AccountId, Identity, NetworkId};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
+    SignatureAlgorithm,
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use time::OffsetDateTime;
@@ -22,7 +23,8 @@ pub enum Purpose {
     Client,
     /// Both ends of a connection: a peer.
     Peer,
-    /// To be called: central. The names are for browsers; commands and peers look at the identity alone.
+    /// To be called: central. The names are for browsers; commands and peers look at the identity
+    /// alone.
     Server {
         /// Host names.
         dns_names: Vec<String>,
@@ -40,18 +42,24 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes a new one, valid for ten years from `now_ms` (milliseconds since 1970), that may sign no other authorities.
+    /// Makes a new one, valid for ten years from `now_ms` (milliseconds since 1970), that may sign
+    /// no other authorities.
     ///
     /// # Errors
     /// [`TlsError::Issue`].
     pub fn generate(network: NetworkId, now_ms: i64) -> Result<Self, TlsError> {
-        let failed = |reason: &dyn ToString| TlsError::Issue { identity: "the authority".into(), reason: reason.to_string() };
+        let failed = |reason: &dyn ToString| TlsError::Issue {
+            identity: "the authority".into(),
+            reason: reason.to_string(),
+        };
         let key = new_key();
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, format!("Peral network {network}"));
-        (params.not_before, params.not_after) = validity(now_ms, CA_LIFETIME).ok_or_else(|| failed(&"its dates are out of range"))?;
-        params.serial_number = Some(random_serial().ok_or_else(|| failed(&"the system gives no randomness"))?);
+        (params.not_before, params.not_after) =
+            validity(now_ms, CA_LIFETIME).ok_or_else(|| failed(&"its dates are out of range"))?;
+        params.serial_number =
+            Some(random_serial().ok_or_else(|| failed(&"the system gives no randomness"))?);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key.pair()?).map_err(|error| failed(&error))?;
@@ -61,15 +69,18 @@ impl Authority {
     /// Reads one from its certificate and key (PKCS#8), both PEM.
     ///
     /// # Errors
-    /// [`TlsError::Certificate`]: unreadable, or no authority. [`TlsError::Key`]: unreadable, or of another certificate.
+    /// [`TlsError::Certificate`]: unreadable, or no authority. [`TlsError::Key`]: unreadable, or of
+    /// another certificate.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, TlsError> {
-        let certificate = CertificateDer::from_pem_slice(cert_pem.as_bytes()).map_err(|error| TlsError::Certificate(error.to_string()))?;
+        let certificate = CertificateDer::from_pem_slice(cert_pem.as_bytes())
+            .map_err(|error| TlsError::Certificate(error.to_string()))?;
         Self::from_der(certificate, KeyPkcs8Der::from_pem(key_pem)?)
     }
 
     fn from_der(certificate: CertificateDer<'static>, key: KeyPkcs8Der) -> Result<Self, TlsError> {
         let refuse = |reason: &str| TlsError::Certificate(reason.into());
-        let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|_| refuse("it is no X.509 certificate"))?;
+        let (_, parsed) = X509Certificate::from_der(&certificate)
+            .map_err(|_| refuse("it is no X.509 certificate"))?;
         if !parsed.is_ca() {
             return Err(refuse("it is no certificate of an authority"));
         }
@@ -77,7 +88,8 @@ impl Authority {
         if p256_point(parsed.public_key()).is_none_or(|point| point != pair.public_key_raw()) {
             return Err(TlsError::Key("it does not belong to the authority's certificate".into()));
         }
-        let issuer = Issuer::from_ca_cert_der(&certificate, pair).map_err(|error| TlsError::Certificate(error.to_string()))?;
+        let issuer = Issuer::from_ca_cert_der(&certificate, pair)
+            .map_err(|error| TlsError::Certificate(error.to_string()))?;
         Ok(Self { certificate, key, issuer })
     }
 
@@ -104,17 +116,20 @@ impl Authority {
         super::fingerprint(&self.certificate)
     }
 
-    /// A leaf with the authority behind it: what a server sends, so that first contact by fingerprint can work.
+    /// A leaf with the authority behind it: what a server sends, so that first contact by
+    /// fingerprint can work.
     pub fn chain(&self, leaf: CertificateDer<'static>) -> Vec<CertificateDer<'static>> {
         vec![leaf, self.certificate.clone()]
     }
 
-    /// Signs a certificate for the key of a signing request (DER). Of the request only the key is taken, after its signature was checked:
-    /// no name in it counts. `account` is the account of a user or peer. Times are milliseconds since 1970; for clocks that differ
-    /// a little, let it begin some minutes ago.
+    /// Signs a certificate for the key of a signing request (DER). Of the request only the key is
+    /// taken, after its signature was checked: no name in it counts. `account` is the account of a
+    /// user or peer. Times are milliseconds since 1970; for clocks that differ a little, let it
+    /// begin some minutes ago.
     ///
     /// # Errors
-    /// [`TlsError::Request`]: the request is refused. [`TlsError::Issue`]: a name for browsers is none, or the time is out of range.
+    /// [`TlsError::Request`]: the request is refused. [`TlsError::Issue`]: a name for browsers is
+    /// none, or the time is out of range.
     pub fn issue(
         &self,
         csr_der: &[u8],
@@ -132,10 +147,15 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
-        (params.not_before, params.not_after) =
-            validity(not_before_ms, lifetime).ok_or_else(|| TlsError::issue(identity, &"its dates are out of range"))?;
-        params.serial_number = Some(random_serial().ok_or_else(|| TlsError::issue(identity, &"the system gives no randomness"))?);
-        let certificate = params.signed_by(&key, &self.issuer).map_err(|error| TlsError::issue(identity, &error))?;
+        (params.not_before, params.not_after) = validity(not_before_ms, lifetime)
+            .ok_or_else(|| TlsError::issue(identity, &"its dates are out of range"))?;
+        params.serial_number = Some(
+            random_serial()
+                .ok_or_else(|| TlsError::issue(identity, &"the system gives no randomness"))?,
+        );
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .map_err(|error| TlsError::issue(identity, &error))?;
         Ok(certificate.into())
     }
 }
@@ -157,7 +177,9 @@ fn subject(identity: &Identity, account: Option<AccountId>) -> Result<Distinguis
     let common_name = match (identity, account) {
         (Identity::Central, None) => "Peral central".to_owned(),
         (Identity::Peer(_) | Identity::User(_), Some(account)) => account.to_string(),
-        (Identity::Central, Some(_)) => return Err(TlsError::issue(identity, &"central works for no account")),
+        (Identity::Central, Some(_)) => {
+            return Err(TlsError::issue(identity, &"central works for no account"));
+        }
         (_, None) => return Err(TlsError::issue(identity, &"a user or peer has an account")),
     };
     let mut name = DistinguishedName::new();
@@ -166,7 +188,9 @@ fn subject(identity: &Identity, account: Option<AccountId>) -> Result<Distinguis
 }
 
 fn names(identity: &Identity, purpose: Purpose) -> Result<Vec<SanType>, TlsError> {
-    let ia5 = |text: String| text.try_into().map_err(|error: rcgen::Error| TlsError::issue(identity, &error));
+    let ia5 = |text: String| {
+        text.try_into().map_err(|error: rcgen::Error| TlsError::issue(identity, &error))
+    };
     let mut names = vec![SanType::URI(ia5(identity.to_string())?)];
     if let Purpose::Server { dns_names, ips } = purpose {
         for name in dns_names {
@@ -180,7 +204,9 @@ fn names(identity: &Identity, purpose: Purpose) -> Result<Vec<SanType>, TlsError
 fn usages(purpose: &Purpose) -> Vec<ExtendedKeyUsagePurpose> {
     match purpose {
         Purpose::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
-        Purpose::Peer => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+        Purpose::Peer => {
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]
+        }
         Purpose::Server { .. } => vec![ExtendedKeyUsagePurpose::ServerAuth],
     }
 }
@@ -189,7 +215,10 @@ fn usages(purpose: &Purpose) -> Vec<ExtendedKeyUsagePurpose> {
 fn validity(not_before_ms: i64, lifetime: Duration) -> Option<(OffsetDateTime, OffsetDateTime)> {
     let begin = not_before_ms.div_euclid(1000);
     let end = begin.checked_add_unsigned(lifetime.as_secs())?;
-    Some((OffsetDateTime::from_unix_timestamp(begin).ok()?, OffsetDateTime::from_unix_timestamp(end).ok()?))
+    Some((
+        OffsetDateTime::from_unix_timestamp(begin).ok()?,
+        OffsetDateTime::from_unix_timestamp(end).ok()?,
+    ))
 }
 
 /// By default the serial would be a hash of the key, the same at each renewal.

@@ -6,7 +6,8 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude
 
 use super::{TlsError, key::p256_point};
 
-/// Who is at the other end of a connection, as its certificate says. The certificate was verified before.
+/// Who is at the other end of a connection, as its certificate says. The certificate was verified
+/// before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// The one URI in its names.
@@ -22,29 +23,39 @@ pub struct PeerCertificate {
 /// Reads a certificate. Does not verify it: the TLS handshake does.
 ///
 /// # Errors
-/// [`TlsError::Certificate`]: malformed, not exactly one URI that is an identity, no account where there must be one, another kind of key.
+/// [`TlsError::Certificate`]: malformed, not exactly one URI that is an identity, no account where
+/// there must be one, another kind of key.
 pub fn peer_of(cert_der: &[u8]) -> Result<PeerCertificate, TlsError> {
     let refuse = |reason: &str| TlsError::Certificate(reason.into());
-    let (rest, certificate) = X509Certificate::from_der(cert_der).map_err(|_| refuse("it is no X.509 certificate"))?;
+    let (rest, certificate) =
+        X509Certificate::from_der(cert_der).map_err(|_| refuse("it is no X.509 certificate"))?;
     if !rest.is_empty() {
         return Err(refuse("bytes follow it"));
     }
-    let identity = only_uri(&certificate)?.parse::<Identity>().map_err(|error| TlsError::Certificate(error.to_string()))?;
+    let identity = only_uri(&certificate)?
+        .parse::<Identity>()
+        .map_err(|error| TlsError::Certificate(error.to_string()))?;
     let account = match identity {
         Identity::Central => None,
-        Identity::Peer(_) | Identity::User(_) => Some(account_of(&certificate).ok_or_else(|| refuse("it names no account"))?),
+        Identity::Peer(_) | Identity::User(_) => {
+            Some(account_of(&certificate).ok_or_else(|| refuse("it names no account"))?)
+        }
     };
-    let public_key = p256_point(certificate.public_key()).ok_or_else(|| refuse("its key is not an ECDSA key on P-256"))?;
+    let public_key = p256_point(certificate.public_key())
+        .ok_or_else(|| refuse("its key is not an ECDSA key on P-256"))?;
     let not_after_ms = certificate.validity().not_after.timestamp().saturating_mul(1000);
     Ok(PeerCertificate { identity, account, not_after_ms, public_key })
 }
 
 fn only_uri<'a>(certificate: &X509Certificate<'a>) -> Result<&'a str, TlsError> {
-    let names = certificate.subject_alternative_name().map_err(|error| TlsError::Certificate(error.to_string()))?;
-    let mut uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
-        GeneralName::URI(uri) => Some(*uri),
-        _ => None,
-    });
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|error| TlsError::Certificate(error.to_string()))?;
+    let mut uris =
+        names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        });
     match (uris.next(), uris.next()) {
         (Some(uri), None) => Ok(uri),
         (None, _) => Err(TlsError::Certificate("it names nobody of this network".into())),
@@ -60,7 +71,8 @@ fn account_of(certificate: &X509Certificate<'_>) -> Option<AccountId> {
     }
 }
 
-/// The SHA-256 fingerprint of a certificate (DER), as `openssl x509 -fingerprint -sha256` prints it: `AB:CD:…`.
+/// The SHA-256 fingerprint of a certificate (DER), as `openssl x509 -fingerprint -sha256` prints
+/// it: `AB:CD:…`.
 pub fn fingerprint(cert_der: &[u8]) -> String {
     let bytes = digest(&SHA256, cert_der);
     bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")

@@ -28,7 +28,8 @@ impl TrustRoots {
         Ok(Self(Arc::new(roots)))
     }
 
-    /// Our own authority, and others after it while it is being replaced (PEM, one or more certificates).
+    /// Our own authority, and others after it while it is being replaced (PEM, one or more
+    /// certificates).
     ///
     /// # Errors
     /// [`TlsError::Roots`]: there is none, or one cannot be read.
@@ -56,7 +57,11 @@ impl TrustRoots {
     }
 
     fn filled(roots: RootCertStore, otherwise: &str) -> Result<Self, TlsError> {
-        if roots.is_empty() { Err(TlsError::Roots(otherwise.into())) } else { Ok(Self(Arc::new(roots))) }
+        if roots.is_empty() {
+            Err(TlsError::Roots(otherwise.into()))
+        } else {
+            Ok(Self(Arc::new(roots)))
+        }
     }
 
     pub(super) fn store(&self) -> Arc<RootCertStore> {
@@ -92,7 +97,8 @@ pub enum Alpn {
 }
 
 impl Alpn {
-    /// As TLS names them, the preferred one first. Also for [`ClientConfig::alpn_protocols`], which [`client_config`] leaves empty.
+    /// As TLS names them, the preferred one first. Also for [`ClientConfig::alpn_protocols`], which
+    /// [`client_config`] leaves empty.
     pub fn protocols(self) -> Vec<Vec<u8>> {
         match self {
             Self::Http2 => vec![b"h2".to_vec()],
@@ -105,13 +111,16 @@ impl Alpn {
 #[expect(clippy::expect_used, reason = "see the messages")]
 pub fn server_config(certs: Arc<CertStore>, clients: ClientAuth, alpn: Alpn) -> Arc<ServerConfig> {
     let provider = provider();
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&[&TLS13]);
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13]);
     let builder = builder.expect("aws-lc-rs speaks TLS 1.3");
     let mut config = match clients {
         ClientAuth::None => builder.with_no_client_auth().with_cert_resolver(certs),
         ClientAuth::Required(roots) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots.store(), provider).build();
-            let verifier = verifier.expect("the roots are not empty and there are no revocation lists");
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(roots.store(), provider).build();
+            let verifier =
+                verifier.expect("the roots are not empty and there are no revocation lists");
             let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(certs);
             // A resumed session would bring back a client's old certificate, beyond its end.
             config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -123,12 +132,22 @@ pub fn server_config(certs: Arc<CertStore>, clients: ClientAuth, alpn: Alpn) -> 
     Arc::new(config)
 }
 
-/// A client that trusts `roots`, wants `expect` there, and shows what is in `certs` where it is asked for a certificate. TLS 1.3 only.
-/// Application protocols are left empty: connectors differ in who sets them.
-#[expect(clippy::needless_pass_by_value, reason = "symmetrical with server_config, and callers build the roots in place")]
-pub fn client_config(roots: TrustRoots, expect: Expect, certs: Option<Arc<CertStore>>) -> ClientConfig {
+/// A client that trusts `roots`, wants `expect` there, and shows what is in `certs` where it is
+/// asked for a certificate. TLS 1.3 only. Application protocols are left empty: connectors differ
+/// in who sets them.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "symmetrical with server_config, and callers build the roots in place"
+)]
+pub fn client_config(
+    roots: TrustRoots,
+    expect: Expect,
+    certs: Option<Arc<CertStore>>,
+) -> ClientConfig {
     match expect {
-        Expect::Identity(identity) => with_verifier(Arc::new(identity_verifier(roots.store(), identity)), certs),
+        Expect::Identity(identity) => {
+            with_verifier(Arc::new(identity_verifier(roots.store(), identity)), certs)
+        }
         Expect::PublicName => finish(tls13_client().with_root_certificates(roots.store()), certs),
     }
 }
@@ -138,12 +157,19 @@ type WantsClientCert = rustls::ConfigBuilder<ClientConfig, rustls::client::Wants
 
 #[expect(clippy::expect_used, reason = "see the message")]
 fn tls13_client() -> WantsVerifier {
-    ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13]).expect("aws-lc-rs speaks TLS 1.3")
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .expect("aws-lc-rs speaks TLS 1.3")
 }
 
-pub(super) fn with_verifier(verifier: Arc<dyn ServerCertVerifier>, certs: Option<Arc<CertStore>>) -> ClientConfig {
-    // "dangerous" is rustls' name for any verifier of one's own; ours checks the chain as rustls does and the identity besides.
-    let mut config = finish(tls13_client().dangerous().with_custom_certificate_verifier(verifier), certs);
+pub(super) fn with_verifier(
+    verifier: Arc<dyn ServerCertVerifier>,
+    certs: Option<Arc<CertStore>>,
+) -> ClientConfig {
+    // "dangerous" is rustls' name for any verifier of one's own; ours checks the chain as rustls
+    // does and the identity besides.
+    let mut config =
+        finish(tls13_client().dangerous().with_custom_certificate_verifier(verifier), certs);
     // Each connection proves anew who is there: resumption would skip the verifier.
     config.resumption = Resumption::disabled();
     config

@@ -4,7 +4,8 @@ use std::{error::Error, io};
 
 use rustls::{AlertDescription, CertificateError};
 
-/// Finds the TLS failure in the causes of an error (of an HTTP client, of a socket), and says what it means. `None`: it was not TLS.
+/// Finds the TLS failure in the causes of an error (of an HTTP client, of a socket), and says what
+/// it means. `None`: it was not TLS.
 pub fn explain(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -21,11 +22,15 @@ pub fn explain(error: &(dyn Error + 'static)) -> Option<String> {
 fn sentence(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => certificate(error),
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => "it wants a certificate and we have none: log in or register".into(),
-        rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => "it says that our certificate has expired".into(),
-        rustls::Error::AlertReceived(AlertDescription::UnknownCA | AlertDescription::DecryptError) => {
-            "it does not know the authority of our certificate: another network?".into()
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "it wants a certificate and we have none: log in or register".into()
         }
+        rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => {
+            "it says that our certificate has expired".into()
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA | AlertDescription::DecryptError,
+        ) => "it does not know the authority of our certificate: another network?".into(),
         rustls::Error::InvalidMessage(_) => "it does not speak TLS".into(),
         other => other.to_string(),
     }
@@ -36,12 +41,18 @@ fn certificate(error: &CertificateError) -> String {
         // Ours: `WrongIdentity` and `TlsError` explain themselves.
         CertificateError::Other(inner) => inner.to_string(),
         // A foreign authority of the same name shows as a bad signature.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => "its certificate is not of an authority that is trusted here".into(),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired".into(),
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its certificate is not of an authority that is trusted here".into()
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "its certificate has expired".into()
+        }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet: compare the clocks of both machines".into()
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "its certificate is for other host names".into(),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for other host names".into()
+        }
         other => format!("its certificate is refused: {other}"),
     }
 }

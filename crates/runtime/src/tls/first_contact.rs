@@ -43,23 +43,30 @@ impl Pin {
     }
 }
 
-/// A client that talks to central when central's chain ends in the authority with this fingerprint, which central sends along.
+/// A client that talks to central when central's chain ends in the authority with this fingerprint,
+/// which central sends along.
 pub fn pinned_client_config(pin: Pin) -> ClientConfig {
     config::with_verifier(Arc::new(Verifier::new(Trust::Pinned(pin))), None)
 }
 
-/// Asks what answers at `stream` for its authority's certificate, so that a person can be shown the [`fingerprint`] and decide.
-/// Nothing is trusted and nothing but the handshake is sent: it is broken off when the certificates are there.
+/// Asks what answers at `stream` for its authority's certificate, so that a person can be shown the
+/// [`fingerprint`] and decide. Nothing is trusted and nothing but the handshake is sent: it is
+/// broken off when the certificates are there.
 ///
 /// # Errors
 /// [`TlsError::Certificate`]: what answers within `deadline` is not Peral's central.
-pub async fn presented_authority(stream: TcpStream, deadline: Duration) -> Result<CertificateDer<'static>, TlsError> {
+pub async fn presented_authority(
+    stream: TcpStream,
+    deadline: Duration,
+) -> Result<CertificateDer<'static>, TlsError> {
     let verifier = Arc::new(Verifier::new(Trust::Nobody(Mutex::new(None))));
     let config = config::with_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>, None);
     let failed = |reason: &str| TlsError::Certificate(reason.into());
     let address = stream.peer_addr().map_err(|error| TlsError::Certificate(error.to_string()))?;
-    let handshake = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(ServerName::from(address.ip()), stream);
-    let outcome = tokio::time::timeout(deadline, handshake).await.map_err(|_| failed("no answer in time"))?;
+    let handshake = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(ServerName::from(address.ip()), stream);
+    let outcome =
+        tokio::time::timeout(deadline, handshake).await.map_err(|_| failed("no answer in time"))?;
     match (verifier.judge.seen(), outcome) {
         (Some(authority), _) => Ok(authority),
         (None, Err(error)) => Err(TlsError::Certificate(error.to_string())),
@@ -69,7 +76,10 @@ pub async fn presented_authority(stream: TcpStream, deadline: Duration) -> Resul
 
 /// A certificate in PEM, to be kept.
 pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
-    pem::encode_config(&pem::Pem::new("CERTIFICATE", certificate.to_vec()), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
+    pem::encode_config(
+        &pem::Pem::new("CERTIFICATE", certificate.to_vec()),
+        pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+    )
 }
 
 #[derive(Debug)]
@@ -93,21 +103,31 @@ impl Judge for Trust {
     fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
         match self {
             Self::Pinned(pin) => {
-                let authority = shown.intermediates.iter().find(|certificate| pin.matches(certificate));
-                let authority = authority.ok_or_else(|| other(TlsError::Roots("the server is not under the one with that fingerprint".into())))?;
+                let authority =
+                    shown.intermediates.iter().find(|certificate| pin.matches(certificate));
+                let authority = authority.ok_or_else(|| {
+                    other(TlsError::Roots(
+                        "the server is not under the one with that fingerprint".into(),
+                    ))
+                })?;
                 is_central_under(authority, shown)
             }
             Self::Nobody(seen) => {
-                let authority = shown.intermediates.last().ok_or(CertificateError::UnknownIssuer)?;
+                let authority =
+                    shown.intermediates.last().ok_or(CertificateError::UnknownIssuer)?;
                 is_central_under(authority, shown)?;
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(authority.clone().into_owned());
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(authority.clone().into_owned());
                 Err(CertificateError::ApplicationVerificationFailure.into())
             }
         }
     }
 }
 
-fn is_central_under(authority: &CertificateDer<'_>, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+fn is_central_under(
+    authority: &CertificateDer<'_>,
+    shown: Shown<'_>,
+) -> Result<ServerCertVerified, Error> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone().into_owned())?;
     verify_identity(&roots, Identity::Central, Shown { intermediates: &[], ..shown })

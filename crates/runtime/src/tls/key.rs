@@ -52,7 +52,8 @@ impl KeyPkcs8Der {
 
     pub(super) fn pair(&self) -> Result<KeyPair, TlsError> {
         let der = PrivatePkcs8KeyDer::from(self.0.as_slice());
-        KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256).map_err(|error| TlsError::Key(error.to_string()))
+        KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256)
+            .map_err(|error| TlsError::Key(error.to_string()))
     }
 
     pub(super) fn to_rustls(&self) -> PrivateKeyDer<'static> {
@@ -73,7 +74,11 @@ impl Drop for KeyPkcs8Der {
 }
 
 /// Makes a P-256 key pair.
-#[expect(clippy::expect_used, reason = "P-256 is compiled in, and aws-lc aborts the process itself when the system has no randomness")]
+#[expect(
+    clippy::expect_used,
+    reason = "P-256 is compiled in, and aws-lc aborts the process itself when the system has no \
+        randomness"
+)]
 pub fn new_key() -> KeyPkcs8Der {
     let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("P-256 keys can be generated");
     KeyPkcs8Der(pair.serialize_der())
@@ -86,7 +91,8 @@ pub fn new_key() -> KeyPkcs8Der {
 pub fn signing_request(key: &KeyPkcs8Der) -> Result<Vec<u8>, TlsError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    let request = params.serialize_request(&key.pair()?).map_err(|error| TlsError::Key(error.to_string()))?;
+    let request =
+        params.serialize_request(&key.pair()?).map_err(|error| TlsError::Key(error.to_string()))?;
     Ok(request.der().to_vec())
 }
 
@@ -99,12 +105,14 @@ pub fn csr_public_key(csr_der: &[u8]) -> Result<Vec<u8>, TlsError> {
     if csr_der.len() > MAX_REQUEST {
         return Err(refuse("it is longer than 4096 bytes"));
     }
-    let (rest, request) = X509CertificationRequest::from_der(csr_der).map_err(|_| refuse("it is no PKCS#10 request"))?;
+    let (rest, request) = X509CertificationRequest::from_der(csr_der)
+        .map_err(|_| refuse("it is no PKCS#10 request"))?;
     if !rest.is_empty() {
         return Err(refuse("bytes follow it"));
     }
     let info = &request.certification_request_info;
-    let point = p256_point(&info.subject_pki).ok_or_else(|| refuse("its key is not an ECDSA key on P-256"))?;
+    let point = p256_point(&info.subject_pki)
+        .ok_or_else(|| refuse("its key is not an ECDSA key on P-256"))?;
     if request.signature_algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA256 {
         return Err(refuse("it is not signed by ECDSA with SHA-256"));
     }
@@ -112,7 +120,8 @@ pub fn csr_public_key(csr_der: &[u8]) -> Result<Vec<u8>, TlsError> {
     if request.signature_value.unused_bits != 0 {
         return Err(refuse("its signature is no whole number of bytes"));
     }
-    key.verify(info.raw, &request.signature_value.data).map_err(|_| refuse("its key did not sign it"))?;
+    key.verify(info.raw, &request.signature_value.data)
+        .map_err(|_| refuse("its key did not sign it"))?;
     Ok(point)
 }
 
@@ -137,7 +146,9 @@ mod tests {
         assert_eq!(csr_public_key(&csr).unwrap(), key.public_key().unwrap());
         let (_, parsed) = X509CertificationRequest::from_der(&csr).unwrap();
         assert_eq!(parsed.certification_request_info.subject.iter().count(), 0);
-        assert!(parsed.requested_extensions().is_none_or(|mut extensions| extensions.next().is_none()));
+        assert!(
+            parsed.requested_extensions().is_none_or(|mut extensions| extensions.next().is_none())
+        );
     }
 
     #[test]

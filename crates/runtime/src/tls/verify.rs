@@ -40,7 +40,8 @@ pub(super) trait Judge: std::fmt::Debug + Send + Sync {
     fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error>;
 }
 
-/// A verifier whose judgement is one's own, and whose signatures are checked as rustls does. TLS 1.3 is the only version spoken.
+/// A verifier whose judgement is one's own, and whose signatures are checked as rustls does. TLS
+/// 1.3 is the only version spoken.
 #[derive(Debug)]
 pub(super) struct Verifier<J> {
     pub judge: J,
@@ -65,7 +66,12 @@ impl<J: Judge> ServerCertVerifier for Verifier<J> {
         self.judge.judge(Shown { end_entity, intermediates, now, algorithms: self.algorithms })
     }
 
-    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         Err(Error::General("only TLS 1.3 is spoken here".into()))
     }
 
@@ -83,12 +89,27 @@ impl<J: Judge> ServerCertVerifier for Verifier<J> {
     }
 }
 
-/// The certificate chains to the roots, may be used by a server, is valid now, and names the expected identity.
-pub(super) fn verify_identity(roots: &RootCertStore, expected: Identity, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+/// The certificate chains to the roots, may be used by a server, is valid now, and names the
+/// expected identity.
+pub(super) fn verify_identity(
+    roots: &RootCertStore,
+    expected: Identity,
+    shown: Shown<'_>,
+) -> Result<ServerCertVerified, Error> {
     let parsed = ParsedCertificate::try_from(shown.end_entity)?;
-    verify_server_cert_signed_by_trust_anchor(&parsed, roots, shown.intermediates, shown.now, shown.algorithms.all)?;
+    verify_server_cert_signed_by_trust_anchor(
+        &parsed,
+        roots,
+        shown.intermediates,
+        shown.now,
+        shown.algorithms.all,
+    )?;
     let found = peer_of(shown.end_entity).map_err(other)?.identity;
-    if found == expected { Ok(ServerCertVerified::assertion()) } else { Err(other(WrongIdentity { expected, found })) }
+    if found == expected {
+        Ok(ServerCertVerified::assertion())
+    } else {
+        Err(other(WrongIdentity { expected, found }))
+    }
 }
 
 pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -96,7 +117,10 @@ pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Er
 }
 
 /// Dials by address, verifies by identity.
-pub(super) fn identity_verifier(roots: Arc<RootCertStore>, expected: Identity) -> Verifier<impl Judge> {
+pub(super) fn identity_verifier(
+    roots: Arc<RootCertStore>,
+    expected: Identity,
+) -> Verifier<impl Judge> {
     Verifier::new(ByIdentity { roots, expected })
 }
 

@@ -15,7 +15,8 @@ use crate::support::{PATIENCE, connect, fetch};
 #[tokio::test]
 async fn probes_name_what_fails_and_answer_until_the_end() {
     let listener = Listener::bind(Ipv4Addr::LOCALHOST.into(), Ports::one(0)).unwrap();
-    let (address, shutdown, checks, registry) = (listener.local_addr(), Shutdown::new(), Checks::new(), Registry::new());
+    let (address, shutdown, checks, registry) =
+        (listener.local_addr(), Shutdown::new(), Checks::new(), Registry::new());
     let counter = IntCounter::new("peral_pears_total", "Pears picked").unwrap();
     registry.register(Box::new(counter.clone())).unwrap();
     counter.inc_by(3);
@@ -29,7 +30,10 @@ async fn probes_name_what_fails_and_answer_until_the_end() {
     let (database, disk) = (checks.register("database"), checks.register("disk"));
     disk.ok();
     let (status, body) = readyz().await;
-    assert_eq!((status, &body["checks"]["database"]["text"]), (StatusCode::SERVICE_UNAVAILABLE, &"starting".into()));
+    assert_eq!(
+        (status, &body["checks"]["database"]["text"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"starting".into())
+    );
     database.err("connection refused");
     let (status, body) = readyz().await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -47,7 +51,10 @@ async fn probes_name_what_fails_and_answer_until_the_end() {
 
     shutdown.drain();
     let (status, body) = readyz().await;
-    assert_eq!((status, &body["checks"]["shutdown"]["text"]), (StatusCode::SERVICE_UNAVAILABLE, &"draining".into()));
+    assert_eq!(
+        (status, &body["checks"]["shutdown"]["text"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"draining".into())
+    );
     assert_eq!(get("/livez").await.0, StatusCode::OK);
     shutdown.kill();
     tokio::time::timeout(PATIENCE, admin).await.expect("it outlives the kill").unwrap();

@@ -23,16 +23,22 @@ fn slow(begun: &Arc<Notify>, leave: &Arc<Notify>) -> Router {
 #[tokio::test]
 async fn a_drain_ends_idle_connections_and_lets_running_requests_finish() {
     let (begun, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let server = start(ServeConfig { header_timeout: Duration::from_secs(60), ..ServeConfig::default() }, None, slow(&begun, &leave));
+    let server = start(
+        ServeConfig { header_timeout: Duration::from_secs(60), ..ServeConfig::default() },
+        None,
+        slow(&begun, &leave),
+    );
     let (mut idle, idle_task) = http1(connect(server.address).await).await;
     assert_eq!(idle.send_request(request("/")).await.unwrap().status(), StatusCode::OK);
     let (mut idle2, idle2_task) = http2(connect(server.address).await).await;
     assert_eq!(idle2.send_request(request("/")).await.unwrap().status(), StatusCode::OK);
     let (mut one, one_task) = http1(connect(server.address).await).await;
     let (mut two, two_task) = http2(connect(server.address).await).await;
-    let first = tokio::spawn(async move { read(one.send_request(request("/slow")).await.unwrap()).await });
+    let first =
+        tokio::spawn(async move { read(one.send_request(request("/slow")).await.unwrap()).await });
     begun.notified().await;
-    let second = tokio::spawn(async move { read(two.send_request(request("/slow")).await.unwrap()).await });
+    let second =
+        tokio::spawn(async move { read(two.send_request(request("/slow")).await.unwrap()).await });
     begun.notified().await;
 
     let shutdown = server.shutdown.clone();
@@ -40,13 +46,18 @@ async fn a_drain_ends_idle_connections_and_lets_running_requests_finish() {
     for task in [idle_task, idle2_task] {
         timeout(PATIENCE, task).await.expect("an idle connection outlives the drain").unwrap();
     }
-    let refused = timeout(PATIENCE, async { while TcpStream::connect(server.address).await.is_ok() {} }).await;
+    let refused =
+        timeout(PATIENCE, async { while TcpStream::connect(server.address).await.is_ok() {} })
+            .await;
     assert!(refused.is_ok(), "new connections are still accepted");
     assert!(!first.is_finished() && !second.is_finished() && !finish.is_finished());
 
     leave.notify_waiters();
     for answer in [first, second] {
-        assert_eq!(timeout(PATIENCE, answer).await.unwrap().unwrap(), (StatusCode::OK, "done".into()));
+        assert_eq!(
+            timeout(PATIENCE, answer).await.unwrap().unwrap(),
+            (StatusCode::OK, "done".into())
+        );
     }
     assert!(timeout(PATIENCE, finish).await.unwrap().unwrap(), "all ended within the grace");
     for task in [one_task, two_task] {

@@ -10,24 +10,44 @@ use peral_model::Identity;
 use peral_runtime::{
     serve::ServeConfig,
     tls::{
-        Alpn, Authority, CertStore, ClientAuth, Expect, Pin, TrustRoots, client_config, explain, fingerprint, pinned_client_config,
-        presented_authority, server_config,
+        Alpn, Authority, CertStore, ClientAuth, Expect, Pin, TrustRoots, client_config, explain,
+        fingerprint, pinned_client_config, presented_authority, server_config,
     },
 };
 use rustls_pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 use crate::support::{
-    HOUR, PATIENCE, Running, authority, certified, connect, connect_tls, fetch, peer, renew, roots, start, until_closed, user, whoami,
+    HOUR, PATIENCE, Running, authority, certified, connect, connect_tls, fetch, peer, renew, roots,
+    start, until_closed, user, whoami,
 };
 
-fn serve_as(authority: &Authority, identity: Identity, config: ServeConfig) -> (Running, Arc<CertStore>) {
+fn serve_as(
+    authority: &Authority,
+    identity: Identity,
+    config: ServeConfig,
+) -> (Running, Arc<CertStore>) {
     let certs = certified(authority, identity);
-    let clients = if identity == Identity::Central { ClientAuth::None } else { ClientAuth::Required(roots(authority)) };
-    (start(config, Some(server_config(Arc::clone(&certs), clients, Alpn::Http2AndHttp1)), whoami()), certs)
+    let clients = if identity == Identity::Central {
+        ClientAuth::None
+    } else {
+        ClientAuth::Required(roots(authority))
+    };
+    (
+        start(
+            config,
+            Some(server_config(Arc::clone(&certs), clients, Alpn::Http2AndHttp1)),
+            whoami(),
+        ),
+        certs,
+    )
 }
 
-fn expecting(authority: &Authority, identity: Identity, certs: Option<Arc<CertStore>>) -> rustls::ClientConfig {
+fn expecting(
+    authority: &Authority,
+    identity: Identity,
+    certs: Option<Arc<CertStore>>,
+) -> rustls::ClientConfig {
     client_config(roots(authority), Expect::Identity(identity), certs)
 }
 
@@ -36,11 +56,22 @@ async fn the_right_identity_is_accepted_and_any_other_refused() {
     let authority = authority();
     let (server, _) = serve_as(&authority, peer(1), ServeConfig::default());
     let me = certified(&authority, user(9));
-    let stream = connect_tls(server.address, expecting(&authority, peer(1), Some(Arc::clone(&me)))).await.unwrap();
-    assert_eq!(fetch(stream, "/").await.unwrap(), (StatusCode::OK, format!("{} 127.0.0.1 encrypted", user(9))));
+    let stream = connect_tls(server.address, expecting(&authority, peer(1), Some(Arc::clone(&me))))
+        .await
+        .unwrap();
+    assert_eq!(
+        fetch(stream, "/").await.unwrap(),
+        (StatusCode::OK, format!("{} 127.0.0.1 encrypted", user(9)))
+    );
     for other in [peer(2), Identity::Central] {
-        let error = connect_tls(server.address, expecting(&authority, other, Some(Arc::clone(&me)))).await.unwrap_err();
-        assert_eq!(explain(&error), Some(format!("{} answers where {other} was expected", peer(1))));
+        let error =
+            connect_tls(server.address, expecting(&authority, other, Some(Arc::clone(&me))))
+                .await
+                .unwrap_err();
+        assert_eq!(
+            explain(&error),
+            Some(format!("{} answers where {other} was expected", peer(1)))
+        );
     }
 }
 
@@ -48,15 +79,23 @@ async fn the_right_identity_is_accepted_and_any_other_refused() {
 async fn a_server_of_another_authority_is_refused_whatever_it_calls_itself() {
     let (ours, theirs) = (authority(), authority());
     let (server, _) = serve_as(&theirs, Identity::Central, ServeConfig::default());
-    let error = connect_tls(server.address, expecting(&ours, Identity::Central, None)).await.unwrap_err();
-    assert_eq!(explain(&error).as_deref(), Some("its certificate is not of an authority that is trusted here"));
+    let error =
+        connect_tls(server.address, expecting(&ours, Identity::Central, None)).await.unwrap_err();
+    assert_eq!(
+        explain(&error).as_deref(),
+        Some("its certificate is not of an authority that is trusted here")
+    );
 }
 
 #[tokio::test]
 async fn a_users_certificate_serves_nothing() {
     let authority = authority();
     let certs = certified(&authority, user(9));
-    let server = start(ServeConfig::default(), Some(server_config(certs, ClientAuth::None, Alpn::Http2AndHttp1)), whoami());
+    let server = start(
+        ServeConfig::default(),
+        Some(server_config(certs, ClientAuth::None, Alpn::Http2AndHttp1)),
+        whoami(),
+    );
     assert!(connect_tls(server.address, expecting(&authority, user(9), None)).await.is_err());
 }
 
@@ -66,7 +105,9 @@ async fn an_expired_certificate_is_refused() {
     let (server, certs) = serve_as(&authority, Identity::Central, ServeConfig::default());
     // It began a minute ago and ended half a minute ago.
     renew(&certs, &authority, Identity::Central, Duration::from_secs(30));
-    let error = connect_tls(server.address, expecting(&authority, Identity::Central, None)).await.unwrap_err();
+    let error = connect_tls(server.address, expecting(&authority, Identity::Central, None))
+        .await
+        .unwrap_err();
     assert_eq!(explain(&error).as_deref(), Some("its certificate has expired"));
 }
 
@@ -76,7 +117,8 @@ async fn a_client_without_our_certificate_is_refused_where_one_is_required() {
     let (server, _) = serve_as(&authority, peer(1), ServeConfig::default());
     for certs in [None, Some(certified(&strangers, user(9))), Some(CertStore::shared())] {
         // In TLS 1.3 the client learns of it only after its handshake.
-        let refused = match connect_tls(server.address, expecting(&authority, peer(1), certs)).await {
+        let refused = match connect_tls(server.address, expecting(&authority, peer(1), certs)).await
+        {
             Err(_) => true,
             Ok(stream) => fetch(stream, "/").await.is_err(),
         };
@@ -111,7 +153,9 @@ async fn a_public_certificate_is_checked_by_its_host_name() {
     let config = Arc::new(client_config(roots(&authority), Expect::PublicName, None));
     for (name, fits) in [("central.example", true), ("elsewhere.example", false)] {
         let name = ServerName::try_from(name).unwrap();
-        let stream = TlsConnector::from(Arc::clone(&config)).connect(name, connect(server.address).await).await;
+        let stream = TlsConnector::from(Arc::clone(&config))
+            .connect(name, connect(server.address).await)
+            .await;
         let why = stream.err().map(|error| explain(&error).unwrap());
         assert_eq!(why.as_deref(), (!fits).then_some("its certificate is for other host names"));
     }
@@ -121,7 +165,9 @@ async fn a_public_certificate_is_checked_by_its_host_name() {
 async fn first_contact_by_fingerprint_reaches_that_network_alone() {
     let (ours, theirs) = (authority(), authority());
     let (server, _) = serve_as(&ours, Identity::Central, ServeConfig::default());
-    let pin = |authority: &Authority| Pin::new(&authority.fingerprint().to_lowercase().replace(':', "")).unwrap();
+    let pin = |authority: &Authority| {
+        Pin::new(&authority.fingerprint().to_lowercase().replace(':', "")).unwrap()
+    };
     let stream = connect_tls(server.address, pinned_client_config(pin(&ours))).await.unwrap();
     assert_eq!(fetch(stream, "/").await.unwrap().0, StatusCode::OK);
     assert!(connect_tls(server.address, pinned_client_config(pin(&theirs))).await.is_err());
@@ -151,8 +197,12 @@ async fn plaintext_over_loopback_and_tls_share_a_port_where_that_is_allowed() {
     let authority = authority();
     let lenient = ServeConfig { plaintext_on_loopback: true, ..ServeConfig::default() };
     let (server, _) = serve_as(&authority, Identity::Central, lenient);
-    assert_eq!(fetch(connect(server.address).await, "/").await.unwrap().1, "nobody 127.0.0.1 plain");
-    let stream = connect_tls(server.address, expecting(&authority, Identity::Central, None)).await.unwrap();
+    assert_eq!(
+        fetch(connect(server.address).await, "/").await.unwrap().1,
+        "nobody 127.0.0.1 plain"
+    );
+    let stream =
+        connect_tls(server.address, expecting(&authority, Identity::Central, None)).await.unwrap();
     assert_eq!(fetch(stream, "/").await.unwrap().1, "nobody 127.0.0.1 encrypted");
 
     let (strict, _) = serve_as(&authority, Identity::Central, ServeConfig::default());
@@ -163,11 +213,17 @@ async fn plaintext_over_loopback_and_tls_share_a_port_where_that_is_allowed() {
 async fn a_caller_that_never_speaks_is_closed_and_holds_up_nobody() {
     let authority = authority();
     for plaintext_on_loopback in [false, true] {
-        let config = ServeConfig { handshake_timeout: Duration::from_secs(2), plaintext_on_loopback, ..ServeConfig::default() };
+        let config = ServeConfig {
+            handshake_timeout: Duration::from_secs(2),
+            plaintext_on_loopback,
+            ..ServeConfig::default()
+        };
         let (server, _) = serve_as(&authority, Identity::Central, config);
         let silent = connect(server.address).await;
         let start = Instant::now();
-        let stream = connect_tls(server.address, expecting(&authority, Identity::Central, None)).await.unwrap();
+        let stream = connect_tls(server.address, expecting(&authority, Identity::Central, None))
+            .await
+            .unwrap();
         assert_eq!(fetch(stream, "/").await.unwrap().0, StatusCode::OK);
         assert!(start.elapsed() < Duration::from_secs(2), "the silent caller held up another");
         assert!(until_closed(silent).await.is_empty());

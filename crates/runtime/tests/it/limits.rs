@@ -17,15 +17,22 @@ use peral_runtime::{
 };
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{PATIENCE, connect, fetch, http1, http2, read, request, start, until_closed, whoami};
+use crate::support::{
+    PATIENCE, connect, fetch, http1, http2, read, request, start, until_closed, whoami,
+};
 
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn heads_that_come_too_slowly_are_cut_off() {
-    let starts: [&[u8]; 4] = [b"", b"G", b"GET / HTTP/1.1\r\nHost: peral\r\nX-Never-End", b"PRI * HTTP/2.0\r\n\r\nS"];
+    let starts: [&[u8]; 4] =
+        [b"", b"G", b"GET / HTTP/1.1\r\nHost: peral\r\nX-Never-End", b"PRI * HTTP/2.0\r\n\r\nS"];
     for http2_only in [false, true] {
-        let server = start(ServeConfig { header_timeout: SHORT, http2_only, ..ServeConfig::default() }, None, whoami());
+        let server = start(
+            ServeConfig { header_timeout: SHORT, http2_only, ..ServeConfig::default() },
+            None,
+            whoami(),
+        );
         for first in starts {
             let mut stream = connect(server.address).await;
             stream.write_all(first).await.unwrap();
@@ -40,7 +47,8 @@ async fn heads_that_come_too_slowly_are_cut_off() {
 
 #[tokio::test]
 async fn a_head_that_drips_is_cut_off_at_the_same_time() {
-    let server = start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, whoami());
+    let server =
+        start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, whoami());
     let (reading, mut writing) = connect(server.address).await.into_split();
     let start = Instant::now();
     let drip = tokio::spawn(async move {
@@ -60,7 +68,11 @@ async fn a_tiny_request_may_be_answered_late() {
         tokio::time::sleep(2 * SHORT).await;
         "late"
     };
-    let server = start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, Router::new().route("/", get(late)));
+    let server = start(
+        ServeConfig { header_timeout: SHORT, ..ServeConfig::default() },
+        None,
+        Router::new().route("/", get(late)),
+    );
     let mut stream = connect(server.address).await;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
     assert!(until_closed(stream).await.ends_with(b"late"));
@@ -84,7 +96,11 @@ async fn a_reader_that_stops_reading_is_let_go() {
             Ok::<_, std::io::Error>(Bytes::from_static(&[7; 64 << 10]))
         }))
     };
-    let server = start(ServeConfig { send_timeout: SHORT, ..ServeConfig::default() }, None, Router::new().route("/", get(endless)));
+    let server = start(
+        ServeConfig { send_timeout: SHORT, ..ServeConfig::default() },
+        None,
+        Router::new().route("/", get(endless)),
+    );
     let mut stream = connect(server.address).await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: peral\r\n\r\n").await.unwrap();
     tokio::time::timeout(PATIENCE, was_gone).await.expect("the answer is kept for ever").unwrap();
@@ -92,7 +108,8 @@ async fn a_reader_that_stops_reading_is_let_go() {
 
 #[tokio::test]
 async fn an_idle_http1_connection_is_closed() {
-    let server = start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, whoami());
+    let server =
+        start(ServeConfig { header_timeout: SHORT, ..ServeConfig::default() }, None, whoami());
     let mut stream = connect(server.address).await;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: peral\r\n\r\n").await.unwrap();
     let sent = until_closed(stream).await;
@@ -102,10 +119,15 @@ async fn an_idle_http1_connection_is_closed() {
 /// I8: a call ends before its deadline, in success or a typed error.
 #[tokio::test]
 async fn a_body_that_stops_coming_ends_the_request() {
-    let router = Router::new().route("/", post(|body: Bytes| async move { body.len().to_string() }));
-    let server = start(ServeConfig { body_deadline: Some(SHORT), ..ServeConfig::default() }, None, router);
+    let router =
+        Router::new().route("/", post(|body: Bytes| async move { body.len().to_string() }));
+    let server =
+        start(ServeConfig { body_deadline: Some(SHORT), ..ServeConfig::default() }, None, router);
     let mut stream = connect(server.address).await;
-    stream.write_all(b"POST / HTTP/1.1\r\nHost: peral\r\nContent-Length: 10\r\n\r\nonly").await.unwrap();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: peral\r\nContent-Length: 10\r\n\r\nonly")
+        .await
+        .unwrap();
     let sent = until_closed(stream).await;
     assert!(sent.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&sent));
 }
@@ -119,20 +141,29 @@ async fn huge_heads_are_refused() {
     // The server may close before all is written.
     drop(stream.write_all(head.as_bytes()).await);
     let sent = until_closed(stream).await;
-    assert!(sent.is_empty() || sent.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&sent));
+    assert!(
+        sent.is_empty() || sent.starts_with(b"HTTP/1.1 431"),
+        "{}",
+        String::from_utf8_lossy(&sent)
+    );
 
     let (mut sender, _) = http2(connect(server.address).await).await;
     let mut huge = request("/");
     huge.headers_mut().insert("x-huge", "x".repeat(20 << 10).parse().unwrap());
     let refused = sender.send_request(huge).await;
-    assert!(refused.is_err() || refused.unwrap().status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    assert!(
+        refused.is_err()
+            || refused.unwrap().status() == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    );
 }
 
 /// I7: whatever a remote can grow has a cap.
 #[tokio::test]
 async fn beyond_a_cap_the_newest_connection_is_closed_and_a_place_comes_free_again() {
-    for config in [ServeConfig { max_connections: 1, ..ServeConfig::default() }, ServeConfig { max_connections_per_ip: 1, ..ServeConfig::default() }]
-    {
+    for config in [
+        ServeConfig { max_connections: 1, ..ServeConfig::default() },
+        ServeConfig { max_connections_per_ip: 1, ..ServeConfig::default() },
+    ] {
         let server = start(config, None, whoami());
         let (mut first, task) = http1(connect(server.address).await).await;
         assert_eq!(first.send_request(request("/")).await.unwrap().status(), StatusCode::OK);

@@ -58,13 +58,25 @@ pub fn roots(authority: &Authority) -> TrustRoots {
 /// Puts a fresh certificate for this identity into a store.
 pub fn renew(store: &CertStore, authority: &Authority, identity: Identity, lifetime: Duration) {
     let purpose = match identity {
-        Identity::Central => Purpose::Server { dns_names: vec!["central.example".into()], ips: vec![Ipv4Addr::LOCALHOST.into()] },
+        Identity::Central => Purpose::Server {
+            dns_names: vec!["central.example".into()],
+            ips: vec![Ipv4Addr::LOCALHOST.into()],
+        },
         Identity::Peer(_) => Purpose::Peer,
         Identity::User(_) => Purpose::Client,
     };
     let account = (identity != Identity::Central).then(account);
     let key = new_key();
-    let leaf = authority.issue(&signing_request(&key).unwrap(), &identity, account, purpose, now() - 60_000, lifetime).unwrap();
+    let leaf = authority
+        .issue(
+            &signing_request(&key).unwrap(),
+            &identity,
+            account,
+            purpose,
+            now() - 60_000,
+            lifetime,
+        )
+        .unwrap();
     store.set(authority.chain(leaf), &key).unwrap();
 }
 
@@ -76,11 +88,15 @@ pub fn certified(authority: &Authority, identity: Identity) -> Arc<CertStore> {
 
 /// A router that says who calls.
 pub fn whoami() -> Router {
-    Router::new().route("/", get(|Extension(caller): Extension<Caller>| async move { describe(&caller) }))
+    Router::new()
+        .route("/", get(|Extension(caller): Extension<Caller>| async move { describe(&caller) }))
 }
 
 pub fn describe(caller: &Caller) -> String {
-    let who = caller.certificate.as_ref().map_or_else(|| "nobody".into(), |certificate| certificate.identity.to_string());
+    let who = caller
+        .certificate
+        .as_ref()
+        .map_or_else(|| "nobody".into(), |certificate| certificate.identity.to_string());
     format!("{who} {} {}", caller.remote.ip(), if caller.encrypted { "encrypted" } else { "plain" })
 }
 
@@ -89,7 +105,11 @@ pub struct Running {
     pub shutdown: Shutdown,
 }
 
-pub fn start(config: ServeConfig, tls: Option<Arc<rustls::ServerConfig>>, router: Router) -> Running {
+pub fn start(
+    config: ServeConfig,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    router: Router,
+) -> Running {
     let listener = Listener::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), Ports::one(0)).unwrap();
     let (address, shutdown) = (listener.local_addr(), Shutdown::new());
     shutdown.spawn(serve(listener, config, tls, router, shutdown.clone()));
@@ -100,19 +120,29 @@ pub async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-pub async fn connect_tls(address: SocketAddr, config: rustls::ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+pub async fn connect_tls(
+    address: SocketAddr,
+    config: rustls::ClientConfig,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::from(address.ip());
-    timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, connect(address).await)).await.expect("the handshake hangs")
+    timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, connect(address).await))
+        .await
+        .expect("the handshake hangs")
 }
 
 /// An HTTP/1 connection that stays open; its task ends when the server closes it.
-pub async fn http1<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) -> (http1::SendRequest<Body>, tokio::task::JoinHandle<()>) {
+pub async fn http1<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
+) -> (http1::SendRequest<Body>, tokio::task::JoinHandle<()>) {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     (sender, tokio::spawn(async move { drop(connection.await) }))
 }
 
-pub async fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) -> (http2::SendRequest<Body>, tokio::task::JoinHandle<()>) {
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+pub async fn http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
+) -> (http2::SendRequest<Body>, tokio::task::JoinHandle<()>) {
+    let (sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     (sender, tokio::spawn(async move { drop(connection.await) }))
 }
 
@@ -127,9 +157,13 @@ pub async fn read(response: http::Response<hyper::body::Incoming>) -> (StatusCod
 }
 
 /// One request on a connection of its own.
-pub async fn fetch<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S, path: &str) -> Result<(StatusCode, String), hyper::Error> {
+pub async fn fetch<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
+    path: &str,
+) -> Result<(StatusCode, String), hyper::Error> {
     let (mut sender, _task) = http1(stream).await;
-    let response = timeout(PATIENCE, sender.send_request(request(path))).await.expect("no answer")?;
+    let response =
+        timeout(PATIENCE, sender.send_request(request(path))).await.expect("no answer")?;
     Ok(read(response).await)
 }
 
@@ -137,6 +171,8 @@ pub async fn fetch<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S
 pub async fn until_closed<S: AsyncRead + Unpin>(mut stream: S) -> Vec<u8> {
     let mut sent = Vec::new();
     // A reset is as good an end as any.
-    drop(timeout(PATIENCE, stream.read_to_end(&mut sent)).await.expect("the connection stays open"));
+    drop(
+        timeout(PATIENCE, stream.read_to_end(&mut sent)).await.expect("the connection stays open"),
+    );
     sent
 }

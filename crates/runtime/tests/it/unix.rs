@@ -13,7 +13,8 @@ use tokio::net::UnixStream;
 use crate::support::{PATIENCE, describe, http2, read, request};
 
 fn router() -> Router {
-    let handler = |Extension(caller): Extension<Caller>, Extension(local): Extension<LocalCaller>| async move {
+    let handler = |Extension(caller): Extension<Caller>,
+                   Extension(local): Extension<LocalCaller>| async move {
         format!("{} pid {:?}", describe(&caller), local.pid)
     };
     Router::new().route("/", get(handler))
@@ -33,7 +34,10 @@ async fn the_socket_is_ours_alone_and_goes_with_us() {
 
     let (mut sender, _task) = http2(UnixStream::connect(&path).await.unwrap()).await;
     let (status, text) = read(sender.send_request(request("/")).await.unwrap()).await;
-    assert_eq!((status, text), (StatusCode::OK, format!("nobody 127.0.0.1 plain pid Some({})", std::process::id())));
+    assert_eq!(
+        (status, text),
+        (StatusCode::OK, format!("nobody 127.0.0.1 plain pid Some({})", std::process::id()))
+    );
 
     let error = serve_unix(&path, router(), Shutdown::new()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse, "{error}");

@@ -33,13 +33,23 @@ pub fn start() -> (SocketAddr, Calls) {
     });
     let listener = Listener::bind(Ipv4Addr::LOCALHOST.into(), Ports::one(0)).unwrap();
     let address = listener.local_addr();
-    tokio::spawn(serve(listener, ServeConfig { http2_only: true, ..ServeConfig::default() }, None, router, Shutdown::new()));
+    tokio::spawn(serve(
+        listener,
+        ServeConfig { http2_only: true, ..ServeConfig::default() },
+        None,
+        router,
+        Shutdown::new(),
+    ));
     (address, calls)
 }
 
 /// An empty gRPC message and the status OK.
 pub fn answer() -> Response {
-    let trailers = HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), http::HeaderValue::from_static("0"))]);
-    let body = Full::new(Bytes::from_static(&[0; 5])).with_trailers(async move { Some(Ok(trailers)) });
+    let trailers = HeaderMap::from_iter([(
+        http::HeaderName::from_static("grpc-status"),
+        http::HeaderValue::from_static("0"),
+    )]);
+    let body =
+        Full::new(Bytes::from_static(&[0; 5])).with_trailers(async move { Some(Ok(trailers)) });
     Response::builder().header("content-type", "application/grpc").body(Body::new(body)).unwrap()
 }

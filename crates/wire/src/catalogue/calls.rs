@@ -9,8 +9,14 @@ use crate::{
     proof::Proven,
     rest::{
         Done, Page,
-        accounts::{Account, AccountChange, Group, MintedToken, NewAccount, NewApiToken, NewGroup, NewJoinToken, Session, Token},
-        files::{File, FileChange, FileDetail, Located, NewUpload, Publish, Published, Sources, SourcesRequest, Upload},
+        accounts::{
+            Account, AccountChange, Group, MintedToken, NewAccount, NewApiToken, NewGroup,
+            NewJoinToken, Session, Token,
+        },
+        files::{
+            File, FileChange, FileDetail, Located, NewUpload, Publish, Published, Sources,
+            SourcesRequest, Upload,
+        },
         holdings::{Bucket, DeltaAnswer, Deltas, Digest, DigestAnswer},
         peers::{Heartbeat, HeartbeatAnswer, Peer, PeerChange, Registration},
         sessions::{Ca, Credentials, Login, Nonce, PasswordChange, WhoAmI},
@@ -37,9 +43,16 @@ pub struct Search {
 impl Search {
     fn to_query(&self) -> String {
         let limit = self.limit.map(|limit| limit.to_string());
-        let parts = [("q", Some(&self.q)), ("owner", self.owner.as_ref()), ("tag", self.tag.as_ref()), ("hash", self.hash.as_ref())];
+        let parts = [
+            ("q", Some(&self.q)),
+            ("owner", self.owner.as_ref()),
+            ("tag", self.tag.as_ref()),
+            ("hash", self.hash.as_ref()),
+        ];
         let rest = [("cursor", self.cursor.as_ref()), ("limit", limit.as_ref())];
-        let given = parts.iter().chain(&rest).filter_map(|(key, value)| value.map(|value| format!("{key}={}", escape(value, false))));
+        let given = parts.iter().chain(&rest).filter_map(|(key, value)| {
+            value.map(|value| format!("{key}={}", escape(value, false)))
+        });
         given.collect::<Vec<_>>().join("&")
     }
 }

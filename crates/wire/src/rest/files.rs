@@ -16,7 +16,8 @@ pub const KEPT_VERSIONS: u64 = 10;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
-    /// The same key with the same files gives the same results again, for 24 hours. At most 64 characters.
+    /// The same key with the same files gives the same results again, for 24 hours. At most 64
+    /// characters.
     pub idempotency_key: String,
     /// At most 1,000.
     pub files: Vec<NewVersion>,
@@ -37,7 +38,8 @@ pub struct NewVersion {
     #[serde(default)]
     #[schema(value_type = String, example = "public")]
     pub visibility: Visibility,
-    /// The version that this one replaces: what the publisher had of this name. None for a name that should be free.
+    /// The version that this one replaces: what the publisher had of this name. None for a name
+    /// that should be free.
     #[serde(default)]
     pub replaces: Option<VersionRef>,
     /// For an upload: the upload, by which a peer publishes for the account that asked.
@@ -187,7 +189,8 @@ pub struct NewUpload {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     pub peer: Option<PeerId>,
-    /// Who will show the order: the caller's own identity without it, or the peer that uploads for the caller.
+    /// Who will show the order: the caller's own identity without it, or the peer that uploads for
+    /// the caller.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub bearer: Option<Identity>,
@@ -226,11 +229,13 @@ pub struct SourcesRequest {
     /// A version other than the current one.
     #[serde(default)]
     pub version: Option<u64>,
-    /// Who will show the grant: the caller's own identity without it, or the peer that downloads for the caller.
+    /// Who will show the grant: the caller's own identity without it, or the peer that downloads
+    /// for the caller.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub bearer: Option<Identity>,
-    /// A grant of the calling peer's own to renew (envelope, base64), up to 7 days after the account asked for it.
+    /// A grant of the calling peer's own to renew (envelope, base64), up to 7 days after the
+    /// account asked for it.
     #[serde(default)]
     pub renew: Option<String>,
     /// The caller's node and zone, for choosing near sources; a peer's own are known.

@@ -30,7 +30,9 @@ pub struct Delta {
 }
 
 /// A version of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 pub struct VersionRef {
     /// The file.
     #[schema(value_type = String, format = "uuid")]
@@ -64,7 +66,8 @@ pub struct DeltaAnswer {
 pub struct Digest {
     /// Number of the last delta that is in it.
     pub last_delta: u64,
-    /// 4,096 little-endian 64-bit words, base64: word `b` is the XOR of the row hashes in bucket `b` (see [`row_hash`]).
+    /// 4,096 little-endian 64-bit words, base64: word `b` is the XOR of the row hashes in bucket
+    /// `b` (see [`row_hash`]).
     pub buckets: String,
 }
 
@@ -89,8 +92,9 @@ pub struct Bucket {
     pub rows: Vec<Delta>,
 }
 
-/// Hash of a holding row: the first 8 bytes (little-endian) of BLAKE3 over file id, version (8 bytes, little-endian) and 1 for all, 2 for
-/// part. The bucket is the hash modulo 4,096 of the same without the last byte, so that a row stays in its bucket.
+/// Hash of a holding row: the first 8 bytes (little-endian) of BLAKE3 over file id, version (8
+/// bytes, little-endian) and 1 for all, 2 for part. The bucket is the hash modulo 4,096 of the same
+/// without the last byte, so that a row stays in its bucket.
 pub fn row_hash(row: &Delta) -> (u16, u64) {
     let word = |bytes: &[u8]| {
         let hash = peral_model::ContentId::of(bytes).0;

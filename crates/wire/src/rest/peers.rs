@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::sessions::Credentials;
 
-/// Inside a proof: `POST /v1/register`. A key that is known needs no join token and gets its peer id back with the next epoch; a peer that is a
-/// pod needs its pod's token each time.
+/// Inside a proof: `POST /v1/register`. A key that is known needs no join token and gets its peer
+/// id back with the next epoch; a peer that is a pod needs its pod's token each time.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
@@ -16,7 +16,8 @@ pub struct RegisterRequest {
     /// What lets a new key join.
     #[serde(default)]
     pub join_token: Option<String>,
-    /// Token of the pod that the peer is, for central's audience. Address (but for the port), label, node and zone then come from Kubernetes.
+    /// Token of the pod that the peer is, for central's audience. Address (but for the port),
+    /// label, node and zone then come from Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_token: Option<String>,
     /// IP and port by which others reach it.

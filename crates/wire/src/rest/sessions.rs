@@ -34,7 +34,8 @@ pub struct Nonce {
 pub struct LoginRequest {
     /// Why the account should be believed.
     pub credential: Credential,
-    /// Signing request (PKCS#10, DER, base64) for the session's certificate; names in it are ignored.
+    /// Signing request (PKCS#10, DER, base64) for the session's certificate; names in it are
+    /// ignored.
     pub csr: String,
     /// What to call the session in listings, such as the host name; at most 100 characters.
     #[serde(default)]
@@ -91,7 +92,8 @@ pub struct Credentials {
     pub token_ends_ms: i64,
 }
 
-/// Inside a proof: `POST /v1/certificates`. Renews certificate and token of a session or a peer, expired or not.
+/// Inside a proof: `POST /v1/certificates`. Renews certificate and token of a session or a peer,
+/// expired or not.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewRequest {

@@ -13,9 +13,13 @@ use crate::store::{Options, Result, StoreError, common::Common};
 
 const HAS_META: &str = "SELECT to_regclass('meta') IS NOT NULL";
 /// How long a statement may take, and how long it may wait for a lock.
-const TIMEOUTS: [(&str, &str); 3] = [("statement_timeout", "20s"), ("lock_timeout", "8s"), ("idle_in_transaction_session_timeout", "30s")];
-/// Each statement reads little by an index: what the planner could save by reading whole tables, it loses when it guesses wrong, and compiling
-/// plans costs more than running them.
+const TIMEOUTS: [(&str, &str); 3] = [
+    ("statement_timeout", "20s"),
+    ("lock_timeout", "8s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+];
+/// Each statement reads little by an index: what the planner could save by reading whole tables, it
+/// loses when it guesses wrong, and compiling plans costs more than running them.
 const PLANNER: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
 /// How long a call waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -28,8 +32,10 @@ impl Database {
         let options = PgConnectOptions::from_str(url)?.application_name("peral central");
         let network = migrate(&options, how.network).await?;
         let options = options.options(TIMEOUTS).options(PLANNER);
-        let pool = PgPoolOptions::new().max_connections(how.connections.max(2)).acquire_timeout(ACQUIRE);
-        // A connection in constant use need not be asked each time whether it is still there: that would be a round trip for each call.
+        let pool =
+            PgPoolOptions::new().max_connections(how.connections.max(2)).acquire_timeout(ACQUIRE);
+        // A connection in constant use need not be asked each time whether it is still there: that
+        // would be a round trip for each call.
         let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for > QUIET {
@@ -43,12 +49,14 @@ impl Database {
     }
 }
 
-/// Brings the schema up to date, under sqlx's advisory lock, on a connection of its own that no timeout cuts.
+/// Brings the schema up to date, under sqlx's advisory lock, on a connection of its own that no
+/// timeout cuts.
 async fn migrate(options: &PgConnectOptions, network: Option<NetworkId>) -> Result<NetworkId> {
     let mut connection = tokio::time::timeout(ACQUIRE, PgConnection::connect_with(options))
         .await
         .map_err(|_| StoreError::Unavailable("no answer to a connection".into()))??;
-    let network = prepare(&mut connection, HAS_META, sqlx::migrate!("migrations/postgres"), network).await;
+    let network =
+        prepare(&mut connection, HAS_META, sqlx::migrate!("migrations/postgres"), network).await;
     connection.close().await.ok();
     network
 }

@@ -1,4 +1,5 @@
-//! Terms of a search, as Postgres finds them: trigrams by `pg_trgm`, beginnings of words by their array.
+//! Terms of a search, as Postgres finds them: trigrams by `pg_trgm`, beginnings of words by their
+//! array.
 
 use super::search::{Sql, hashes};
 use crate::store::{
@@ -6,14 +7,19 @@ use crate::store::{
     text::{like_containing, like_glob},
 };
 
-/// Where files that match are taken from: the planner finds the index for the conditions that follow.
+/// Where files that match are taken from: the planner finds the index for the conditions that
+/// follow.
 pub(super) fn from_index(sql: &mut Sql, search: &Search) {
     sql.push("SELECT f.* FROM files f WHERE f.removed_ms IS NULL");
     for hash in hashes(search) {
-        sql.push(" AND f.id IN (SELECT v.file FROM versions v WHERE v.hash = ").push_bind(hash).push(")");
+        sql.push(" AND f.id IN (SELECT v.file FROM versions v WHERE v.hash = ")
+            .push_bind(hash)
+            .push(")");
     }
     if let Some(tag) = &search.tag {
-        sql.push(" AND f.id IN (SELECT t.file FROM tags t WHERE t.tag = ").push_bind(tag.clone()).push(")");
+        sql.push(" AND f.id IN (SELECT t.file FROM tags t WHERE t.tag = ")
+            .push_bind(tag.clone())
+            .push(")");
     }
 }
 

@@ -38,11 +38,27 @@ impl Accounts for Database {
     async fn secret(&self, name: &str) -> Result<Option<Secret>> {
         secret(&mut *self.reader().await?, name).await
     }
-    async fn change_account(&self, id: AccountId, change: AccountChange, now_ms: i64) -> Result<Option<Account>> {
-        self.write((id, change, now_ms), |c, (id, new, now_ms)| change_one(c, *id, new, *now_ms).boxed()).await
+    async fn change_account(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        now_ms: i64,
+    ) -> Result<Option<Account>> {
+        self.write((id, change, now_ms), |c, (id, new, now_ms)| {
+            change_one(c, *id, new, *now_ms).boxed()
+        })
+        .await
     }
-    async fn change_password(&self, id: AccountId, change: PasswordChange, now_ms: i64) -> Result<bool> {
-        self.write((id, change, now_ms), |c, (id, change, now_ms)| change_password(c, *id, change, *now_ms).boxed()).await
+    async fn change_password(
+        &self,
+        id: AccountId,
+        change: PasswordChange,
+        now_ms: i64,
+    ) -> Result<bool> {
+        self.write((id, change, now_ms), |c, (id, change, now_ms)| {
+            change_password(c, *id, change, *now_ms).boxed()
+        })
+        .await
     }
 
     async fn add_group(&self, name: &str) -> Result<Group> {
@@ -58,23 +74,42 @@ impl Accounts for Database {
         self.write(id, |c, id| groups::remove(c, *id).boxed()).await
     }
     async fn add_member(&self, group: GroupId, account: AccountId) -> Result<bool> {
-        self.write((group, account), |c, (group, account)| groups::add_member(c, *group, *account).boxed()).await
+        self.write((group, account), |c, (group, account)| {
+            groups::add_member(c, *group, *account).boxed()
+        })
+        .await
     }
     async fn remove_member(&self, group: GroupId, account: AccountId) -> Result<bool> {
-        self.write((group, account), |c, (group, account)| groups::remove_member(c, *group, *account).boxed()).await
+        self.write((group, account), |c, (group, account)| {
+            groups::remove_member(c, *group, *account).boxed()
+        })
+        .await
     }
 
     async fn add_api_token(&self, token: NewToken) -> Result<Token> {
         self.write(token, |c, token| tokens::add_api(c, token).boxed()).await
     }
-    async fn api_tokens(&self, account: Option<AccountId>, paging: Paging, now_ms: i64) -> Result<Page<Token>> {
+    async fn api_tokens(
+        &self,
+        account: Option<AccountId>,
+        paging: Paging,
+        now_ms: i64,
+    ) -> Result<Page<Token>> {
         tokens::list_api(&mut *self.reader().await?, account, &paging, now_ms).await
     }
     async fn api_token(&self, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>> {
         tokens::find_api(&mut *self.reader().await?, hash, now_ms).await
     }
-    async fn remove_api_token(&self, id: TokenId, account: Option<AccountId>, now_ms: i64) -> Result<bool> {
-        self.write((id, account, now_ms), |c, (id, account, now_ms)| tokens::remove_api(c, *id, *account, *now_ms).boxed()).await
+    async fn remove_api_token(
+        &self,
+        id: TokenId,
+        account: Option<AccountId>,
+        now_ms: i64,
+    ) -> Result<bool> {
+        self.write((id, account, now_ms), |c, (id, account, now_ms)| {
+            tokens::remove_api(c, *id, *account, *now_ms).boxed()
+        })
+        .await
     }
     async fn add_join_token(&self, token: NewToken) -> Result<Token> {
         self.write(token, |c, token| tokens::add_join(c, token).boxed()).await
@@ -90,24 +125,39 @@ impl Accounts for Database {
 async fn add(c: &mut Conn, account: &NewAccount) -> Result<Account> {
     let id = new_id(account.now_ms);
     let admin = account.role == Role::Admin;
-    sqlx::query("INSERT INTO accounts (id, name, admin, password, created_ms) VALUES ($1, $2, $3, $4, $5)")
-        .bind(id)
-        .bind(&account.name)
-        .bind(admin)
-        .bind(&account.password)
-        .bind(account.now_ms)
-        .execute(c)
-        .await?;
-    Ok(AccountRow { id, name: account.name.clone(), admin, disabled: false, created_ms: account.now_ms }.into())
+    sqlx::query(
+        "INSERT INTO accounts (id, name, admin, password, created_ms) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(id)
+    .bind(&account.name)
+    .bind(admin)
+    .bind(&account.password)
+    .bind(account.now_ms)
+    .execute(c)
+    .await?;
+    Ok(AccountRow {
+        id,
+        name: account.name.clone(),
+        admin,
+        disabled: false,
+        created_ms: account.now_ms,
+    }
+    .into())
 }
 
 /// The account of this name; made, as a member without a password, where it is missing.
 pub(super) async fn member(c: &mut Conn, name: &str, now_ms: i64) -> Result<Uuid> {
-    let known = async |c: &mut Conn| sqlx::query_scalar("SELECT id FROM accounts WHERE name = $1").bind(name).fetch_optional(c).await;
+    let known = async |c: &mut Conn| {
+        sqlx::query_scalar("SELECT id FROM accounts WHERE name = $1")
+            .bind(name)
+            .fetch_optional(c)
+            .await
+    };
     if let Some(id) = known(c).await? {
         return Ok(id);
     }
-    let sql = "INSERT INTO accounts (id, name, admin, created_ms) VALUES ($1, $2, FALSE, $3) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO accounts (id, name, admin, created_ms) VALUES ($1, $2, FALSE, $3) ON \
+        CONFLICT DO NOTHING";
     sqlx::query(sql).bind(new_id(now_ms)).bind(name).bind(now_ms).execute(&mut *c).await?;
     // Where another made it at the same time, it is committed now.
     known(c).await?.ok_or(StoreError::Raced)
@@ -128,16 +178,23 @@ async fn add_first(c: &mut Conn, account: &NewAccount) -> Result<Option<Account>
 }
 
 async fn has_administrator(c: &mut Conn) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE admin)").fetch_one(c).await?)
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM accounts WHERE admin)")
+        .fetch_one(c)
+        .await?)
 }
 
 async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Account>> {
-    let rows: Vec<AccountRow> = sqlx::query_as("SELECT id, name, admin, disabled, created_ms FROM accounts WHERE name > $1 ORDER BY name LIMIT $2")
-        .bind(paging.after.as_deref().unwrap_or(""))
-        .bind(i64::from(paging.limit))
-        .fetch_all(c)
-        .await?;
-    let next = (rows.len() == paging.limit as usize).then(|| rows.last().map(|row| row.name.clone())).flatten();
+    let rows: Vec<AccountRow> = sqlx::query_as(
+        "SELECT id, name, admin, disabled, created_ms FROM accounts WHERE name > $1 ORDER BY \
+        name LIMIT $2",
+    )
+    .bind(paging.after.as_deref().unwrap_or(""))
+    .bind(i64::from(paging.limit))
+    .fetch_all(c)
+    .await?;
+    let next = (rows.len() == paging.limit as usize)
+        .then(|| rows.last().map(|row| row.name.clone()))
+        .flatten();
     Ok(Page { items: rows.into_iter().map(Into::into).collect(), next })
 }
 
@@ -148,7 +205,10 @@ pub(super) async fn get(c: &mut Conn, id: AccountId) -> Result<Option<Account>> 
 
 /// The account, locked against being disabled while this transaction runs; none if it is disabled.
 pub(super) async fn enabled(c: &mut Conn, id: Uuid) -> Result<Option<Account>> {
-    let sql = concat!("SELECT id, name, admin, disabled, created_ms FROM accounts WHERE id = $1 AND NOT disabled", share!());
+    let sql = concat!(
+        "SELECT id, name, admin, disabled, created_ms FROM accounts WHERE id = $1 AND NOT disabled",
+        share!()
+    );
     let row: Option<AccountRow> = sqlx::query_as(sql).bind(id).fetch_optional(c).await?;
     Ok(row.map(Into::into))
 }
@@ -159,24 +219,41 @@ async fn secret(c: &mut Conn, name: &str) -> Result<Option<Secret>> {
         return Ok(None);
     }
     let id: Option<(Uuid, Option<String>)> =
-        sqlx::query_as("SELECT id, password FROM accounts WHERE name = $1").bind(name).fetch_optional(&mut *c).await?;
+        sqlx::query_as("SELECT id, password FROM accounts WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&mut *c)
+            .await?;
     let Some((id, password)) = id else { return Ok(None) };
     Ok(get(c, AccountId(id)).await?.map(|account| Secret { account, password }))
 }
 
-async fn change_one(c: &mut Conn, id: AccountId, change: &AccountChange, now_ms: i64) -> Result<Option<Account>> {
+async fn change_one(
+    c: &mut Conn,
+    id: AccountId,
+    change: &AccountChange,
+    now_ms: i64,
+) -> Result<Option<Account>> {
     one_at_a_time(c).await?;
     let Some(before) = get(c, id).await? else { return Ok(None) };
-    let stays = change.role.unwrap_or(before.role) == Role::Admin && !change.disabled.unwrap_or(before.disabled);
+    let stays = change.role.unwrap_or(before.role) == Role::Admin
+        && !change.disabled.unwrap_or(before.disabled);
     if before.role == Role::Admin && !before.disabled && !stays {
-        let others = "SELECT EXISTS (SELECT 1 FROM accounts WHERE admin AND NOT disabled AND id <> $1)";
+        let others =
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE admin AND NOT disabled AND id <> $1)";
         if !sqlx::query_scalar::<_, bool>(others).bind(id.0).fetch_one(&mut *c).await? {
             return Err(Refusal::LastAdministrator.into());
         }
     }
-    let sql = "UPDATE accounts SET admin = COALESCE($2, admin), disabled = COALESCE($3, disabled), password = COALESCE($4, password) WHERE id = $1";
+    let sql = "UPDATE accounts SET admin = COALESCE($2, admin), disabled = COALESCE($3, \
+        disabled), password = COALESCE($4, password) WHERE id = $1";
     let admin = change.role.map(|role| role == Role::Admin);
-    sqlx::query(sql).bind(id.0).bind(admin).bind(change.disabled).bind(&change.password).execute(&mut *c).await?;
+    sqlx::query(sql)
+        .bind(id.0)
+        .bind(admin)
+        .bind(change.disabled)
+        .bind(&change.password)
+        .execute(&mut *c)
+        .await?;
     let mut ended = Vec::new();
     if change.disabled == Some(true) {
         ended = sessions::end_all(c, id, None).await?;
@@ -188,13 +265,20 @@ async fn change_one(c: &mut Conn, id: AccountId, change: &AccountChange, now_ms:
     get(c, id).await
 }
 
-async fn change_password(c: &mut Conn, id: AccountId, change: &PasswordChange, now_ms: i64) -> Result<bool> {
-    let changed = sqlx::query("UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2 AND NOT disabled")
-        .bind(id.0)
-        .bind(&change.expected)
-        .bind(&change.new)
-        .execute(&mut *c)
-        .await?;
+async fn change_password(
+    c: &mut Conn,
+    id: AccountId,
+    change: &PasswordChange,
+    now_ms: i64,
+) -> Result<bool> {
+    let changed = sqlx::query(
+        "UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2 AND NOT disabled",
+    )
+    .bind(id.0)
+    .bind(&change.expected)
+    .bind(&change.new)
+    .execute(&mut *c)
+    .await?;
     if changed.rows_affected() == 0 {
         return Ok(false);
     }

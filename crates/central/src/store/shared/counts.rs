@@ -9,10 +9,13 @@ use crate::store::{
     counts::{Counting, Counts},
 };
 
-/// Peers in one pass over their leases, of which there are few; the rest as the database can do it cheaply.
+/// Peers in one pass over their leases, of which there are few; the rest as the database can do it
+/// cheaply.
 const COUNTS: &str = concat!(
-    "SELECT count(*) FILTER (WHERE l.ends_ms > $1 AND l.state = 0) AS ready, count(*) FILTER (WHERE l.ends_ms > $1 AND l.state = 1) AS crowded,
-     count(*) FILTER (WHERE l.ends_ms > $1 AND l.state = 2) AS leaving, count(*) FILTER (WHERE l.ends_ms <= $1) AS away, ",
+    "SELECT count(*) FILTER (WHERE l.ends_ms > $1 AND l.state = 0) AS ready, count(*) FILTER
+     (WHERE l.ends_ms > $1 AND l.state = 1) AS crowded,
+     count(*) FILTER (WHERE l.ends_ms > $1 AND l.state = 2) AS leaving, count(*) FILTER (WHERE
+     l.ends_ms <= $1) AS away, ",
     counted!("files WHERE removed_ms IS NULL", "files_name"),
     " AS files, ",
     counted!("versions", "versions_pkey"),
@@ -42,7 +45,9 @@ struct CountsRow {
 async fn get(c: &mut Conn, now_ms: i64) -> Result<Counts> {
     let row: CountsRow = sqlx::query_as(COUNTS).bind(now_ms).fetch_one(c).await?;
     // No count is negative.
-    let [ready, full, leaving, away] = [row.ready, row.crowded, row.leaving, row.away].map(i64::unsigned_abs);
-    let [files, versions, holdings] = [row.files, row.versions, row.holdings].map(|count| count.map(i64::unsigned_abs));
+    let [ready, full, leaving, away] =
+        [row.ready, row.crowded, row.leaving, row.away].map(i64::unsigned_abs);
+    let [files, versions, holdings] =
+        [row.files, row.versions, row.holdings].map(|count| count.map(i64::unsigned_abs));
     Ok(Counts { ready, full, leaving, away, files, versions, holdings })
 }

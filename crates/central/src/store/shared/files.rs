@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use futures::FutureExt;
 use peral_model::{FileId, FileName, PeerId};
-use peral_wire::rest::files::{Access, FileChange, FileDetail, Located, LocatedPeer, Source, Version};
+use peral_wire::rest::files::{
+    Access, FileChange, FileDetail, Located, LocatedPeer, Source, Version,
+};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -20,40 +22,79 @@ const MAX_LOCATED: i64 = 1000;
 
 #[async_trait]
 impl Files for Database {
-    async fn file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<Option<FileDetail>> {
+    async fn file(
+        &self,
+        name: &FileName,
+        viewer: Viewer,
+        now_ms: i64,
+    ) -> Result<Option<FileDetail>> {
         detail(&mut *self.reader().await?, name, viewer, now_ms).await
     }
-    async fn find(&self, key: FileKey, version: Option<u64>, viewer: Viewer) -> Result<Option<Found>> {
+    async fn find(
+        &self,
+        key: FileKey,
+        version: Option<u64>,
+        viewer: Viewer,
+    ) -> Result<Option<Found>> {
         find(&mut *self.reader().await?, &key, version, viewer).await
     }
     async fn sources(&self, of: SourcesOf) -> Result<SourceList> {
         sources(&mut *self.reader().await?, &of).await
     }
-    async fn locate(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<Option<Located>> {
+    async fn locate(
+        &self,
+        name: &FileName,
+        viewer: Viewer,
+        now_ms: i64,
+    ) -> Result<Option<Located>> {
         locate(&mut *self.reader().await?, name, viewer, now_ms).await
     }
-    async fn change_file(&self, name: &FileName, viewer: Viewer, change: FileChange, seal: Seal, now_ms: i64) -> Result<Option<FileDetail>> {
+    async fn change_file(
+        &self,
+        name: &FileName,
+        viewer: Viewer,
+        change: FileChange,
+        seal: Seal,
+        now_ms: i64,
+    ) -> Result<Option<FileDetail>> {
         let args = (name.clone(), viewer, change, seal, now_ms);
-        self.write(args, |c, (name, viewer, new, seal, now_ms)| manage::change(c, name, *viewer, new, seal, *now_ms).boxed()).await
+        self.write(args, |c, (name, viewer, new, seal, now_ms)| {
+            manage::change(c, name, *viewer, new, seal, *now_ms).boxed()
+        })
+        .await
     }
     async fn remove_file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<bool> {
         let args = (name.clone(), viewer, now_ms);
-        self.write(args, |c, (name, viewer, now_ms)| manage::remove(c, name, *viewer, *now_ms).boxed()).await
+        self.write(args, |c, (name, viewer, now_ms)| {
+            manage::remove(c, name, *viewer, *now_ms).boxed()
+        })
+        .await
     }
 }
 
-async fn row(c: &mut Conn, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<Option<FileRow>> {
+async fn row(
+    c: &mut Conn,
+    name: &FileName,
+    viewer: Viewer,
+    now_ms: i64,
+) -> Result<Option<FileRow>> {
     let sql = concat!(
         "SELECT ",
         file_columns!(),
-        " FROM files f JOIN accounts o ON o.id = f.owner WHERE f.name = $4 AND f.removed_ms IS NULL AND ",
+        " FROM files f JOIN accounts o ON o.id = f.owner WHERE f.name = $4 AND f.removed_ms IS \
+         NULL AND ",
         visible!()
     );
     let query = sqlx::query_as(sql).bind(viewer.account.0).bind(viewer.admin).bind(now_ms);
     Ok(query.bind(name.as_str()).fetch_optional(c).await?)
 }
 
-pub(super) async fn detail(c: &mut Conn, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<Option<FileDetail>> {
+pub(super) async fn detail(
+    c: &mut Conn,
+    name: &FileName,
+    viewer: Viewer,
+    now_ms: i64,
+) -> Result<Option<FileDetail>> {
     let Some(row) = row(c, name, viewer, now_ms).await? else { return Ok(None) };
     let id = row.id;
     let versions = versions(c, id, now_ms).await?;
@@ -71,8 +112,10 @@ struct KeptRow {
 }
 
 async fn versions(c: &mut Conn, file: Uuid, now_ms: i64) -> Result<Vec<Version>> {
-    let sql = "SELECT v.version, v.hash, v.size, v.published_ms, (SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer
-         WHERE h.file = v.file AND h.version = v.version AND h.whole AND l.ends_ms > $2 AND l.state <> 2) AS sources
+    let sql = "SELECT v.version, v.hash, v.size, v.published_ms, (SELECT count(*) FROM holdings h
+        JOIN leases l ON l.peer = h.peer
+         WHERE h.file = v.file AND h.version = v.version AND h.whole AND l.ends_ms > $2 AND
+         l.state <> 2) AS sources
          FROM versions v WHERE v.file = $1 ORDER BY v.version DESC";
     let rows: Vec<KeptRow> = sqlx::query_as(sql).bind(file).bind(now_ms).fetch_all(c).await?;
     let version = |row: KeptRow| {
@@ -89,12 +132,16 @@ async fn versions(c: &mut Conn, file: Uuid, now_ms: i64) -> Result<Vec<Version>>
 
 /// The access list, for those who manage the file.
 async fn access(c: &mut Conn, file: Uuid, viewer: Viewer) -> Result<Vec<Access>> {
-    let sql = "SELECT x.is_group, COALESCE(a.name, g.name), x.can_write FROM access x JOIN files f ON f.id = x.file
+    let sql = "SELECT x.is_group, COALESCE(a.name, g.name), x.can_write FROM access x JOIN files
+        f ON f.id = x.file
          LEFT JOIN accounts a ON a.id = x.principal LEFT JOIN groups g ON g.id = x.principal
          WHERE x.file = $3 AND (f.owner = $1 OR $2) AND COALESCE(a.name, g.name) IS NOT NULL";
     let query = sqlx::query_as(sql).bind(viewer.account.0).bind(viewer.admin).bind(file);
     let rows: Vec<(bool, String, bool)> = query.fetch_all(c).await?;
-    let line = |(is_group, name, can_write)| Access { who: if is_group { format!("group:{name}") } else { name }, right: right(can_write) };
+    let line = |(is_group, name, can_write)| Access {
+        who: if is_group { format!("group:{name}") } else { name },
+        right: right(can_write),
+    };
     let mut lines: Vec<Access> = rows.into_iter().map(line).collect();
     lines.sort_by(|a, b| a.who.cmp(&b.who));
     Ok(lines)
@@ -103,7 +150,8 @@ async fn access(c: &mut Conn, file: Uuid, viewer: Viewer) -> Result<Vec<Access>>
 macro_rules! record {
     ($from:literal, $order:literal) => {
         concat!(
-            "SELECT f.id AS file, f.name, f.owner, f.public, f.serial, v.version, v.hash, v.size, v.published_ms, v.record FROM ",
+            "SELECT f.id AS file, f.name, f.owner, f.public, f.serial, v.version, v.hash, v.size, \
+             v.published_ms, v.record FROM ",
             $from,
             " AND f.removed_ms IS NULL AND ",
             visible!(),
@@ -112,16 +160,31 @@ macro_rules! record {
     };
 }
 
-async fn find(c: &mut Conn, key: &FileKey, version: Option<u64>, viewer: Viewer) -> Result<Option<Found>> {
+async fn find(
+    c: &mut Conn,
+    key: &FileKey,
+    version: Option<u64>,
+    viewer: Viewer,
+) -> Result<Option<Found>> {
     let sql = match key {
-        FileKey::Name(_) => record!("files f JOIN versions v ON v.file = f.id AND v.version = COALESCE($3, f.version) WHERE f.name = $4", ""),
-        FileKey::Id(_) => record!("files f JOIN versions v ON v.file = f.id AND v.version = COALESCE($3, f.version) WHERE f.id = $4", ""),
+        FileKey::Name(_) => record!(
+            "files f JOIN versions v ON v.file = f.id AND v.version = COALESCE($3, f.version) \
+             WHERE f.name = $4",
+            ""
+        ),
+        FileKey::Id(_) => record!(
+            "files f JOIN versions v ON v.file = f.id AND v.version = COALESCE($3, f.version) \
+             WHERE f.id = $4",
+            ""
+        ),
         FileKey::Hash(_) => record!(
-            "versions v JOIN files f ON f.id = v.file WHERE v.version = COALESCE($3, v.version) AND v.hash = $4",
+            "versions v JOIN files f ON f.id = v.file WHERE v.version = COALESCE($3, v.version) \
+             AND v.hash = $4",
             " ORDER BY (v.version = f.version) DESC, v.published_ms DESC, f.id LIMIT 1"
         ),
     };
-    let query = sqlx::query_as(sql).bind(viewer.account.0).bind(viewer.admin).bind(version.map(int));
+    let query =
+        sqlx::query_as(sql).bind(viewer.account.0).bind(viewer.admin).bind(version.map(int));
     let row: Option<RecordRow> = match key {
         FileKey::Name(name) => query.bind(name.as_str()).fetch_optional(c).await?,
         FileKey::Id(id) => query.bind(id.0).fetch_optional(c).await?,
@@ -132,34 +195,68 @@ async fn find(c: &mut Conn, key: &FileKey, version: Option<u64>, viewer: Viewer)
 }
 
 async fn sources(c: &mut Conn, of: &SourcesOf) -> Result<SourceList> {
-    let sql = "SELECT p.id AS peer, p.address, p.node, p.zone, h.whole FROM holdings h JOIN leases l ON l.peer = h.peer JOIN peers p ON p.id = h.peer
+    let sql = "SELECT p.id AS peer, p.address, p.node, p.zone, h.whole FROM holdings h JOIN
+        leases l ON l.peer = h.peer JOIN peers p ON p.id = h.peer
          WHERE h.file = $1 AND h.version = $2 AND l.ends_ms > $3 AND l.state <> 2
-         ORDER BY CASE WHEN p.node = $4 AND p.node <> '' THEN 0 WHEN p.zone = $5 AND p.zone <> '' THEN 1 ELSE 2 END, random() LIMIT $6";
-    let query = sqlx::query_as(sql).bind(of.file.0).bind(int(of.version)).bind(of.now_ms).bind(&of.node).bind(&of.zone);
+         ORDER BY CASE WHEN p.node = $4 AND p.node <> '' THEN 0 WHEN p.zone = $5 AND p.zone <> ''
+         THEN 1 ELSE 2 END, random() LIMIT $6";
+    let query = sqlx::query_as(sql)
+        .bind(of.file.0)
+        .bind(int(of.version))
+        .bind(of.now_ms)
+        .bind(&of.node)
+        .bind(&of.zone);
     let rows: Vec<SourceRow> = query.bind(i64::from(of.limit)).fetch_all(&mut *c).await?;
-    let sql = "SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer JOIN peers p ON p.id = h.peer
-         WHERE h.file = $1 AND h.version = $2 AND NOT (l.ends_ms > $3 AND l.state <> 2) AND NOT p.revoked";
-    let away: i64 = sqlx::query_scalar(sql).bind(of.file.0).bind(int(of.version)).bind(of.now_ms).fetch_one(c).await?;
-    Ok(SourceList { sources: rows.into_iter().map(Source::from).collect(), away: nat(away, "holdings", "peer", of.file.0)? })
+    let sql = "SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer JOIN peers p ON
+        p.id = h.peer
+         WHERE h.file = $1 AND h.version = $2 AND NOT (l.ends_ms > $3 AND l.state <> 2) AND NOT
+         p.revoked";
+    let away: i64 = sqlx::query_scalar(sql)
+        .bind(of.file.0)
+        .bind(int(of.version))
+        .bind(of.now_ms)
+        .fetch_one(c)
+        .await?;
+    Ok(SourceList {
+        sources: rows.into_iter().map(Source::from).collect(),
+        away: nat(away, "holdings", "peer", of.file.0)?,
+    })
 }
 
-async fn locate(c: &mut Conn, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<Option<Located>> {
+async fn locate(
+    c: &mut Conn,
+    name: &FileName,
+    viewer: Viewer,
+    now_ms: i64,
+) -> Result<Option<Located>> {
     let Some(row) = row(c, name, viewer, now_ms).await? else { return Ok(None) };
-    let sql = "SELECT p.id AS peer, p.address, p.node, p.zone, h.whole FROM holdings h JOIN leases l ON l.peer = h.peer JOIN peers p ON p.id = h.peer
-         WHERE h.file = $1 AND h.version = $2 AND l.ends_ms > $3 AND l.state <> 2 ORDER BY p.id LIMIT $4";
+    let sql = "SELECT p.id AS peer, p.address, p.node, p.zone, h.whole FROM holdings h JOIN
+        leases l ON l.peer = h.peer JOIN peers p ON p.id = h.peer
+         WHERE h.file = $1 AND h.version = $2 AND l.ends_ms > $3 AND l.state <> 2 ORDER BY p.id
+         LIMIT $4";
     let query = sqlx::query_as(sql).bind(row.id).bind(row.version).bind(now_ms).bind(MAX_LOCATED);
     let holders: Vec<SourceRow> = query.fetch_all(c).await?;
-    Ok(Some(Located { file: row.file()?, peers: holders.iter().map(located).collect::<Result<_>>()? }))
+    Ok(Some(Located {
+        file: row.file()?,
+        peers: holders.iter().map(located).collect::<Result<_>>()?,
+    }))
 }
 
 fn located(row: &SourceRow) -> Result<LocatedPeer> {
-    let corrupt = || StoreError::Corrupt { table: "peers", column: "address", row: row.peer.to_string() };
+    let corrupt =
+        || StoreError::Corrupt { table: "peers", column: "address", row: row.peer.to_string() };
     let (address, port) = row.address.rsplit_once(':').ok_or_else(corrupt)?;
     let address = address.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(LocatedPeer { peer: PeerId(row.peer), address, port: port.parse().map_err(|_| corrupt())?, complete: row.whole })
+    Ok(LocatedPeer {
+        peer: PeerId(row.peer),
+        address,
+        port: port.parse().map_err(|_| corrupt())?,
+        complete: row.whole,
+    })
 }
 
-/// The file of this name as its owner or an administrator sees it, locked; `None` where the viewer sees none.
+/// The file of this name as its owner or an administrator sees it, locked; `None` where the viewer
+/// sees none.
 #[derive(FromRow)]
 pub(super) struct Managed {
     pub id: Uuid,
@@ -168,12 +265,22 @@ pub(super) struct Managed {
     pub manages: bool,
 }
 
-pub(super) async fn managed(c: &mut Conn, name: &FileName, viewer: Viewer) -> Result<Option<(FileId, Managed)>> {
+pub(super) async fn managed(
+    c: &mut Conn,
+    name: &FileName,
+    viewer: Viewer,
+) -> Result<Option<(FileId, Managed)>> {
     let sql = concat!(
-        "SELECT f.id, f.public, f.serial, (f.owner = $1 OR $2) AS manages FROM files f WHERE f.name = $3 AND f.removed_ms IS NULL AND ",
+        "SELECT f.id, f.public, f.serial, (f.owner = $1 OR $2) AS manages FROM files f WHERE \
+         f.name = $3 AND f.removed_ms IS NULL AND ",
         visible!(),
         update!()
     );
-    let row: Option<Managed> = sqlx::query_as(sql).bind(viewer.account.0).bind(viewer.admin).bind(name.as_str()).fetch_optional(c).await?;
+    let row: Option<Managed> = sqlx::query_as(sql)
+        .bind(viewer.account.0)
+        .bind(viewer.admin)
+        .bind(name.as_str())
+        .fetch_optional(c)
+        .await?;
     Ok(row.map(|row| (FileId(row.id), row)))
 }

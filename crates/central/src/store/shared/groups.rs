@@ -9,7 +9,11 @@ use crate::store::{Paging, Result, text::SEPARATOR};
 
 pub(super) async fn add(c: &mut Conn, name: &str) -> Result<Group> {
     let id = Uuid::new_v4();
-    sqlx::query("INSERT INTO groups (id, name) VALUES ($1, $2)").bind(id).bind(name).execute(c).await?;
+    sqlx::query("INSERT INTO groups (id, name) VALUES ($1, $2)")
+        .bind(id)
+        .bind(name)
+        .execute(c)
+        .await?;
     Ok(Group { id: GroupId(id), name: name.into(), members: Vec::new() })
 }
 
@@ -17,13 +21,18 @@ pub(super) async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Group>> {
     let sql = concat!(
         "SELECT g.id, g.name, (SELECT ",
         joined!("a.name"),
-        " FROM members m JOIN accounts a ON a.id = m.account WHERE m.grp = g.id) FROM groups g WHERE g.name > $1 ORDER BY g.name LIMIT $2",
+        " FROM members m JOIN accounts a ON a.id = m.account WHERE m.grp = g.id) FROM groups g \
+         WHERE g.name > $1 ORDER BY g.name LIMIT $2",
     );
     let after = paging.after.as_deref().unwrap_or("");
-    let rows: Vec<(Uuid, String, Option<String>)> = sqlx::query_as(sql).bind(after).bind(i64::from(paging.limit)).fetch_all(c).await?;
-    let next = (rows.len() == paging.limit as usize).then(|| rows.last().map(|row| row.1.clone())).flatten();
+    let rows: Vec<(Uuid, String, Option<String>)> =
+        sqlx::query_as(sql).bind(after).bind(i64::from(paging.limit)).fetch_all(c).await?;
+    let next = (rows.len() == paging.limit as usize)
+        .then(|| rows.last().map(|row| row.1.clone()))
+        .flatten();
     let group = |(id, name, members): (Uuid, String, Option<String>)| {
-        let mut members: Vec<String> = members.iter().flat_map(|names| names.split(SEPARATOR)).map(Into::into).collect();
+        let mut members: Vec<String> =
+            members.iter().flat_map(|names| names.split(SEPARATOR)).map(Into::into).collect();
         members.sort();
         Group { id: GroupId(id), name, members }
     };
@@ -31,18 +40,26 @@ pub(super) async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Group>> {
 }
 
 pub(super) async fn of(c: &mut Conn, account: AccountId) -> Result<Vec<String>> {
-    let sql = "SELECT g.name FROM members m JOIN groups g ON g.id = m.grp WHERE m.account = $1 ORDER BY g.name";
+    let sql = "SELECT g.name FROM members m JOIN groups g ON g.id = m.grp WHERE m.account = $1 \
+        ORDER BY g.name";
     Ok(sqlx::query_scalar(sql).bind(account.0).fetch_all(c).await?)
 }
 
 pub(super) async fn remove(c: &mut Conn, id: GroupId) -> Result<bool> {
     sqlx::query("DELETE FROM access WHERE principal = $1").bind(id.0).execute(&mut *c).await?;
-    Ok(sqlx::query("DELETE FROM groups WHERE id = $1").bind(id.0).execute(c).await?.rows_affected() > 0)
+    Ok(sqlx::query("DELETE FROM groups WHERE id = $1").bind(id.0).execute(c).await?.rows_affected()
+        > 0)
 }
 
 pub(super) async fn add_member(c: &mut Conn, group: GroupId, account: AccountId) -> Result<bool> {
-    let known = "SELECT EXISTS (SELECT 1 FROM groups WHERE id = $1) AND EXISTS (SELECT 1 FROM accounts WHERE id = $2)";
-    if !sqlx::query_scalar::<_, bool>(known).bind(group.0).bind(account.0).fetch_one(&mut *c).await? {
+    let known = "SELECT EXISTS (SELECT 1 FROM groups WHERE id = $1) AND EXISTS (SELECT 1 FROM \
+        accounts WHERE id = $2)";
+    if !sqlx::query_scalar::<_, bool>(known)
+        .bind(group.0)
+        .bind(account.0)
+        .fetch_one(&mut *c)
+        .await?
+    {
         return Ok(false);
     }
     let sql = "INSERT INTO members (grp, account) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -50,7 +67,11 @@ pub(super) async fn add_member(c: &mut Conn, group: GroupId, account: AccountId)
     Ok(true)
 }
 
-pub(super) async fn remove_member(c: &mut Conn, group: GroupId, account: AccountId) -> Result<bool> {
+pub(super) async fn remove_member(
+    c: &mut Conn,
+    group: GroupId,
+    account: AccountId,
+) -> Result<bool> {
     let sql = "DELETE FROM members WHERE grp = $1 AND account = $2";
     Ok(sqlx::query(sql).bind(group.0).bind(account.0).execute(c).await?.rows_affected() > 0)
 }

@@ -18,34 +18,62 @@ use crate::store::{
 #[async_trait]
 impl Holdings for Database {
     async fn apply_deltas(&self, writer: Writer, deltas: Deltas, now_ms: i64) -> Result<u64> {
-        self.write((writer, deltas, now_ms), |c, (writer, deltas, now_ms)| apply(c, *writer, deltas, *now_ms).boxed()).await
+        self.write((writer, deltas, now_ms), |c, (writer, deltas, now_ms)| {
+            apply(c, *writer, deltas, *now_ms).boxed()
+        })
+        .await
     }
-    async fn compare_digest(&self, writer: Writer, last_delta: u64, words: Vec<u64>) -> Result<Vec<u16>> {
+    async fn compare_digest(
+        &self,
+        writer: Writer,
+        last_delta: u64,
+        words: Vec<u64>,
+    ) -> Result<Vec<u16>> {
         let differing = compare(&mut *self.reader().await?, writer, &words).await?;
         let agreed = differing.is_empty();
-        self.write((writer, last_delta, agreed), |c, (writer, last, agreed)| agree(c, *writer, *last, *agreed).boxed()).await?;
+        self.write((writer, last_delta, agreed), |c, (writer, last, agreed)| {
+            agree(c, *writer, *last, *agreed).boxed()
+        })
+        .await?;
         Ok(differing)
     }
     async fn replace_bucket(&self, writer: Writer, bucket: Bucket, now_ms: i64) -> Result<u64> {
-        self.write((writer, bucket, now_ms), |c, (writer, bucket, now_ms)| replace(c, *writer, bucket, *now_ms).boxed()).await
+        self.write((writer, bucket, now_ms), |c, (writer, bucket, now_ms)| {
+            replace(c, *writer, bucket, *now_ms).boxed()
+        })
+        .await
     }
 }
 
-/// Checks the writer's epoch and keeps others of the same peer out; gives the number of its last delta.
+/// Checks the writer's epoch and keeps others of the same peer out; gives the number of its last
+/// delta.
 async fn fence(c: &mut Conn, writer: Writer) -> Result<u64> {
-    let sql = concat!("SELECT last_delta FROM peers WHERE id = $1 AND epoch = $2 AND NOT revoked AND NOT logged_out", update!());
-    let last: Option<i64> = sqlx::query_scalar(sql).bind(writer.peer.0).bind(int(writer.epoch)).fetch_optional(c).await?;
+    let sql = concat!(
+        "SELECT last_delta FROM peers WHERE id = $1 AND epoch = $2 AND NOT revoked AND NOT \
+         logged_out",
+        update!()
+    );
+    let last: Option<i64> = sqlx::query_scalar(sql)
+        .bind(writer.peer.0)
+        .bind(int(writer.epoch))
+        .fetch_optional(c)
+        .await?;
     nat(last.ok_or(Refusal::StaleEpoch)?, "peers", "last_delta", writer.peer.0)
 }
 
 async fn set_last(c: &mut Conn, writer: Writer, last_delta: u64) -> Result<()> {
-    sqlx::query("UPDATE peers SET last_delta = $2 WHERE id = $1").bind(writer.peer.0).bind(int(last_delta)).execute(c).await?;
+    sqlx::query("UPDATE peers SET last_delta = $2 WHERE id = $1")
+        .bind(writer.peer.0)
+        .bind(int(last_delta))
+        .execute(c)
+        .await?;
     Ok(())
 }
 
 async fn apply(c: &mut Conn, writer: Writer, deltas: &Deltas, now_ms: i64) -> Result<u64> {
     let last_delta = fence(c, writer).await?;
-    let known = (last_delta + 1).checked_sub(deltas.first).ok_or(Refusal::IndexGap { last_delta })?;
+    let known =
+        (last_delta + 1).checked_sub(deltas.first).ok_or(Refusal::IndexGap { last_delta })?;
     let new = deltas.deltas.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
     if new.is_empty() {
         return Ok(last_delta);
@@ -58,7 +86,8 @@ async fn apply(c: &mut Conn, writer: Writer, deltas: &Deltas, now_ms: i64) -> Re
 
 /// Writes what a peer says of versions; what it said last of each counts.
 async fn write_rows(c: &mut Conn, writer: Writer, deltas: &[Delta], now_ms: i64) -> Result<()> {
-    let last: BTreeMap<VersionRef, Held> = deltas.iter().map(|delta| (delta.version, delta.held)).collect();
+    let last: BTreeMap<VersionRef, Held> =
+        deltas.iter().map(|delta| (delta.version, delta.held)).collect();
     let (mut held, mut gone) = (Vec::new(), Vec::new());
     for (version, what) in last {
         match what {
@@ -83,7 +112,12 @@ fn holding(version: VersionRef, held: Held) -> HoldingRow {
     let (bucket, _) = row_hash(&Delta { version, held });
     // Buckets are below 4,096.
     let bucket = i16::try_from(bucket).unwrap_or_default();
-    HoldingRow { file: version.file.0, version: int(version.version), bucket, whole: held == Held::All }
+    HoldingRow {
+        file: version.file.0,
+        version: int(version.version),
+        bucket,
+        whole: held == Held::All,
+    }
 }
 
 async fn compare(c: &mut Conn, writer: Writer, words: &[u64]) -> Result<Vec<u16>> {
@@ -91,8 +125,10 @@ async fn compare(c: &mut Conn, writer: Writer, words: &[u64]) -> Result<Vec<u16>
     let sql = "SELECT file, version, whole FROM holdings WHERE peer = $1";
     let mut rows = sqlx::query_as::<_, (Uuid, i64, bool)>(sql).bind(writer.peer.0).fetch(c);
     while let Some((file, version, whole)) = rows.try_next().await? {
-        let version = VersionRef { file: FileId(file), version: nat(version, "holdings", "version", file)? };
-        let (bucket, hash) = row_hash(&Delta { version, held: if whole { Held::All } else { Held::Part } });
+        let version =
+            VersionRef { file: FileId(file), version: nat(version, "holdings", "version", file)? };
+        let (bucket, hash) =
+            row_hash(&Delta { version, held: if whole { Held::All } else { Held::Part } });
         if let Some(word) = own.get_mut(usize::from(bucket)) {
             *word ^= hash;
         }
@@ -112,13 +148,17 @@ async fn agree(c: &mut Conn, writer: Writer, last_delta: u64, agreed: bool) -> R
 async fn replace(c: &mut Conn, writer: Writer, bucket: &Bucket, now_ms: i64) -> Result<u64> {
     fence(c, writer).await?;
     // Rows of other buckets would not be found again by this one.
-    let rows: Vec<Delta> = bucket.rows.iter().filter(|row| row_hash(row).0 == bucket.bucket).copied().collect();
+    let rows: Vec<Delta> =
+        bucket.rows.iter().filter(|row| row_hash(row).0 == bucket.bucket).copied().collect();
     if bucket.replace {
         let sql = "SELECT file, version FROM holdings WHERE peer = $1 AND bucket = $2";
         let number = i16::try_from(bucket.bucket).unwrap_or(-1);
-        let there: Vec<(Uuid, i64)> = sqlx::query_as(sql).bind(writer.peer.0).bind(number).fetch_all(&mut *c).await?;
-        let named: HashMap<(Uuid, i64), ()> = rows.iter().map(|row| ((row.version.file.0, int(row.version.version)), ())).collect();
-        let gone: Vec<(Uuid, i64)> = there.into_iter().filter(|row| !named.contains_key(row)).collect();
+        let there: Vec<(Uuid, i64)> =
+            sqlx::query_as(sql).bind(writer.peer.0).bind(number).fetch_all(&mut *c).await?;
+        let named: HashMap<(Uuid, i64), ()> =
+            rows.iter().map(|row| ((row.version.file.0, int(row.version.version)), ())).collect();
+        let gone: Vec<(Uuid, i64)> =
+            there.into_iter().filter(|row| !named.contains_key(row)).collect();
         if !gone.is_empty() {
             bulk::drop_holdings(c, writer.peer.0, &gone, now_ms).await?;
         }

@@ -21,7 +21,8 @@ impl Feed for Database {
     }
 }
 
-/// Takes the next `count` numbers and gives the first. Whoever takes later ones waits for this transaction, so this comes late in it.
+/// Takes the next `count` numbers and gives the first. Whoever takes later ones waits for this
+/// transaction, so this comes late in it.
 pub(super) async fn take_numbers(c: &mut Conn, count: usize) -> Result<i64> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let sql = "UPDATE counters SET value = value + $1 WHERE name = 'notices' RETURNING value";
@@ -30,7 +31,11 @@ pub(super) async fn take_numbers(c: &mut Conn, count: usize) -> Result<i64> {
 }
 
 /// Tells everybody to serve these identities no more, until the time that goes with each.
-pub(super) async fn revoke(c: &mut Conn, identities: Vec<(Identity, i64)>, now_ms: i64) -> Result<()> {
+pub(super) async fn revoke(
+    c: &mut Conn,
+    identities: Vec<(Identity, i64)>,
+    now_ms: i64,
+) -> Result<()> {
     let lasting: Vec<_> = identities.into_iter().filter(|(_, until)| *until > now_ms).collect();
     if lasting.is_empty() {
         return Ok(());
@@ -38,7 +43,12 @@ pub(super) async fn revoke(c: &mut Conn, identities: Vec<(Identity, i64)>, now_m
     let mut number = take_numbers(c, lasting.len()).await?;
     for (identity, until_ms) in lasting {
         let sql = "INSERT INTO revocations (number, identity, until_ms) VALUES ($1, $2, $3)";
-        sqlx::query(sql).bind(number).bind(identity.to_string()).bind(until_ms).execute(&mut *c).await?;
+        sqlx::query(sql)
+            .bind(number)
+            .bind(identity.to_string())
+            .bind(until_ms)
+            .execute(&mut *c)
+            .await?;
         number += 1;
     }
     Ok(())
@@ -47,10 +57,15 @@ pub(super) async fn revoke(c: &mut Conn, identities: Vec<(Identity, i64)>, now_m
 /// Tells all peers that hold a file, or held one of its versions, that it changed or went.
 pub(super) async fn tell_holders(c: &mut Conn, file: FileId) -> Result<()> {
     let number = take_numbers(c, 1).await?;
-    let holders = "INSERT INTO file_notices (peer, file, number) SELECT DISTINCT peer, file, CAST($2 AS BIGINT) FROM holdings WHERE file = $1
+    let holders = "INSERT INTO file_notices (peer, file, number) SELECT DISTINCT peer, file,
+        CAST($2 AS BIGINT) FROM holdings WHERE file = $1
          ON CONFLICT (peer, file) DO UPDATE SET number = excluded.number";
     sqlx::query(holders).bind(file.0).bind(number).execute(&mut *c).await?;
-    sqlx::query("UPDATE file_notices SET number = $2 WHERE file = $1").bind(file.0).bind(number).execute(c).await?;
+    sqlx::query("UPDATE file_notices SET number = $2 WHERE file = $1")
+        .bind(file.0)
+        .bind(number)
+        .execute(c)
+        .await?;
     Ok(())
 }
 
@@ -61,7 +76,8 @@ pub(super) async fn tell(c: &mut Conn, peer: PeerId, files: &[Uuid]) -> Result<(
     }
     let mut number = take_numbers(c, files.len()).await?;
     for file in files {
-        let sql = "INSERT INTO file_notices (peer, file, number) VALUES ($1, $2, $3) ON CONFLICT (peer, file) DO UPDATE SET number = excluded.number";
+        let sql = "INSERT INTO file_notices (peer, file, number) VALUES ($1, $2, $3) ON CONFLICT \
+            (peer, file) DO UPDATE SET number = excluded.number";
         sqlx::query(sql).bind(peer.0).bind(*file).bind(number).execute(&mut *c).await?;
         number += 1;
     }
@@ -79,12 +95,20 @@ struct FileNotice {
 
 async fn read(c: &mut Conn, peer: PeerId, after: u64, now_ms: i64) -> Result<Notices> {
     // First the newest number: everything up to it is committed and found below.
-    let newest: i64 = sqlx::query_scalar("SELECT value FROM counters WHERE name = 'notices'").fetch_one(&mut *c).await?;
+    let newest: i64 = sqlx::query_scalar("SELECT value FROM counters WHERE name = 'notices'")
+        .fetch_one(&mut *c)
+        .await?;
     let after = i64::try_from(after).ok().filter(|after| *after <= newest).unwrap_or(0);
     let mut all = revocations(c, after, now_ms).await?;
-    let sql = "SELECT n.number, n.file, f.serial, f.hash, f.removed_ms FROM file_notices n JOIN files f ON f.id = n.file
+    let sql = "SELECT n.number, n.file, f.serial, f.hash, f.removed_ms FROM file_notices n JOIN
+        files f ON f.id = n.file
          WHERE n.peer = $1 AND n.number > $2 AND n.number > 0 ORDER BY n.number LIMIT $3";
-    let files: Vec<FileNotice> = sqlx::query_as(sql).bind(peer.0).bind(after).bind(i64::from(MAX_NOTICES)).fetch_all(&mut *c).await?;
+    let files: Vec<FileNotice> = sqlx::query_as(sql)
+        .bind(peer.0)
+        .bind(after)
+        .bind(i64::from(MAX_NOTICES))
+        .fetch_all(&mut *c)
+        .await?;
     for row in files {
         all.push((row.number, file_notice(c, row).await?));
     }
@@ -93,14 +117,27 @@ async fn read(c: &mut Conn, peer: PeerId, after: u64, now_ms: i64) -> Result<Not
     all.truncate(MAX_NOTICES as usize);
     let last = all.last().map_or(after, |(number, _)| *number);
     let obeyed = if whole { last.max(newest) } else { last };
-    Ok(Notices { notices: all.into_iter().map(|(_, notice)| notice).collect(), obeyed: nat(obeyed, "counters", "value", peer.0)? })
+    Ok(Notices {
+        notices: all.into_iter().map(|(_, notice)| notice).collect(),
+        obeyed: nat(obeyed, "counters", "value", peer.0)?,
+    })
 }
 
 async fn revocations(c: &mut Conn, after: i64, now_ms: i64) -> Result<Vec<(i64, Notice)>> {
-    let sql = "SELECT number, identity, until_ms FROM revocations WHERE number > $1 AND until_ms > $2 ORDER BY number LIMIT $3";
-    let rows: Vec<(i64, String, i64)> = sqlx::query_as(sql).bind(after).bind(now_ms).bind(i64::from(MAX_NOTICES)).fetch_all(c).await?;
+    let sql = "SELECT number, identity, until_ms FROM revocations WHERE number > $1 AND until_ms \
+        > $2 ORDER BY number LIMIT $3";
+    let rows: Vec<(i64, String, i64)> = sqlx::query_as(sql)
+        .bind(after)
+        .bind(now_ms)
+        .bind(i64::from(MAX_NOTICES))
+        .fetch_all(c)
+        .await?;
     let notice = |(number, identity, until_ms): (i64, String, i64)| {
-        let corrupt = |_| StoreError::Corrupt { table: "revocations", column: "identity", row: number.to_string() };
+        let corrupt = |_| StoreError::Corrupt {
+            table: "revocations",
+            column: "identity",
+            row: number.to_string(),
+        };
         Ok((number, Notice::Revoked { identity: identity.parse().map_err(corrupt)?, until_ms }))
     };
     rows.into_iter().map(notice).collect()
@@ -114,5 +151,9 @@ async fn file_notice(c: &mut Conn, row: FileNotice) -> Result<Notice> {
     }
     let sql = "SELECT record FROM versions WHERE file = $1 ORDER BY version DESC";
     let records: Vec<Vec<u8>> = sqlx::query_scalar(sql).bind(row.file).fetch_all(c).await?;
-    Ok(Notice::Changed { file, serial, records: records.iter().map(|record| STANDARD.encode(record)).collect() })
+    Ok(Notice::Changed {
+        file,
+        serial,
+        records: records.iter().map(|record| STANDARD.encode(record)).collect(),
+    })
 }

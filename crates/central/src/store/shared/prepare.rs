@@ -10,22 +10,31 @@ use crate::store::{
     open::{check_generation, migration},
 };
 
-/// Migrates, unless the database asks for a newer central. `has_meta` asks whether it was migrated before. A new database becomes one of the
-/// network that is given, or of a new one.
-pub(super) async fn prepare(c: &mut Conn, has_meta: &'static str, mut migrations: Migrator, network: Option<NetworkId>) -> Result<NetworkId> {
+/// Migrates, unless the database asks for a newer central. `has_meta` asks whether it was migrated
+/// before. A new database becomes one of the network that is given, or of a new one.
+pub(super) async fn prepare(
+    c: &mut Conn,
+    has_meta: &'static str,
+    mut migrations: Migrator,
+    network: Option<NetworkId>,
+) -> Result<NetworkId> {
     let known: bool = sqlx::query_scalar(has_meta).fetch_one(&mut *c).await?;
     if known {
-        let oldest = sqlx::query_scalar("SELECT oldest_central FROM meta").fetch_optional(&mut *c).await?;
+        let oldest =
+            sqlx::query_scalar("SELECT oldest_central FROM meta").fetch_optional(&mut *c).await?;
         check_generation(oldest.unwrap_or(0))?;
     }
-    // A newer central may have added to the schema; whether this one may go on is for the check above.
+    // A newer central may have added to the schema; whether this one may go on is for the check
+    // above.
     migrations.set_ignore_missing(true);
     // Not `run`: its future cannot be seen to be Send, so that nobody could spawn it.
     migrations.run_direct(None, &mut *c, false).await.map_err(migration)?;
-    let made = "INSERT INTO meta (one, network, generation, oldest_central) VALUES (TRUE, $1, $2, $2) ON CONFLICT DO NOTHING";
+    let made = "INSERT INTO meta (one, network, generation, oldest_central) VALUES (TRUE, $1, $2, \
+        $2) ON CONFLICT DO NOTHING";
     let new = network.map_or_else(Uuid::new_v4, |network| network.0);
     sqlx::query(made).bind(new).bind(GENERATION).execute(&mut *c).await?;
-    let (network, oldest): (Uuid, i64) = sqlx::query_as("SELECT network, oldest_central FROM meta").fetch_one(c).await?;
+    let (network, oldest): (Uuid, i64) =
+        sqlx::query_as("SELECT network, oldest_central FROM meta").fetch_one(c).await?;
     check_generation(oldest)?;
     Ok(NetworkId(network))
 }

@@ -34,7 +34,8 @@ async fn publish(c: &mut Conn, publishing: &Publishing) -> Result<Vec<Result<Vec
         Some(outcomes) => outcomes,
         None => {
             let mut batch = Batch::load(c, publishing, account).await?;
-            let outcomes: Vec<Outcome> = publishing.versions.iter().map(|version| batch.take(publishing, version)).collect();
+            let outcomes: Vec<Outcome> =
+                publishing.versions.iter().map(|version| batch.take(publishing, version)).collect();
             batch.write(c, publishing).await?;
             remember(c, publishing, &outcomes).await?;
             outcomes
@@ -49,8 +50,10 @@ async fn remembered(c: &mut Conn, publishing: &Publishing) -> Result<Option<Vec<
     let peer = publishing.writer.peer.0;
     // Another publish under the same key is waited for here.
     let taken = sqlx::query(
-        "INSERT INTO replays (peer, key, request, results, ends_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (peer, key) DO UPDATE
-         SET request = excluded.request, results = excluded.results, ends_ms = excluded.ends_ms WHERE replays.ends_ms <= $6",
+        "INSERT INTO replays (peer, key, request, results, ends_ms) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (peer, key) DO UPDATE
+         SET request = excluded.request, results = excluded.results, ends_ms = excluded.ends_ms
+         WHERE replays.ends_ms <= $6",
     )
     .bind(peer)
     .bind(&publishing.key)
@@ -64,26 +67,38 @@ async fn remembered(c: &mut Conn, publishing: &Publishing) -> Result<Option<Vec<
         return Ok(None);
     }
     let sql = "SELECT request, results FROM replays WHERE peer = $1 AND key = $2";
-    let (before, results): (Vec<u8>, Vec<u8>) = sqlx::query_as(sql).bind(peer).bind(&publishing.key).fetch_one(c).await?;
+    let (before, results): (Vec<u8>, Vec<u8>) =
+        sqlx::query_as(sql).bind(peer).bind(&publishing.key).fetch_one(c).await?;
     if before != request {
         return Err(Refusal::KeyReused.into());
     }
-    let corrupt = || StoreError::Corrupt { table: "replays", column: "results", row: peer.to_string() };
+    let corrupt =
+        || StoreError::Corrupt { table: "replays", column: "results", row: peer.to_string() };
     unpack(&results).map(Some).ok_or_else(corrupt)
 }
 
 async fn remember(c: &mut Conn, publishing: &Publishing, outcomes: &[Outcome]) -> Result<()> {
     let sql = "UPDATE replays SET results = $3 WHERE peer = $1 AND key = $2";
-    sqlx::query(sql).bind(publishing.writer.peer.0).bind(&publishing.key).bind(pack(outcomes)).execute(c).await?;
+    sqlx::query(sql)
+        .bind(publishing.writer.peer.0)
+        .bind(&publishing.key)
+        .bind(pack(outcomes))
+        .execute(c)
+        .await?;
     Ok(())
 }
 
-/// The records of what was published. One that has gone since (a result that is given again) was removed.
+/// The records of what was published. One that has gone since (a result that is given again) was
+/// removed.
 async fn records(c: &mut Conn, outcomes: Vec<Outcome>) -> Result<Vec<Result<Vec<u8>, Refusal>>> {
-    let keys: Vec<(Uuid, i64)> = outcomes.iter().flatten().map(|version| (version.file.0, int(version.version))).collect();
+    let keys: Vec<(Uuid, i64)> =
+        outcomes.iter().flatten().map(|version| (version.file.0, int(version.version))).collect();
     let rows = if keys.is_empty() { Vec::new() } else { bulk::records(c, &keys).await? };
-    let records: HashMap<(Uuid, i64), Vec<u8>> = rows.into_iter().map(|(file, version, record)| ((file, version), record)).collect();
-    let record = |version: VersionRef| records.get(&(version.file.0, int(version.version))).cloned().ok_or(Refusal::Removed);
+    let records: HashMap<(Uuid, i64), Vec<u8>> =
+        rows.into_iter().map(|(file, version, record)| ((file, version), record)).collect();
+    let record = |version: VersionRef| {
+        records.get(&(version.file.0, int(version.version))).cloned().ok_or(Refusal::Removed)
+    };
     Ok(outcomes.into_iter().map(|outcome| outcome.and_then(record)).collect())
 }
 
@@ -122,7 +137,8 @@ struct Batch {
 impl Batch {
     async fn load(c: &mut Conn, publishing: &Publishing, account: AccountId) -> Result<Self> {
         let uploads = load_uploads(c, publishing).await?;
-        let names: BTreeSet<&str> = publishing.versions.iter().map(|version| version.name.as_str()).collect();
+        let names: BTreeSet<&str> =
+            publishing.versions.iter().map(|version| version.name.as_str()).collect();
         let names: Vec<&str> = names.into_iter().collect();
         let current: HashMap<String, Current> = load_current(c, &names).await?;
         let mut batch = Self {
@@ -140,7 +156,11 @@ impl Batch {
         };
         batch.load_rights(c).await?;
         if publishing.versions.iter().any(|version| version.upload.is_none()) {
-            let replaced: HashSet<Uuid> = publishing.versions.iter().filter_map(|version| Some(version.replaces?.file.0)).collect();
+            let replaced: HashSet<Uuid> = publishing
+                .versions
+                .iter()
+                .filter_map(|version| Some(version.replaces?.file.0))
+                .collect();
             let replaced: Vec<Uuid> = replaced.into_iter().collect();
             for (id, name, hash) in bulk::tombstones(c, &names, &replaced).await? {
                 batch.removed_files.insert(FileId(id));
@@ -152,10 +172,17 @@ impl Batch {
 
     /// What the accounts that publish may do with files of others.
     async fn load_rights(&mut self, c: &mut Conn) -> Result<()> {
-        let uploaders = self.uploads.values().map(|upload| (AccountId(upload.account), upload.admin));
-        let accounts: BTreeMap<AccountId, bool> = uploaders.chain([(self.account, false)]).collect();
+        let uploaders =
+            self.uploads.values().map(|upload| (AccountId(upload.account), upload.admin));
+        let accounts: BTreeMap<AccountId, bool> =
+            uploaders.chain([(self.account, false)]).collect();
         for (account, _) in accounts {
-            let foreign: Vec<Uuid> = self.current.values().filter(|current| current.owner != account).map(|current| current.file.0).collect();
+            let foreign: Vec<Uuid> = self
+                .current
+                .values()
+                .filter(|current| current.owner != account)
+                .map(|current| current.file.0)
+                .collect();
             if foreign.is_empty() {
                 continue;
             }
@@ -177,12 +204,19 @@ impl Batch {
             },
         };
         let (account, admin, public, replaces) = match upload {
-            None => (self.account, false, version.visibility == Visibility::Public, version.replaces),
+            None => {
+                (self.account, false, version.visibility == Visibility::Public, version.replaces)
+            }
             Some(row) => (AccountId(row.account), row.admin, row.public, replaced(row)),
         };
         let extras = upload.map(|upload| upload.extras.clone());
         let name = version.name.as_str();
-        let wanted = Wanted { account, content: version.content, replaces, upload: version.upload.is_some() };
+        let wanted = Wanted {
+            account,
+            content: version.content,
+            replaces,
+            upload: version.upload.is_some(),
+        };
         let current = self.current.get(name);
         let rights = match current {
             _ if admin => Rights { read: true, write: true },
@@ -193,13 +227,26 @@ impl Batch {
             || self.removed_contents.contains(&(name.to_owned(), version.content.hash.to_vec()));
         let next = match (decide(&wanted, current, rights, removed), current) {
             (Decision::Refuse(refusal), _) => return Err(refusal),
-            (Decision::Same, Some(current)) => return Ok(self.end(version.upload, reference(current))),
-            (Decision::Next, Some(current)) => Current { version: current.version + 1, content: version.content, ..current.clone() },
+            (Decision::Same, Some(current)) => {
+                return Ok(self.end(version.upload, reference(current)));
+            }
+            (Decision::Next, Some(current)) => Current {
+                version: current.version + 1,
+                content: version.content,
+                ..current.clone()
+            },
             _ => {
                 let file = FileId(new_id(publishing.now_ms));
                 self.made.insert(name.to_owned());
                 self.extras.extend(extras.map(|extras| (file, extras)));
-                Current { file, owner: account, public, serial: 1, version: 1, content: version.content }
+                Current {
+                    file,
+                    owner: account,
+                    public,
+                    serial: 1,
+                    version: 1,
+                    content: version.content,
+                }
             }
         };
         if !self.made.contains(name) {
@@ -217,7 +264,11 @@ impl Batch {
     }
 
     /// Is this version what the upload is for? Gives what it led to, if it has ended already.
-    fn check_upload(&self, id: UploadId, version: &NewVersion) -> Result<Option<VersionRef>, Refusal> {
+    fn check_upload(
+        &self,
+        id: UploadId,
+        version: &NewVersion,
+    ) -> Result<Option<VersionRef>, Refusal> {
         let row = self.uploads.get(&id).ok_or(Refusal::BadUpload)?;
         if row.disabled {
             return Err(Refusal::Revoked);
@@ -240,12 +291,17 @@ impl Batch {
 
     async fn write(&self, c: &mut Conn, publishing: &Publishing) -> Result<()> {
         let now_ms = publishing.now_ms;
-        let made: Vec<(&str, &Current)> = self.made.iter().filter_map(|name| Some((name.as_str(), self.current.get(name)?))).collect();
+        let made: Vec<(&str, &Current)> = self
+            .made
+            .iter()
+            .filter_map(|name| Some((name.as_str(), self.current.get(name)?)))
+            .collect();
         if !made.is_empty() && bulk::insert_files(c, &made, now_ms).await? < made.len() as u64 {
             // Somebody else took one of the names since they were read: decide again.
             return Err(StoreError::Raced);
         }
-        let advanced: Vec<&Current> = self.advanced.iter().filter_map(|name| self.current.get(name)).collect();
+        let advanced: Vec<&Current> =
+            self.advanced.iter().filter_map(|name| self.current.get(name)).collect();
         if !advanced.is_empty() {
             bulk::advance_files(c, &advanced, now_ms).await?;
         }
@@ -254,7 +310,11 @@ impl Batch {
             bulk::published(c, &self.versions, now_ms).await?;
         }
         let full = |current: &&Current| current.version > KEPT_VERSIONS;
-        let old: Vec<(Uuid, i64)> = advanced.into_iter().filter(full).map(|f| (f.file.0, int(f.version - KEPT_VERSIONS))).collect();
+        let old: Vec<(Uuid, i64)> = advanced
+            .into_iter()
+            .filter(full)
+            .map(|f| (f.file.0, int(f.version - KEPT_VERSIONS)))
+            .collect();
         if !old.is_empty() {
             bulk::drop_versions(c, &old).await?;
         }
@@ -263,7 +323,11 @@ impl Batch {
 
     async fn write_uploads(&self, c: &mut Conn) -> Result<()> {
         for (file, extras) in &self.extras {
-            let corrupt = |_| StoreError::Corrupt { table: "uploads", column: "extras", row: file.to_string() };
+            let corrupt = |_| StoreError::Corrupt {
+                table: "uploads",
+                column: "extras",
+                row: file.to_string(),
+            };
             let extras: begin::Extras = serde_json::from_str(extras).map_err(corrupt)?;
             for line in extras.access {
                 let principal = manage::Principal { id: line.principal, is_group: line.is_group };
@@ -273,7 +337,12 @@ impl Batch {
         }
         for (upload, version) in &self.ended {
             let sql = "UPDATE uploads SET done_file = $2, done_version = $3 WHERE id = $1";
-            sqlx::query(sql).bind(upload.0).bind(version.file.0).bind(int(version.version)).execute(&mut *c).await?;
+            sqlx::query(sql)
+                .bind(upload.0)
+                .bind(version.file.0)
+                .bind(int(version.version))
+                .execute(&mut *c)
+                .await?;
         }
         Ok(())
     }
@@ -299,20 +368,33 @@ fn sign(publishing: &Publishing, version: &NewVersion, current: &Current) -> Ver
         serial: current.serial,
         published_ms: publishing.now_ms,
     };
-    VersionRow { file: current.file.0, version: int(current.version), content: current.content, record: (publishing.seal)(&record) }
+    VersionRow {
+        file: current.file.0,
+        version: int(current.version),
+        content: current.content,
+        record: (publishing.seal)(&record),
+    }
 }
 
-async fn load_uploads(c: &mut Conn, publishing: &Publishing) -> Result<HashMap<UploadId, UploadRow>> {
+async fn load_uploads(
+    c: &mut Conn,
+    publishing: &Publishing,
+) -> Result<HashMap<UploadId, UploadRow>> {
     let sql = concat!(
-        "SELECT u.account, (u.admin AND a.admin) AS admin, a.disabled, u.name, u.size, u.public, u.extras, u.replaces_file, u.replaces_version,
-         u.done_file, u.done_version, (SELECT v.hash FROM versions v WHERE v.file = u.done_file AND v.version = u.done_version) AS done_hash
-         FROM uploads u JOIN accounts a ON a.id = u.account WHERE u.id = $1 AND u.peer = $2 AND u.ends_ms > $3",
+        "SELECT u.account, (u.admin AND a.admin) AS admin, a.disabled, u.name, u.size, u.public,
+         u.extras, u.replaces_file, u.replaces_version,
+         u.done_file, u.done_version, (SELECT v.hash FROM versions v WHERE v.file = u.done_file
+         AND v.version = u.done_version) AS done_hash
+         FROM uploads u JOIN accounts a ON a.id = u.account WHERE u.id = $1 AND u.peer = $2 AND
+         u.ends_ms > $3",
         lock_first!("u")
     );
     let mut uploads = HashMap::new();
-    let ids: BTreeSet<UploadId> = publishing.versions.iter().filter_map(|version| version.upload).collect();
+    let ids: BTreeSet<UploadId> =
+        publishing.versions.iter().filter_map(|version| version.upload).collect();
     for id in ids {
-        let query = sqlx::query_as(sql).bind(id.0).bind(publishing.writer.peer.0).bind(publishing.now_ms);
+        let query =
+            sqlx::query_as(sql).bind(id.0).bind(publishing.writer.peer.0).bind(publishing.now_ms);
         if let Some(row) = query.fetch_optional(&mut *c).await? {
             uploads.insert(id, row);
         }
@@ -323,7 +405,10 @@ async fn load_uploads(c: &mut Conn, publishing: &Publishing) -> Result<HashMap<U
 async fn load_current(c: &mut Conn, names: &[&str]) -> Result<HashMap<String, Current>> {
     let mut current = HashMap::with_capacity(names.len());
     for row in bulk::current(c, names).await? {
-        let content = peral_model::Content { hash: hash(&row.hash, "files", row.id)?, size: nat(row.size, "files", "size", row.id)? };
+        let content = peral_model::Content {
+            hash: hash(&row.hash, "files", row.id)?,
+            size: nat(row.size, "files", "size", row.id)?,
+        };
         let known = Current {
             file: FileId(row.id),
             owner: AccountId(row.owner),

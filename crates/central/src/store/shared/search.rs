@@ -1,8 +1,9 @@
 //! Search, in up to three steps, each with a bound on its work:
 //!
-//! 1. The index is asked for what matches, up to [`PROBE`] rows. A rare term ends here: these few are filtered and sorted. What was common
-//!    before goes to the next step at once.
-//! 2. A common term is met soon by walking along the names from the cursor: at most [`WALK`] rows, no sorting.
+//! 1. The index is asked for what matches, up to [`PROBE`] rows. A rare term ends here: these few
+//!    are filtered and sorted. What was common before goes to the next step at once.
+//! 2. A common term is met soon by walking along the names from the cursor: at most [`WALK`] rows,
+//!    no sorting.
 //! 3. What is common but far away is taken from the index and sorted.
 
 use async_trait::async_trait;
@@ -80,10 +81,15 @@ async fn probe(c: &mut Conn, search: &Search, wanted: i64) -> Result<Option<Vec<
     let mut sql = start("WITH hit AS MATERIALIZED (");
     hits(&mut sql, search);
     sql.push(" LIMIT ").push_bind(PROBE + 1);
-    sql.push("), few AS (SELECT * FROM hit WHERE (SELECT count(*) FROM hit) <= ").push_bind(PROBE).push("), page AS (");
+    sql.push("), few AS (SELECT * FROM hit WHERE (SELECT count(*) FROM hit) <= ")
+        .push_bind(PROBE)
+        .push("), page AS (");
     page(&mut sql, search, "few", wanted);
     // One row in any case, so that it says how many there are.
-    sql.push(") SELECT (SELECT count(*) FROM hit) AS hits, page.* FROM (SELECT 1 AS one) always LEFT JOIN page ON TRUE ORDER BY page.name");
+    sql.push(
+        ") SELECT (SELECT count(*) FROM hit) AS hits, page.* FROM (SELECT 1 AS one) always \
+        LEFT JOIN page ON TRUE ORDER BY page.name",
+    );
     let rows = sql.build().fetch_all(c).await?;
     let hits: i64 = rows.first().map_or(Ok(0), |row| row.try_get("hits"))?;
     if hits > PROBE {
@@ -98,8 +104,14 @@ async fn probe(c: &mut Conn, search: &Search, wanted: i64) -> Result<Option<Vec<
     Ok(Some(files))
 }
 
-/// Files that fit, along the names from the cursor; only the next `most` names are looked at, if that is given.
-async fn walk(c: &mut Conn, search: &Search, wanted: i64, most: Option<i64>) -> Result<Vec<FileRow>> {
+/// Files that fit, along the names from the cursor; only the next `most` names are looked at, if
+/// that is given.
+async fn walk(
+    c: &mut Conn,
+    search: &Search,
+    wanted: i64,
+    most: Option<i64>,
+) -> Result<Vec<FileRow>> {
     let mut sql = start("WITH way AS (SELECT f.* FROM files f WHERE f.removed_ms IS NULL");
     after(&mut sql, search);
     owned(&mut sql, search);
@@ -122,7 +134,9 @@ fn after(sql: &mut Sql, search: &Search) {
 
 fn owned(sql: &mut Sql, search: &Search) {
     if let Some(owner) = &search.owner {
-        sql.push(" AND f.owner = (SELECT id FROM accounts WHERE name = ").push_bind(owner.clone()).push(")");
+        sql.push(" AND f.owner = (SELECT id FROM accounts WHERE name = ")
+            .push_bind(owner.clone())
+            .push(")");
     }
 }
 
@@ -134,11 +148,15 @@ fn hits(sql: &mut Sql, search: &Search) {
 
 /// The rows of a page from `source`, which may hold more than fits.
 fn page(sql: &mut Sql, search: &Search, source: &'static str, wanted: i64) {
-    sql.push("SELECT f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size, f.published_ms, f.last_seen_ms, ");
+    sql.push(
+        "SELECT f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size, \
+        f.published_ms, f.last_seen_ms, ",
+    );
     sql.push(concat!("(SELECT ", joined!("t.tag"), " FROM tags t WHERE t.file = f.id) AS tags, "));
     sql.push(
         "(SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer
-         WHERE h.file = f.id AND h.version = f.version AND h.whole AND l.state <> 2 AND l.ends_ms > ",
+         WHERE h.file = f.id AND h.version = f.version AND h.whole AND l.state <> 2 AND l.ends_ms
+         > ",
     );
     sql.push_bind(search.now_ms);
     sql.push(
@@ -163,8 +181,11 @@ fn visible(sql: &mut Sql, search: &Search) {
     }
     let account = search.viewer.account.0;
     sql.push(" AND (f.public OR f.owner = ").push_bind(account);
-    sql.push(" OR EXISTS (SELECT 1 FROM access x WHERE x.file = f.id AND (x.principal = ").push_bind(account);
-    sql.push(" OR x.principal IN (SELECT m.grp FROM members m WHERE m.account = ").push_bind(account).push("))))");
+    sql.push(" OR EXISTS (SELECT 1 FROM access x WHERE x.file = f.id AND (x.principal = ")
+        .push_bind(account);
+    sql.push(" OR x.principal IN (SELECT m.grp FROM members m WHERE m.account = ")
+        .push_bind(account)
+        .push("))))");
 }
 
 /// What a file must be to fit, by its own row.
@@ -182,7 +203,9 @@ fn conditions(sql: &mut Sql, search: &Search) {
         sql.push(" AND f.hash = ").push_bind(hash.to_vec());
     }
     if let Some(tag) = &search.tag {
-        sql.push(" AND EXISTS (SELECT 1 FROM tags t WHERE t.file = f.id AND t.tag = ").push_bind(tag.clone()).push(")");
+        sql.push(" AND EXISTS (SELECT 1 FROM tags t WHERE t.file = f.id AND t.tag = ")
+            .push_bind(tag.clone())
+            .push(")");
     }
 }
 

@@ -11,16 +11,22 @@ use crate::store::{Connections, Result, Store};
 /// For how long events are kept, in milliseconds.
 const EVENTS_MS: i64 = 7 * 24 * 3_600_000;
 
-/// What has ended, and by which statement it goes. Each takes a bounded bite, so that no lock is held for long: the rest goes next time.
+/// What has ended, and by which statement it goes. Each takes a bounded bite, so that no lock is
+/// held for long: the rest goes next time.
 const ENDED: [&str; 8] = [
     "DELETE FROM nonces WHERE nonce IN (SELECT nonce FROM nonces WHERE ends_ms <= $1 LIMIT 10000)",
-    "DELETE FROM replays WHERE (peer, key) IN (SELECT peer, key FROM replays WHERE ends_ms <= $1 LIMIT 1000)",
+    "DELETE FROM replays WHERE (peer, key) IN (SELECT peer, key FROM replays WHERE ends_ms <= $1 \
+     LIMIT 1000)",
     "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE ends_ms <= $1 LIMIT 10000)",
     "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ends_ms <= $1 LIMIT 10000)",
-    "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE ends_ms <= $1 LIMIT 10000)",
-    "DELETE FROM join_tokens WHERE id IN (SELECT id FROM join_tokens WHERE ends_ms <= $1 LIMIT 10000)",
-    "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations WHERE until_ms <= $1 LIMIT 10000)",
-    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_ms <= $1 ORDER BY created_ms LIMIT 10000)",
+    "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE ends_ms <= $1 LIMIT \
+     10000)",
+    "DELETE FROM join_tokens WHERE id IN (SELECT id FROM join_tokens WHERE ends_ms <= $1 LIMIT \
+     10000)",
+    "DELETE FROM revocations WHERE number IN (SELECT number FROM revocations WHERE until_ms <= $1 \
+     LIMIT 10000)",
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_ms <= $1 ORDER BY \
+     created_ms LIMIT 10000)",
 ];
 /// The one of them that goes by age.
 const OUTBOX: usize = ENDED.len() - 1;
@@ -44,7 +50,9 @@ impl Store for Database {
         let mut dropped = 0;
         for (index, sql) in ENDED.into_iter().enumerate() {
             let until_ms = if index == OUTBOX { now_ms - EVENTS_MS } else { now_ms };
-            dropped += self.write((sql, until_ms), |c, (sql, until_ms)| drop_ended(c, sql, *until_ms).boxed()).await?;
+            dropped += self
+                .write((sql, until_ms), |c, (sql, until_ms)| drop_ended(c, sql, *until_ms).boxed())
+                .await?;
         }
         Ok(dropped)
     }
@@ -55,7 +63,10 @@ impl Store for Database {
 
 /// Writes something that leaves no trace, to see whether it can.
 async fn probe(c: &mut Conn) -> Result<()> {
-    sqlx::query("INSERT INTO nonces (nonce, ends_ms) VALUES ($1, 0)").bind(Uuid::new_v4().as_bytes().as_slice()).execute(&mut *c).await?;
+    sqlx::query("INSERT INTO nonces (nonce, ends_ms) VALUES ($1, 0)")
+        .bind(Uuid::new_v4().as_bytes().as_slice())
+        .execute(&mut *c)
+        .await?;
     sqlx::query("DELETE FROM nonces WHERE ends_ms = 0").execute(c).await?;
     Ok(())
 }
@@ -65,8 +76,20 @@ async fn drop_ended(c: &mut Conn, sql: &'static str, until_ms: i64) -> Result<u6
 }
 
 /// Writes an event, to be sent once this transaction has committed.
-pub(super) async fn event(c: &mut Conn, kind: &str, file: Option<Uuid>, payload: &serde_json::Value, now_ms: i64) -> Result<()> {
+pub(super) async fn event(
+    c: &mut Conn,
+    kind: &str,
+    file: Option<Uuid>,
+    payload: &serde_json::Value,
+    now_ms: i64,
+) -> Result<()> {
     let sql = "INSERT INTO outbox (kind, file, payload, created_ms) VALUES ($1, $2, $3, $4)";
-    sqlx::query(sql).bind(kind).bind(file).bind(payload.to_string()).bind(now_ms).execute(c).await?;
+    sqlx::query(sql)
+        .bind(kind)
+        .bind(file)
+        .bind(payload.to_string())
+        .bind(now_ms)
+        .execute(c)
+        .await?;
     Ok(())
 }

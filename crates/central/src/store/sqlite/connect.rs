@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 use super::{Database, prepare::prepare};
 use crate::store::{Options, Result, common::Common};
@@ -17,13 +19,21 @@ impl Database {
     /// Opens or makes the file, migrates, and reads the network's id.
     pub(in crate::store) async fn open(path: &str, how: &Options) -> Result<Self> {
         let writer = pool(options(path), 1).await?;
-        let network = prepare(&mut *writer.acquire().await?, HAS_META, sqlx::migrate!("migrations/sqlite"), how.network).await?;
-        let readers = pool(options(path).pragma("query_only", "ON"), how.connections.max(1)).await?;
+        let network = prepare(
+            &mut *writer.acquire().await?,
+            HAS_META,
+            sqlx::migrate!("migrations/sqlite"),
+            how.network,
+        )
+        .await?;
+        let readers =
+            pool(options(path).pragma("query_only", "ON"), how.connections.max(1)).await?;
         Ok(Self { readers, writer, network, common: Common::default(), room: Arc::default() })
     }
 }
 
-/// WAL, so that readers and the writer do not wait for each other; FULL, so that what was acknowledged is on the disk.
+/// WAL, so that readers and the writer do not wait for each other; FULL, so that what was
+/// acknowledged is on the disk.
 fn options(path: &str) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(Path::new(path))
@@ -40,7 +50,11 @@ fn options(path: &str) -> SqliteConnectOptions {
 }
 
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
-    let pool = SqlitePoolOptions::new().max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE).test_before_acquire(false);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .test_before_acquire(false);
     // A file that is closed and opened again loses its cache: connections stay.
     Ok(pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?)
 }

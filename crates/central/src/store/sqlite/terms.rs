@@ -1,4 +1,5 @@
-//! Terms of a search, as SQLite finds them: by the trigrams of the text index, which are then checked against the row.
+//! Terms of a search, as SQLite finds them: by the trigrams of the text index, which are then
+//! checked against the row.
 
 use peral_model::search::Term;
 
@@ -8,19 +9,30 @@ use crate::store::{
     text::{behind_prefix, literal_runs, marked_start, match_expression, sqlite_glob, unmarked},
 };
 
-/// Where files that match are taken from. `CROSS JOIN` keeps the order: what is rarest by nature leads.
+/// Where files that match are taken from. `CROSS JOIN` keeps the order: what is rarest by nature
+/// leads.
 pub(super) fn from_index(sql: &mut Sql, search: &Search) {
     let trigrams = trigrams(search);
     if let Some(hash) = hashes(search).next() {
-        sql.push("SELECT f.* FROM (SELECT DISTINCT file FROM versions WHERE hash = ").push_bind(hash);
+        sql.push("SELECT f.* FROM (SELECT DISTINCT file FROM versions WHERE hash = ")
+            .push_bind(hash);
         sql.push(") v CROSS JOIN files f ON f.id = v.file");
     } else if let Some(tag) = &search.tag {
-        sql.push("SELECT f.* FROM tags g CROSS JOIN files f ON f.id = g.file AND g.tag = ").push_bind(tag.clone());
+        sql.push("SELECT f.* FROM tags g CROSS JOIN files f ON f.id = g.file AND g.tag = ")
+            .push_bind(tag.clone());
     } else if !trigrams.is_empty() {
-        sql.push("SELECT f.* FROM names n CROSS JOIN files f ON f.seq = n.rowid AND n.names MATCH ").push_bind(trigrams);
+        sql.push(
+            "SELECT f.* FROM names n CROSS JOIN files f ON f.seq = n.rowid AND n.names MATCH ",
+        )
+        .push_bind(trigrams);
     } else {
         sql.push("SELECT f.* FROM files f");
-        if search.query.terms.iter().any(|term| matches!(term, Term::Prefix(prefix) if behind_prefix(prefix).is_some())) {
+        if search
+            .query
+            .terms
+            .iter()
+            .any(|term| matches!(term, Term::Prefix(prefix) if behind_prefix(prefix).is_some()))
+        {
             sql.push(" INDEXED BY files_folded");
         }
     }

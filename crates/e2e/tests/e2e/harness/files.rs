@@ -8,7 +8,8 @@ use std::{
 
 use super::{run, settings};
 
-/// A file of bytes that look like nothing, the same for each seed. It is kept for the tests that come later.
+/// A file of bytes that look like nothing, the same for each seed. It is kept for the tests that
+/// come later.
 pub fn noise_file(seed: &str, size: usize) -> PathBuf {
     let folder = settings().logs.join("files");
     fs::create_dir_all(&folder).unwrap();
@@ -29,7 +30,8 @@ pub fn b3sum(path: &Path) -> String {
     run(command).ok().out.trim().to_owned()
 }
 
-/// BLAKE3 of what a command writes to stdout, by b3sum, so that the bytes themselves leave the cluster.
+/// BLAKE3 of what a command writes to stdout, by b3sum, so that the bytes themselves leave the
+/// cluster.
 pub fn piped_b3sum(mut command: Command) -> String {
     let mut source = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let stdout = source.stdout.take().unwrap();

@@ -20,9 +20,16 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Forwards a port of `pod/NAME` or `svc/NAME`. The way goes through the kubelet, past what NetworkPolicies forbid.
+    /// Forwards a port of `pod/NAME` or `svc/NAME`. The way goes through the kubelet, past what
+    /// NetworkPolicies forbid.
     pub fn open(space: &Space, to: &str, port: u16) -> Self {
-        let mut running = start(space.command(&["port-forward", "--address", "127.0.0.1", to, &format!(":{port}")]));
+        let mut running = start(space.command(&[
+            "port-forward",
+            "--address",
+            "127.0.0.1",
+            to,
+            &format!(":{port}"),
+        ]));
         let port = eventually(&format!("port {port} of {to} is forwarded"), PATIENCE, || {
             assert!(!running.ended(), "port-forward to {to} ended: {}", running.err());
             let said = running.out();
@@ -45,7 +52,11 @@ impl Forward {
         stream.read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .ok_or(std::io::ErrorKind::InvalidData)?;
         Ok((status, body.to_owned()))
     }
 

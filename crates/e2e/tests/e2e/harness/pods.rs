@@ -37,8 +37,14 @@ pub struct Toolbox<'a> {
 impl<'a> Toolbox<'a> {
     /// Starts one, with labels, and a claim mounted at /peral where one is given.
     pub fn start(space: &'a Space, name: &str, labels: &Value, claim: Option<&str>) -> Self {
-        let volumes: Vec<_> = claim.iter().map(|claim| json!({ "name": "peral", "persistentVolumeClaim": { "claimName": claim } })).collect();
-        let mounts: Vec<_> = claim.iter().map(|_| json!({ "name": "peral", "mountPath": "/peral" })).collect();
+        let volumes: Vec<_> = claim
+            .iter()
+            .map(
+                |claim| json!({ "name": "peral", "persistentVolumeClaim": { "claimName": claim } }),
+            )
+            .collect();
+        let mounts: Vec<_> =
+            claim.iter().map(|_| json!({ "name": "peral", "mountPath": "/peral" })).collect();
         space.apply(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": labels },
             "spec": {
@@ -53,7 +59,12 @@ impl<'a> Toolbox<'a> {
             },
         }));
         let toolbox = Self { space, name: name.to_owned() };
-        toolbox.space.ok(&["wait", "--for=condition=Ready", &format!("pod/{name}"), &format!("--timeout={}s", PATIENCE.as_secs())]);
+        toolbox.space.ok(&[
+            "wait",
+            "--for=condition=Ready",
+            &format!("pod/{name}"),
+            &format!("--timeout={}s", PATIENCE.as_secs()),
+        ]);
         toolbox
     }
 
@@ -70,18 +81,29 @@ impl<'a> Toolbox<'a> {
     /// Which of these ports it can connect to.
     pub fn reaches(&self, ports: &[(String, u16)]) -> Vec<(String, u16)> {
         let tries = ports.iter().map(|(host, port)| {
-            format!("(timeout 4 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null && echo open {host} {port} || echo shut {host} {port}) & ")
+            format!(
+                "(timeout 4 bash -c 'exec 3<>/dev/tcp/{host}/{port}' 2>/dev/null && echo open \
+                {host} {port} || echo shut {host} {port}) & "
+            )
         });
         let said = self.shell(&(tries.collect::<String>() + "wait")).ok();
-        let count = said.out.lines().filter(|line| line.starts_with("open ") || line.starts_with("shut ")).count();
+        let count = said
+            .out
+            .lines()
+            .filter(|line| line.starts_with("open ") || line.starts_with("shut "))
+            .count();
         assert_eq!(count, ports.len(), "not every port was tried: {said:#?}");
-        let is_open = |host: &str, port: u16| said.out.lines().any(|line| line == format!("open {host} {port}"));
+        let is_open = |host: &str, port: u16| {
+            said.out.lines().any(|line| line == format!("open {host} {port}"))
+        };
         ports.iter().filter(|(host, port)| is_open(host, *port)).cloned().collect()
     }
 
     /// Ends it, and waits until it is gone: its claim is free then.
     pub fn end(self) {
         self.space.ok(&["delete", "pod", &self.name, "--grace-period=0", "--wait=false"]);
-        eventually("the toolbox is gone", PATIENCE, || self.space.find(&format!("pod/{}", self.name)).is_none().then_some(()));
+        eventually("the toolbox is gone", PATIENCE, || {
+            self.space.find(&format!("pod/{}", self.name)).is_none().then_some(())
+        });
     }
 }

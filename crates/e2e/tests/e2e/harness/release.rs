@@ -8,9 +8,12 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Forward, Metrics, Running, Said, Space, Toolbox, eventually, files, run, settings, start};
+use super::{
+    Forward, Metrics, Running, Said, Space, Toolbox, eventually, files, run, settings, start,
+};
 
-/// Longest that a release, or a part of it, may take to be ready, and that a state may take to be seen.
+/// Longest that a release, or a part of it, may take to be ready, and that a state may take to be
+/// seen.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A pod, as far as the tests look at it.
@@ -34,9 +37,13 @@ pub struct Release<'a> {
 }
 
 impl<'a> Release<'a> {
-    /// The smallest sensible release: the values of ci/e2e-values.yaml, and these (`--set` lines, or files that end in .yaml).
+    /// The smallest sensible release: the values of ci/e2e-values.yaml, and these (`--set` lines,
+    /// or files that end in .yaml).
     pub fn install(space: &'a Space, values: &[&str]) -> Self {
-        let values: Vec<_> = std::iter::once("helm/peral/ci/e2e-values.yaml").chain(values.iter().copied()).map(str::to_owned).collect();
+        let values: Vec<_> = std::iter::once("helm/peral/ci/e2e-values.yaml")
+            .chain(values.iter().copied())
+            .map(str::to_owned)
+            .collect();
         Self::install_with(space, values)
     }
 
@@ -70,13 +77,21 @@ impl<'a> Release<'a> {
     /// Starts `helm upgrade` to an image, with the values that it has and these.
     pub fn upgrade(&mut self, image: &str, values: &[&str]) -> Running {
         self.values.extend(values.iter().map(|value| (*value).to_owned()));
-        start(Self::helm(self.space, &["upgrade", "peral", "helm/peral", "--wait", "--timeout", "240s"], image, &self.values))
+        start(Self::helm(
+            self.space,
+            &["upgrade", "peral", "helm/peral", "--wait", "--timeout", "240s"],
+            image,
+            &self.values,
+        ))
     }
 
     fn helm(space: &Space, args: &[&str], image: &str, values: &[String]) -> Command {
         let mut command = space.helm(args);
         let (repository, tag) = image.rsplit_once(':').unwrap();
-        command.args(["--set", &format!("image.repository={repository},image.tag={tag},image.pullPolicy=IfNotPresent")]);
+        command.args([
+            "--set",
+            &format!("image.repository={repository},image.tag={tag},image.pullPolicy=IfNotPresent"),
+        ]);
         for value in values {
             command.args([if value.ends_with(".yaml") { "--values" } else { "--set" }, value]);
         }
@@ -96,7 +111,8 @@ impl<'a> Release<'a> {
 
     fn exec(&self, peer: usize, args: &[&str]) -> Command {
         let pod = format!("peral-peer-{peer}");
-        self.space.command(&[&["exec", "-i", &pod, "--", "peral"], args, &["--output", "json"]].concat())
+        self.space
+            .command(&[&["exec", "-i", &pod, "--", "peral"], args, &["--output", "json"]].concat())
     }
 
     /// Runs `peral` in a peer's pod.
@@ -135,7 +151,11 @@ impl<'a> Release<'a> {
     pub fn listed(&self, from: usize, label: &str, state: &str) -> Value {
         eventually(&format!("{label} is listed as {state}"), PATIENCE, || {
             let said = self.said(from, &["peers"]);
-            let rows = if said.code == Some(0) { said.json()["items"].as_array().unwrap().clone() } else { Vec::new() };
+            let rows = if said.code == Some(0) {
+                said.json()["items"].as_array().unwrap().clone()
+            } else {
+                Vec::new()
+            };
             rows.into_iter().find(|row| row["label"] == label && row["state"] == state)
         })
     }
@@ -143,19 +163,31 @@ impl<'a> Release<'a> {
     /// The file as the catalogue lists it, as peer `from` is told.
     pub fn file(&self, from: usize, name: &str) -> Option<Value> {
         let said = self.said(from, &["search", name]);
-        let items = if said.code == Some(0) { said.json()["items"].as_array().unwrap().clone() } else { Vec::new() };
+        let items = if said.code == Some(0) {
+            said.json()["items"].as_array().unwrap().clone()
+        } else {
+            Vec::new()
+        };
         items.into_iter().find(|file| file["name"] == name)
     }
 
     /// Waits until the catalogue lists the file with so many sources.
     pub fn sources(&self, from: usize, name: &str, count: u64) -> Value {
-        eventually(&format!("{name} has {count} sources"), PATIENCE, || self.file(from, name).filter(|file| file["sources"] == count))
+        eventually(&format!("{name} has {count} sources"), PATIENCE, || {
+            self.file(from, name).filter(|file| file["sources"] == count)
+        })
     }
 
-    /// BLAKE3 of a file in a peer's share, read from its volume by a pod beside it and hashed by b3sum on this machine.
+    /// BLAKE3 of a file in a peer's share, read from its volume by a pod beside it and hashed by
+    /// b3sum on this machine.
     pub fn b3sum(&self, peer: usize, path: &str) -> String {
         let claim = format!("peral-peral-peer-{peer}");
-        let toolbox = Toolbox::start(self.space, &format!("look-{peer}"), &serde_json::json!({}), Some(&claim));
+        let toolbox = Toolbox::start(
+            self.space,
+            &format!("look-{peer}"),
+            &serde_json::json!({}),
+            Some(&claim),
+        );
         let sum = toolbox.b3sum(&format!("/peral/files/{path}"));
         toolbox.end();
         sum
@@ -164,7 +196,11 @@ impl<'a> Release<'a> {
     /// Pods of a component (`central`, `peer`, ...), or of all.
     pub fn pods(&self, component: &str) -> Vec<Pod> {
         let selector = "app.kubernetes.io/instance=peral".to_owned();
-        let selector = if component.is_empty() { selector } else { format!("{selector},app.kubernetes.io/component={component}") };
+        let selector = if component.is_empty() {
+            selector
+        } else {
+            format!("{selector},app.kubernetes.io/component={component}")
+        };
         let list = self.space.kubectl(&["get", "pods", "-l", &selector, "-o", "json"]).ok().json();
         list["items"].as_array().unwrap().iter().map(pod).collect()
     }
@@ -176,7 +212,9 @@ impl<'a> Release<'a> {
 
     /// Waits until a pod of this name is ready that is not the one that was.
     pub fn replaced(&self, before: &Pod) -> Pod {
-        eventually(&format!("{} is there again", before.name), PATIENCE, || self.pod(&before.name).filter(|pod| pod.ready && pod.uid != before.uid))
+        eventually(&format!("{} is there again", before.name), PATIENCE, || {
+            self.pod(&before.name).filter(|pod| pod.ready && pod.uid != before.uid)
+        })
     }
 
     /// The pod of central, where there is one only.
@@ -189,7 +227,8 @@ impl<'a> Release<'a> {
     /// Waits until so many pods of a component are ready, and no others are there.
     pub fn ready(&self, component: &str, count: usize) -> Vec<Pod> {
         eventually(&format!("{count} pods of {component} are ready"), PATIENCE, || {
-            Some(self.pods(component)).filter(|pods| pods.len() == count && pods.iter().all(|pod| pod.ready))
+            Some(self.pods(component))
+                .filter(|pods| pods.len() == count && pods.iter().all(|pod| pod.ready))
         })
     }
 
@@ -215,13 +254,18 @@ impl<'a> Release<'a> {
 fn pod(pod: &Value) -> Pod {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let rows = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let is_ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
+    let is_ready =
+        |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
     Pod {
         name: text(&pod["metadata"]["name"]),
         uid: text(&pod["metadata"]["uid"]),
         ip: text(&pod["status"]["podIP"]),
         node: text(&pod["spec"]["nodeName"]),
-        ready: pod["metadata"]["deletionTimestamp"].is_null() && rows(&pod["status"]["conditions"]).iter().any(is_ready),
-        restarts: rows(&pod["status"]["containerStatuses"]).iter().filter_map(|one| one["restartCount"].as_u64()).sum(),
+        ready: pod["metadata"]["deletionTimestamp"].is_null()
+            && rows(&pod["status"]["conditions"]).iter().any(is_ready),
+        restarts: rows(&pod["status"]["containerStatuses"])
+            .iter()
+            .filter_map(|one| one["restartCount"].as_u64())
+            .sum(),
     }
 }

@@ -1,4 +1,5 @@
-//! Commands as a user types them: each has a deadline, and is ended by its own pid when nobody waits for it any longer.
+//! Commands as a user types them: each has a deadline, and is ended by its own pid when nobody
+//! waits for it any longer.
 
 use std::{
     fs::{self, File},
@@ -56,13 +57,17 @@ impl Said {
 
     /// The JSON on stdout.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
     }
 
     /// The code of the `peral` command that must have failed.
     pub fn failed(&self) -> String {
         assert_ne!(self.code, Some(0), "{} should have failed: {self:#?}", self.line);
-        self.json()["error"]["code"].as_str().unwrap_or_else(|| panic!("no code: {self:#?}")).to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no code: {self:#?}"))
+            .to_owned()
     }
 }
 
@@ -81,7 +86,9 @@ pub struct Running {
 pub fn start(mut command: Command) -> Running {
     let line = words(&command);
     let folder = tempfile::Builder::new().prefix("peral-e2e-").tempdir().unwrap();
-    command.stdout(File::create(folder.path().join("out")).unwrap()).stderr(File::create(folder.path().join("err")).unwrap());
+    command
+        .stdout(File::create(folder.path().join("out")).unwrap())
+        .stderr(File::create(folder.path().join("err")).unwrap());
     let begin = Instant::now();
     let child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
     Running { line, child, folder, begin, unheard: true }
@@ -95,7 +102,10 @@ pub fn run(mut command: Command) -> Said {
 
 fn words(command: &Command) -> String {
     let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
-    std::iter::once(command.get_program().to_string_lossy().into_owned()).chain(args).collect::<Vec<_>>().join(" ")
+    std::iter::once(command.get_program().to_string_lossy().into_owned())
+        .chain(args)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 impl Running {
@@ -132,13 +142,26 @@ impl Running {
                 None => thread::sleep(LOOK),
             }
         };
-        Said { line: self.line.clone(), code, out: self.out(), err: self.err() + &late, took: self.begin.elapsed() }
+        Said {
+            line: self.line.clone(),
+            code,
+            out: self.out(),
+            err: self.err() + &late,
+            took: self.begin.elapsed(),
+        }
     }
 
-    /// Waits until this `peral` command, which writes JSON, has reported so many bytes done: it is in the middle of its work.
+    /// Waits until this `peral` command, which writes JSON, has reported so many bytes done: it is
+    /// in the middle of its work.
     pub fn moved(&mut self, bytes: u64, patience: Duration) -> u64 {
         eventually("the transfer is under way", patience, || {
-            assert!(!self.ended(), "{} ended before its middle: {}{}", self.line, self.out(), self.err());
+            assert!(
+                !self.ended(),
+                "{} ended before its middle: {}{}",
+                self.line,
+                self.out(),
+                self.err()
+            );
             progress(&self.err()).filter(|done| *done >= bytes)
         })
     }
@@ -147,7 +170,10 @@ impl Running {
 /// Most bytes that the progress events in this text report.
 pub fn progress(text: &str) -> Option<u64> {
     let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.filter(|event| event["event"] == "progress").filter_map(|event| event["done"].as_u64()).max()
+    events
+        .filter(|event| event["event"] == "progress")
+        .filter_map(|event| event["done"].as_u64())
+        .max()
 }
 
 fn read(path: &PathBuf) -> String {
@@ -163,7 +189,18 @@ impl Drop for Running {
         drop(self.child.wait());
         if self.unheard && thread::panicking() {
             let tail = fs::read_to_string(self.path("err")).unwrap_or_default();
-            eprintln!("--- {} ---\n{}", self.line, tail.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n"));
+            eprintln!(
+                "--- {} ---\n{}",
+                self.line,
+                tail.lines()
+                    .rev()
+                    .take(20)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            );
         }
     }
 }

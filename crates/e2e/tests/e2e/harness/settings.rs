@@ -41,8 +41,14 @@ pub struct Settings {
 pub fn settings() -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
-        let text = |name: &str, default: &str| env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned());
+        let repository =
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
+        let text = |name: &str, default: &str| {
+            env::var(name)
+                .ok()
+                .filter(|value| !value.is_empty())
+                .unwrap_or_else(|| default.to_owned())
+        };
         let path = |name: &str, default: &str| repository.join(text(name, default));
         Settings {
             image: text("E2E_IMAGE", "docker.io/library/peral:dev"),
@@ -65,7 +71,8 @@ pub fn figure(name: &str, mut value: Value) {
     value["figure"] = name.into();
     let logs = &settings().logs;
     std::fs::create_dir_all(logs).unwrap();
-    let mut file = File::options().create(true).append(true).open(logs.join("figures.jsonl")).unwrap();
+    let mut file =
+        File::options().create(true).append(true).open(logs.join("figures.jsonl")).unwrap();
     writeln!(file, "{value}").unwrap();
     println!("{value}");
 }

@@ -17,8 +17,8 @@ use super::{Said, run, settings, start};
 /// Longest that applying a manifest may take.
 const APPLY: Duration = Duration::from_secs(60);
 
-/// A namespace, with what was installed in it. Dropped, it goes, and so does all in it; if the test failed, what can be learnt of it is
-/// written into a folder first.
+/// A namespace, with what was installed in it. Dropped, it goes, and so does all in it; if the test
+/// failed, what can be learnt of it is written into a folder first.
 #[derive(Debug)]
 pub struct Space {
     /// Name of the namespace.
@@ -132,7 +132,10 @@ impl Space {
             let name = pod.trim_start_matches("pod/");
             let args = ["logs", pod, "--all-containers", "--prefix", "--tail=3000"];
             self.note(&folder.join(format!("{name}.log")), &args);
-            self.note(&folder.join(format!("{name}.before.log")), &[&args[..], &["--previous"]].concat());
+            self.note(
+                &folder.join(format!("{name}.before.log")),
+                &[&args[..], &["--previous"]].concat(),
+            );
         }
         eprintln!("\nwhat is known of the namespace {} is in {}", self.name, folder.display());
     }

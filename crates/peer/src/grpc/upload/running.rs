@@ -34,11 +34,15 @@ pub(in crate::grpc) struct Hold {
 }
 
 impl Running {
-    /// Ends the stream that the upload has, if any, and waits until it has let go: a sender that comes again has given that one up.
+    /// Ends the stream that the upload has, if any, and waits until it has let go: a sender that
+    /// comes again has given that one up.
     pub async fn enter(&self, id: UploadId) -> Result<Turn, Failure> {
         let upload = self.upload(id);
         let superseded = CancellationToken::new();
-        let before = std::mem::replace(&mut *upload.newest.lock().unwrap_or_else(PoisonError::into_inner), superseded.clone());
+        let before = std::mem::replace(
+            &mut *upload.newest.lock().unwrap_or_else(PoisonError::into_inner),
+            superseded.clone(),
+        );
         before.cancel();
         let turn = tokio::select! {
             turn = Arc::clone(&upload.turn).lock_owned() => turn,

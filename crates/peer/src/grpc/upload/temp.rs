@@ -57,14 +57,31 @@ pub(super) struct Temp {
 
 impl Temp {
     /// Opens what is there and cuts it at `offset`; what stays is hashed again.
-    pub fn open(path: &Path, lists: &ListStore, size: u64, offset: u64, turn: Hold) -> Result<Self, Failure> {
+    pub fn open(
+        path: &Path,
+        lists: &ListStore,
+        size: u64,
+        offset: u64,
+        turn: Hold,
+    ) -> Result<Self, Failure> {
         let there = kept(path, size);
         if offset > there || (offset != size && !offset.is_multiple_of(PIECE)) {
-            return Err(fail!(InvalidArgument, "the upload cannot go on at byte {offset}: this peer has {there} bytes of it"));
+            return Err(fail!(
+                InvalidArgument,
+                "the upload cannot go on at byte {offset}: this peer has {there} bytes of it"
+            ));
         }
         let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path).map_err(wrong)?;
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(no_follow)
+            .open(path)
+            .map_err(wrong)?;
         file.set_len(offset).map_err(wrong)?;
         let list = lists.writer().map_err(wrong)?;
         let mut this = Self { path: path.to_owned(), file, size, next: 0, only: None, list, turn };
@@ -99,7 +116,9 @@ impl Temp {
     /// Takes the next piece.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let entry = pieces::entry(self.size, self.next, bytes);
-        let entry = entry.ok_or_else(|| fail!(InvalidArgument, "piece {} has not the length that it must have", self.next))?;
+        let entry = entry.ok_or_else(|| {
+            fail!(InvalidArgument, "piece {} has not the length that it must have", self.next)
+        })?;
         self.file.write_all_at(bytes, self.next * PIECE).map_err(wrong)?;
         self.note(entry)
     }
@@ -117,7 +136,11 @@ impl Temp {
         };
         if !agreed {
             drop(fs::remove_file(&self.path));
-            return Err(fail!(Integrity, "what came of the upload does not hash to {}; send it again from its beginning", content.hash));
+            return Err(fail!(
+                Integrity,
+                "what came of the upload does not hash to {}; send it again from its beginning",
+                content.hash
+            ));
         }
         Ok(())
     }
@@ -131,7 +154,9 @@ pub(in crate::grpc) async fn sweep(library: &Library, now_ms: i64) -> Result<(),
         for entry in fs::read_dir(&folder).map_err(wrong)? {
             let entry = entry.map_err(wrong)?;
             let changed = entry.metadata().and_then(|found| found.modified()).map_err(wrong)?;
-            let changed_ms = changed.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+            let changed_ms = changed
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
             if changed_ms < before_ms || is_abandoned(&entry.path()) {
                 tracing::info!(upload = %entry.file_name().to_string_lossy(), "an upload that nobody took up again is removed");
                 fs::remove_file(entry.path()).map_err(wrong)?;

@@ -30,22 +30,32 @@ pub async fn measure(scratch: &Path) {
     }
     running.join_all().await;
     let used = cpu_of(stand.central()) - before;
-    print("heartbeats", used / start.elapsed().as_secs_f64(), "cores, 10,000 peers every 10 s, SQLite in it", "one core", 1.0);
+    print(
+        "heartbeats",
+        used / start.elapsed().as_secs_f64(),
+        "cores, 10,000 peers every 10 s, SQLite in it",
+        "one core",
+        1.0,
+    );
 }
 
 /// Sends each token's heartbeat once a round, spread evenly over it.
 async fn beat(catalogue: &Catalogue, tokens: &[String], start: Instant, offset: usize) {
     let step = EVERY / u32::try_from(tokens.len()).expect("few peers");
     let clients: Vec<Catalogue> = tokens.iter().map(|token| catalogue.with_token(token)).collect();
-    let mut due = start + step * u32::try_from(offset).expect("few connections") / u32::try_from(CONNECTIONS).expect("few connections");
+    let mut due = start
+        + step * u32::try_from(offset).expect("few connections")
+            / u32::try_from(CONNECTIONS).expect("few connections");
     let mut sent = JoinSet::new();
     for _ in 0..ROUNDS {
         for client in &clients {
             tokio::time::sleep_until(due).await;
             due += step;
-            let beat = Heartbeat { state: PeerState::Ready, room: 1 << 40, last_delta: 0, obeyed: 0 };
+            let beat =
+                Heartbeat { state: PeerState::Ready, room: 1 << 40, last_delta: 0, obeyed: 0 };
             let client = client.clone();
-            // The answer waits for central's next write, up to a second: others must not wait for it.
+            // The answer waits for central's next write, up to a second: others must not wait for
+            // it.
             sent.spawn(async move { client.heartbeat(&beat).await.expect("a heartbeat's answer") });
             while sent.try_join_next().is_some() {}
         }
@@ -58,7 +68,8 @@ async fn register(stand: &Stand) -> Vec<String> {
     let network = stand.network();
     let mut running = JoinSet::new();
     for i in 0..CONNECTIONS {
-        let (catalogue, network, join_token) = (stand.catalogue(), network.id, Arc::clone(&join_token));
+        let (catalogue, network, join_token) =
+            (stand.catalogue(), network.id, Arc::clone(&join_token));
         running.spawn(async move {
             let mut tokens = Vec::new();
             for j in 0..PEERS / CONNECTIONS {
@@ -78,7 +89,9 @@ async fn register(stand: &Stand) -> Vec<String> {
                 };
                 let nonce = catalogue.nonce().await.expect("a nonce").nonce;
                 let proof = Proven::sign(&request, network, nonce, &key.0).expect("a proof");
-                tokens.push(catalogue.register(&proof).await.expect("a registration").credentials.token);
+                tokens.push(
+                    catalogue.register(&proof).await.expect("a registration").credentials.token,
+                );
             }
             tokens
         });

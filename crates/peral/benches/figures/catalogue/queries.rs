@@ -59,7 +59,10 @@ impl Asker {
         .await
     }
 
-    async fn ask<F: Future<Output = ()> + Send + 'static>(&self, question: impl Fn(Catalogue, SmallRng) -> F + Send + Sync + 'static) -> Asked {
+    async fn ask<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        question: impl Fn(Catalogue, SmallRng) -> F + Send + Sync + 'static,
+    ) -> Asked {
         let question = Arc::new(question);
         let start = Instant::now();
         let mut running = JoinSet::new();
@@ -90,32 +93,49 @@ pub enum Bare<'a> {
     Postgres { url: &'a str, scratch: &'a Path, account: String },
 }
 
-const COLUMNS: &str = "f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size, f.published_ms, f.last_seen_ms,
+const COLUMNS: &str = "f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size,
+    f.published_ms, f.last_seen_ms,
  (SELECT TAGS FROM tags t WHERE t.file = f.id) AS tags,
- (SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer WHERE h.file = f.id AND h.version = f.version AND h.whole AND l.ends_ms > 1 AND l.state <> 2) AS sources,
- (SELECT max(l.seen_ms) FROM holdings h JOIN leases l ON l.peer = h.peer WHERE h.file = f.id AND h.version = f.version) AS seen_ms";
+ (SELECT count(*) FROM holdings h JOIN leases l ON l.peer = h.peer WHERE h.file = f.id AND
+ h.version = f.version AND h.whole AND l.ends_ms > 1 AND l.state <> 2) AS sources,
+ (SELECT max(l.seen_ms) FROM holdings h JOIN leases l ON l.peer = h.peer WHERE h.file = f.id AND
+ h.version = f.version) AS seen_ms";
 
 impl<'a> Bare<'a> {
     pub fn sqlite(database: &'a Path, scratch: &'a Path) -> Self {
-        let account = text(Command::new("sqlite3").arg(database).arg("SELECT 'X''' || hex(id) || '''' FROM accounts WHERE name = 'admin'"));
+        let account = text(
+            Command::new("sqlite3")
+                .arg(database)
+                .arg("SELECT 'X''' || hex(id) || '''' FROM accounts WHERE name = 'admin'"),
+        );
         Self::Sqlite { database, scratch, account: account.trim().to_owned() }
     }
 
     pub fn postgres(url: &'a str, scratch: &'a Path) -> Self {
-        let account = text(Command::new("psql").arg(url).args(["-Atqc", "SELECT '''' || id || '''' FROM accounts WHERE name = 'admin'"]));
+        let account = text(
+            Command::new("psql")
+                .arg(url)
+                .args(["-Atqc", "SELECT '''' || id || '''' FROM accounts WHERE name = 'admin'"]),
+        );
         Self::Postgres { url, scratch, account: account.trim().to_owned() }
     }
 
     /// What `GET /v1/search/{name}` asks the database; answers a second.
     pub fn exact(&self) -> f64 {
         match self {
-            Self::Sqlite { account, .. } => {
-                self.by_shell(EXACT, |rng| exact(&format!("'{}'", name(rng.random_range(0..FILES))), account, "group_concat(t.tag, char(31))", ""))
-            }
+            Self::Sqlite { account, .. } => self.by_shell(EXACT, |rng| {
+                exact(
+                    &format!("'{}'", name(rng.random_range(0..FILES))),
+                    account,
+                    "group_concat(t.tag, char(31))",
+                    "",
+                )
+            }),
             Self::Postgres { account, .. } => {
                 let words = array();
                 let named = format!(
-                    "({words})[1 + :i % 64] || '/' || ({words})[1 + :i / 64 % 64] || '/' || ({words})[1 + :i / 4096 % 64] || '-' || lpad((:i)::text, 7, '0') || '.bin'"
+                    "({words})[1 + :i % 64] || '/' || ({words})[1 + :i / 64 % 64] || '/' || \
+                     ({words})[1 + :i / 4096 % 64] || '-' || lpad((:i)::text, 7, '0') || '.bin'"
                 );
                 self.by_pgbench(&format!(
                     "\\set i random(0, {})\n{}",
@@ -131,13 +151,26 @@ impl<'a> Bare<'a> {
         match self {
             Self::Sqlite { .. } => self.by_shell(BY_WORDS, |rng| {
                 let (a, b) = two_words(rng);
-                let index = format!("SELECT f.* FROM names n CROSS JOIN files f ON f.seq = n.rowid AND n.names MATCH '{}' WHERE f.removed_ms IS NULL AND instr(f.folded, '{a}') > 0 AND instr(f.folded, '{b}') > 0", trigrams(a, b));
+                let index = format!(
+                    "SELECT f.* FROM names n CROSS JOIN files f ON f.seq = n.rowid AND \
+                    n.names MATCH '{}' WHERE f.removed_ms IS NULL AND instr(f.folded, '{a}') > 0 \
+                    AND instr(f.folded, '{b}') > 0",
+                    trigrams(a, b)
+                );
                 words(&index, "group_concat(t.tag, char(31))")
             }),
             Self::Postgres { .. } => {
-                let like = |word: &str| format!("f.folded LIKE '%' || ({})[1 + :{word}] || '%'", array());
-                let index = format!("SELECT f.* FROM files f WHERE f.removed_ms IS NULL AND {} AND {}", like("a"), like("b"));
-                self.by_pgbench(&format!("\\set a random(0, 63)\n\\set b (:a + 1 + random(0, 62)) % 64\n{}", words(&index, "string_agg(t.tag, chr(31))")))
+                let like =
+                    |word: &str| format!("f.folded LIKE '%' || ({})[1 + :{word}] || '%'", array());
+                let index = format!(
+                    "SELECT f.* FROM files f WHERE f.removed_ms IS NULL AND {} AND {}",
+                    like("a"),
+                    like("b")
+                );
+                self.by_pgbench(&format!(
+                    "\\set a random(0, 63)\n\\set b (:a + 1 + random(0, 62)) % 64\n{}",
+                    words(&index, "string_agg(t.tag, chr(31))")
+                ))
             }
         }
     }
@@ -149,13 +182,23 @@ impl<'a> Bare<'a> {
             .map(|i| {
                 let mut rng = SmallRng::seed_from_u64(i as u64);
                 let path = scratch.join(format!("statements-{i}.sql"));
-                let statements: String = (0..statements / CONNECTIONS).map(|_| one(&mut rng)).collect();
+                let statements: String =
+                    (0..statements / CONNECTIONS).map(|_| one(&mut rng)).collect();
                 fs::write(&path, statements).expect("a file");
                 path
             })
             .collect();
-        let pairs: Vec<String> =
-            scripts.iter().map(|script| format!("sqlite3 {} < {} > {}.out &", database.display(), script.display(), script.display())).collect();
+        let pairs: Vec<String> = scripts
+            .iter()
+            .map(|script| {
+                format!(
+                    "sqlite3 {} < {} > {}.out &",
+                    database.display(),
+                    script.display(),
+                    script.display()
+                )
+            })
+            .collect();
         let wall = run(Command::new("sh").arg("-ec").arg(format!("{} wait", pairs.join(" ")))).wall;
         statements as f64 / wall
     }
@@ -177,8 +220,12 @@ impl<'a> Bare<'a> {
             &ASKING.as_secs().to_string(),
         ]);
         let said = text(command.arg("--file").arg(&path).arg(url));
-        let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")).and_then(|rest| rest.split_whitespace().next());
-        rate.and_then(|rate| rate.parse().ok()).unwrap_or_else(|| panic!("pgbench says no rate: {said}"))
+        let rate = said
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = "))
+            .and_then(|rest| rest.split_whitespace().next());
+        rate.and_then(|rate| rate.parse().ok())
+            .unwrap_or_else(|| panic!("pgbench says no rate: {said}"))
     }
 }
 
@@ -197,11 +244,16 @@ fn array() -> String {
 fn exact(name: &str, account: &str, tags: &str, collate: &str) -> String {
     let columns = COLUMNS.replace("TAGS", tags);
     format!(
-        "SELECT {columns} FROM files f JOIN accounts o ON o.id = f.owner WHERE f.name = ({name}) {collate} AND f.removed_ms IS NULL AND
-         (f.public OR TRUE OR f.owner = {account} OR EXISTS (SELECT 1 FROM access x WHERE x.file = f.id
-          AND (x.principal = {account} OR x.principal IN (SELECT m.grp FROM members m WHERE m.account = {account}))));
-         SELECT p.id AS peer, p.address, p.node, p.zone, h.whole FROM holdings h JOIN leases l ON l.peer = h.peer JOIN peers p ON p.id = h.peer
-         WHERE h.file = (SELECT id FROM files WHERE name = ({name}) {collate} AND removed_ms IS NULL) AND h.version = 1 AND l.ends_ms > 1 AND l.state <> 2
+        "SELECT {columns} FROM files f JOIN accounts o ON o.id = f.owner WHERE f.name = ({name})
+         {collate} AND f.removed_ms IS NULL AND
+         (f.public OR TRUE OR f.owner = {account} OR EXISTS (SELECT 1 FROM access x WHERE x.file
+         = f.id
+          AND (x.principal = {account} OR x.principal IN (SELECT m.grp FROM members m WHERE
+          m.account = {account}))));
+         SELECT p.id AS peer, p.address, p.node, p.zone, h.whole FROM holdings h JOIN leases l ON
+         l.peer = h.peer JOIN peers p ON p.id = h.peer
+         WHERE h.file = (SELECT id FROM files WHERE name = ({name}) {collate} AND removed_ms IS
+         NULL) AND h.version = 1 AND l.ends_ms > 1 AND l.state <> 2
          ORDER BY p.id LIMIT 1000;\n"
     )
 }
@@ -210,15 +262,22 @@ fn exact(name: &str, account: &str, tags: &str, collate: &str) -> String {
 fn words(index: &str, tags: &str) -> String {
     let columns = COLUMNS.replace("TAGS", tags);
     format!(
-        "WITH hit AS MATERIALIZED ({index} LIMIT 2001), few AS (SELECT * FROM hit WHERE (SELECT count(*) FROM hit) <= 2000),
-         page AS (SELECT {columns} FROM (SELECT f.* FROM few f WHERE f.removed_ms IS NULL ORDER BY f.name LIMIT {}) f JOIN accounts o ON o.id = f.owner ORDER BY f.name)
-         SELECT (SELECT count(*) FROM hit) AS hits, page.* FROM (SELECT 1 AS one) always LEFT JOIN page ON TRUE ORDER BY page.name;\n",
+        "WITH hit AS MATERIALIZED ({index} LIMIT 2001), few AS (SELECT * FROM hit WHERE (SELECT
+         count(*) FROM hit) <= 2000),
+         page AS (SELECT {columns} FROM (SELECT f.* FROM few f WHERE f.removed_ms IS NULL ORDER
+         BY f.name LIMIT {}) f JOIN accounts o ON o.id = f.owner ORDER BY f.name)
+         SELECT (SELECT count(*) FROM hit) AS hits, page.* FROM (SELECT 1 AS one) always LEFT
+         JOIN page ON TRUE ORDER BY page.name;\n",
         LIMIT + 1
     )
 }
 
 /// The text index's expression: every three characters of both words.
 fn trigrams(a: &str, b: &str) -> String {
-    let of = |word: &str| (0..word.len().saturating_sub(2)).map(|i| format!("\"{}\"", &word[i..i + 3])).collect::<Vec<_>>();
+    let of = |word: &str| {
+        (0..word.len().saturating_sub(2))
+            .map(|i| format!("\"{}\"", &word[i..i + 3]))
+            .collect::<Vec<_>>()
+    };
     [of(a), of(b)].concat().join(" AND ")
 }

@@ -38,8 +38,15 @@ impl<'a> Patience<'a> {
     /// Waits a while, and says for what.
     pub async fn wait(&mut self, reason: &str) {
         let now = self.context.clock.monotonic();
-        if self.said.as_ref().is_none_or(|(then, before)| before != reason || now >= *then + SAY_AGAIN) {
-            self.context.out.note(&format!("waiting, for {} s at most: {reason}", self.left().as_secs_f64().ceil()));
+        if self
+            .said
+            .as_ref()
+            .is_none_or(|(then, before)| before != reason || now >= *then + SAY_AGAIN)
+        {
+            self.context.out.note(&format!(
+                "waiting, for {} s at most: {reason}",
+                self.left().as_secs_f64().ceil()
+            ));
             self.said = Some((now, reason.to_owned()));
         }
         tokio::time::sleep(self.pause.min(self.left())).await;
