@@ -44,7 +44,7 @@ pub struct Keys {
     pub authority: Authority,
     /// Makes and checks bearer tokens.
     pub tokens: Tokens,
-    /// Signs records, grants and orders.
+    /// Signs records, grants and tickets.
     pub record: SigningKey,
     /// Checks what the record keys signed, retired ones too.
     pub verifier: Verifier,

@@ -62,7 +62,7 @@ pub struct Grant {
 
 /// A grant to upload: what one bearer may put on one peer under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct Ticket {
     /// The upload.
     pub upload: UploadId,
     /// The peer that takes the bytes.

@@ -13,7 +13,7 @@ pub mod search;
 
 pub use bitmap::Bitmap;
 pub use content::{Content, ContentId};
-pub use file::{Grant, Order, Record, Verb, Visibility};
+pub use file::{Grant, Record, Ticket, Verb, Visibility};
 pub use id::{
     AccountId, FileId, GroupId, Identity, NetworkId, PeerId, SessionId, ShareId, TokenId, UploadId,
 };

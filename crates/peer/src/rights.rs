@@ -11,7 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use peral_model::{FileId, Grant, Identity, Order, Record, UploadId, Verb, Visibility};
+use peral_model::{FileId, Grant, Identity, Record, Ticket, UploadId, Verb, Visibility};
 use peral_runtime::{SharedClock, tls::PeerCertificate};
 use peral_wire::{Failure, Sealed, envelope::Sealable, fail, keys::Verifier, pb};
 use tokio::sync::Notify;
@@ -73,7 +73,7 @@ impl Rights {
         self.0.keys.store(Arc::new(keys));
     }
 
-    /// Verifies records, grants and orders.
+    /// Verifies records, grants and tickets.
     pub fn verifier(&self) -> Arc<Verifier> {
         self.0.keys.load_full()
     }
@@ -233,38 +233,38 @@ impl Rights {
         record.visibility == Visibility::Public || caller.account == Some(record.owner)
     }
 
-    /// Checks an order to upload: for this peer, shown by its bearer, and not over; an upload that
+    /// Checks a ticket to upload: for this peer, shown by its bearer, and not over; an upload that
     /// was opened in time goes on for 24 hours.
     ///
     /// # Errors
     /// UNAUTHENTICATED, FORBIDDEN.
-    pub async fn open_order(
+    pub async fn open_ticket(
         &self,
         caller: &PeerCertificate,
         envelope: &pb::Envelope,
-    ) -> Result<Sealed<Order>, Failure> {
+    ) -> Result<Sealed<Ticket>, Failure> {
         self.admits(caller)?;
-        self.order(caller.identity, envelope).await
+        self.ticket(caller.identity, envelope).await
     }
 
-    /// As [`Rights::open_order`], for an order whose bearer is known to be there otherwise.
+    /// As [`Rights::open_ticket`], for a ticket whose bearer is known to be there otherwise.
     ///
     /// # Errors
     /// UNAUTHENTICATED, FORBIDDEN.
-    pub async fn order(
+    pub async fn ticket(
         &self,
         bearer: Identity,
         envelope: &pb::Envelope,
-    ) -> Result<Sealed<Order>, Failure> {
-        let order = self.read::<Order>(envelope.clone())?;
-        if order.value.bearer != bearer || order.value.peer != self.0.link.peer()? {
+    ) -> Result<Sealed<Ticket>, Failure> {
+        let ticket = self.read::<Ticket>(envelope.clone())?;
+        if ticket.value.bearer != bearer || ticket.value.peer != self.0.link.peer()? {
             return Err(fail!(
                 Forbidden,
-                "this order is for another peer or to be shown by somebody else"
+                "this ticket is for another peer or to be shown by somebody else"
             ));
         }
-        self.in_time(order.value.upload, order.value.expires_ms).await?;
-        Ok(order)
+        self.in_time(ticket.value.upload, ticket.value.expires_ms).await?;
+        Ok(ticket)
     }
 
     async fn in_time(&self, upload: UploadId, expires_ms: i64) -> Result<(), Failure> {
@@ -275,7 +275,7 @@ impl Rights {
         match self.0.db.upload_opened(upload).await? {
             Some(opened_ms) if now_ms - opened_ms < UPLOAD_LIFE_MS => Ok(()),
             _ => {
-                Err(fail!(Forbidden, "the order for this upload is over; ask central for another"))
+                Err(fail!(Forbidden, "the ticket for this upload is over; ask central for another"))
             }
         }
     }

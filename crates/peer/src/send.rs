@@ -4,7 +4,7 @@ mod pieces;
 
 use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use peral_model::{AccountId, Content, Order, PeerId, Record, Visibility};
+use peral_model::{AccountId, Content, PeerId, Record, Ticket, Visibility};
 use peral_wire::{
     ErrorCode, Failure, Sealed, fail, keys::Verifier, pb,
     pb::peer_service_client::PeerServiceClient,
@@ -45,9 +45,9 @@ const AHEAD: usize = 2;
 pub struct SendRequest {
     /// The file.
     pub path: PathBuf,
-    /// Central's order, of which this process is the bearer.
-    pub order: Sealed<Order>,
-    /// Where the peer of the order is.
+    /// Central's ticket, of which this process is the bearer.
+    pub ticket: Sealed<Ticket>,
+    /// Where the peer of the ticket is.
     pub address: SocketAddr,
     /// Who is to own the name, and who may read it.
     pub meant: Meant,
@@ -63,9 +63,9 @@ pub struct Meant {
 }
 
 impl Meant {
-    /// For a new name: what the order says. A new version keeps what its file has.
-    pub fn of(order: &Order) -> Self {
-        Self { owner: order.account, visibility: order.visibility }
+    /// For a new name: what the ticket says. A new version keeps what its file has.
+    pub fn of(ticket: &Ticket) -> Self {
+        Self { owner: ticket.account, visibility: ticket.visibility }
     }
 }
 
@@ -87,15 +87,15 @@ pub struct SendDeps {
 /// # Errors
 /// NOT_FOUND or INVALID_ARGUMENT for the path; CHANGED when the file is written meanwhile;
 /// INTEGRITY when the peer got other bytes or answers with another record; NO_SPACE; what the peer
-/// or central says of the order; UNAVAILABLE; CANCELLED.
+/// or central says of the ticket; UNAVAILABLE; CANCELLED.
 pub async fn send(
     request: SendRequest,
     deps: &SendDeps,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Result<Sealed<Record>, Failure> {
-    let order = &request.order.value;
-    let span = tracing::info_span!("upload", name = %order.name, peer = %order.peer);
+    let ticket = &request.ticket.value;
+    let span = tracing::info_span!("upload", name = %ticket.name, peer = %ticket.peer);
     let running = Box::pin(run(&request, deps, observer.as_ref()).instrument(span));
     tokio::select! {
         biased;
@@ -146,11 +146,11 @@ async fn run(
 ) -> Result<Sealed<Record>, Failure> {
     let path = request.path.clone();
     let sending = Arc::new(blocking(move || Sending::open(&path)).await?);
-    let (size, most) = (sending.stamp.size, request.order.value.max_size);
+    let (size, most) = (sending.stamp.size, request.ticket.value.max_size);
     if size > most {
         return Err(fail!(
             TooLarge,
-            "{} has {size} bytes, where the order allows {most}",
+            "{} has {size} bytes, where the ticket allows {most}",
             sending.shown
         ));
     }
@@ -194,11 +194,11 @@ async fn attempt(
     sending: &Arc<Sending>,
     offset: &mut u64,
 ) -> Result<Sealed<Record>, Failure> {
-    let (order, size) = (&request.order, sending.stamp.size);
-    let channel = deps.dialer.channel(order.value.peer, request.address).await?;
+    let (ticket, size) = (&request.ticket, sending.stamp.size);
+    let channel = deps.dialer.channel(ticket.value.peer, request.address).await?;
     let mut client = PeerServiceClient::new(channel).max_encoding_message_size(MAX_MESSAGE);
-    *offset = open(&mut client, order, size, order.value.peer).await?;
-    let header = pb::UploadHeader { order: Some(order.envelope.clone()), size, offset: *offset };
+    *offset = open(&mut client, ticket, size, ticket.value.peer).await?;
+    let header = pb::UploadHeader { ticket: Some(ticket.envelope.clone()), size, offset: *offset };
     let (sender, parts) = mpsc::channel(AHEAD);
     let call = inject(tonic::Request::new(ReceiverStream::new(parts)));
     let mut answer = std::pin::pin!(client.upload_file(call));
@@ -239,12 +239,12 @@ async fn attempt(
 
 async fn open(
     client: &mut PeerServiceClient<Channel>,
-    order: &Sealed<Order>,
+    ticket: &Sealed<Ticket>,
     size: u64,
     peer: PeerId,
 ) -> Result<u64, Failure> {
     let message = inject(tonic::Request::new(pb::OpenUploadRequest {
-        order: Some(order.envelope.clone()),
+        ticket: Some(ticket.envelope.clone()),
         size,
     }));
     let answer = timeout(OPENING, client.open_upload(message)).await;
@@ -271,13 +271,13 @@ fn accept(
     answered: pb::UploadFileResponse,
     content: Content,
 ) -> Result<Sealed<Record>, Failure> {
-    let (order, meant) = (&request.order.value, request.meant);
+    let (ticket, meant) = (&request.ticket.value, request.meant);
     let envelope = answered
         .record
-        .ok_or_else(|| fail!(Integrity, "peer {} answered without a record", order.peer))?;
+        .ok_or_else(|| fail!(Integrity, "peer {} answered without a record", ticket.peer))?;
     let record = Sealed::<Record>::open(envelope, &deps.verifier)?;
     let found = &record.value;
-    let right = found.name == order.name
+    let right = found.name == ticket.name
         && found.content == content
         && (found.owner, found.visibility) == (meant.owner, meant.visibility);
     if right {

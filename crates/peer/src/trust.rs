@@ -116,7 +116,7 @@ impl Network {
         write_private(path, &bytes).map_err(|error| failed(&error))
     }
 
-    /// Verifies records, grants and orders.
+    /// Verifies records, grants and tickets.
     pub fn verifier(&self) -> Verifier {
         Verifier::new(&self.jwks, KeyUse::Record)
     }

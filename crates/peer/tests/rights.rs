@@ -5,8 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use peral_model::{
-    AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, Order, PeerId,
-    Record, SessionId, UploadId, Verb, Visibility,
+    AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, PeerId, Record,
+    SessionId, Ticket, UploadId, Verb, Visibility,
 };
 use peral_peer::{
     db::Db,
@@ -365,7 +365,7 @@ async fn a_removed_file_ends_its_streams() {
 #[tokio::test]
 async fn an_order_is_for_one_bearer_one_peer_and_a_time() {
     let world = world().await;
-    let order = Order {
+    let ticket = Ticket {
         upload: UploadId(Uuid::from_u128(7)),
         peer: ME,
         name: FileName::new("up").unwrap(),
@@ -376,34 +376,34 @@ async fn an_order_is_for_one_bearer_one_peer_and_a_time() {
         expires_ms: NOW + HOUR,
     };
     let (bearer, other) = (caller(user(1), READER), caller(user(2), READER));
-    let seal = |order: &Order| Sealed::seal(order.clone(), &world.key).envelope;
-    let never_opened = Order { upload: UploadId(Uuid::from_u128(8)), ..order.clone() };
-    assert!(world.rights.open_order(&bearer, &seal(&order)).await.is_ok());
+    let seal = |ticket: &Ticket| Sealed::seal(ticket.clone(), &world.key).envelope;
+    let never_opened = Ticket { upload: UploadId(Uuid::from_u128(8)), ..ticket.clone() };
+    assert!(world.rights.open_ticket(&bearer, &seal(&ticket)).await.is_ok());
     assert_eq!(
-        code(world.rights.open_order(&other, &seal(&order)).await),
+        code(world.rights.open_ticket(&other, &seal(&ticket)).await),
         Some(ErrorCode::Forbidden)
     );
-    let elsewhere = Order { peer: PeerId(Uuid::from_u128(9)), ..order.clone() };
+    let elsewhere = Ticket { peer: PeerId(Uuid::from_u128(9)), ..ticket.clone() };
     assert_eq!(
-        code(world.rights.open_order(&bearer, &seal(&elsewhere)).await),
+        code(world.rights.open_ticket(&bearer, &seal(&elsewhere)).await),
         Some(ErrorCode::Forbidden)
     );
-    let forged = Sealed::seal(order.clone(), &key()).envelope;
+    let forged = Sealed::seal(ticket.clone(), &key()).envelope;
     assert_eq!(
-        code(world.rights.open_order(&bearer, &forged).await),
+        code(world.rights.open_ticket(&bearer, &forged).await),
         Some(ErrorCode::Unauthenticated)
     );
     // Over: what was opened in time goes on for a day, the rest does not begin.
     world.clock.advance(Duration::from_secs(2 * 3600));
-    assert!(world.rights.open_order(&bearer, &seal(&order)).await.is_ok());
+    assert!(world.rights.open_ticket(&bearer, &seal(&ticket)).await.is_ok());
     assert_eq!(
-        code(world.rights.open_order(&bearer, &seal(&never_opened)).await),
+        code(world.rights.open_ticket(&bearer, &seal(&never_opened)).await),
         Some(ErrorCode::Forbidden)
     );
     world.clock.set(NOW + UPLOAD_LIFE_MS + 1);
     let fresh = PeerCertificate { not_after_ms: NOW + 100 * HOUR, ..bearer };
     assert_eq!(
-        code(world.rights.open_order(&fresh, &seal(&order)).await),
+        code(world.rights.open_ticket(&fresh, &seal(&ticket)).await),
         Some(ErrorCode::Forbidden)
     );
 }

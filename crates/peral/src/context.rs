@@ -32,7 +32,7 @@ pub struct Context {
     pub data: Option<PathBuf>,
     /// The user's logins.
     pub logins: LoginStore,
-    /// Orders of uploads that were interrupted; nothing is kept where a command logs in for itself.
+    /// Tickets of uploads that were interrupted; nothing is kept where a command logs in for itself.
     pub uploads: Option<PathBuf>,
 }
 

@@ -1,7 +1,7 @@
 //! Protobuf to model and back: the only place that sees both. Everything is checked on entry.
 
 use peral_model::{
-    AccountId, Content, ContentId, FileId, FileName, Grant, Order, PeerId, Record, UploadId, Verb,
+    AccountId, Content, ContentId, FileId, FileName, Grant, PeerId, Record, Ticket, UploadId, Verb,
     Visibility, content::MAX_SIZE,
 };
 
@@ -126,33 +126,33 @@ impl From<&Grant> for pb::Grant {
     }
 }
 
-impl TryFrom<pb::Order> for Order {
+impl TryFrom<pb::Ticket> for Ticket {
     type Error = Failure;
-    fn try_from(order: pb::Order) -> Result<Self, Failure> {
+    fn try_from(ticket: pb::Ticket) -> Result<Self, Failure> {
         Ok(Self {
-            upload: UploadId::from_bytes(&order.upload_id).map_err(bad)?,
-            peer: PeerId::from_bytes(&order.peer).map_err(bad)?,
-            name: name(&order.name)?,
-            max_size: size(order.max_size)?,
-            visibility: visibility(order.visibility)?,
-            account: AccountId::from_bytes(&order.account).map_err(bad)?,
-            bearer: order.bearer.parse().map_err(bad)?,
-            expires_ms: order.expires_ms,
+            upload: UploadId::from_bytes(&ticket.upload_id).map_err(bad)?,
+            peer: PeerId::from_bytes(&ticket.peer).map_err(bad)?,
+            name: name(&ticket.name)?,
+            max_size: size(ticket.max_size)?,
+            visibility: visibility(ticket.visibility)?,
+            account: AccountId::from_bytes(&ticket.account).map_err(bad)?,
+            bearer: ticket.bearer.parse().map_err(bad)?,
+            expires_ms: ticket.expires_ms,
         })
     }
 }
 
-impl From<&Order> for pb::Order {
-    fn from(order: &Order) -> Self {
+impl From<&Ticket> for pb::Ticket {
+    fn from(ticket: &Ticket) -> Self {
         Self {
-            upload_id: order.upload.to_vec().into(),
-            peer: order.peer.to_vec().into(),
-            name: order.name.to_string(),
-            max_size: order.max_size,
-            visibility: pb::Visibility::from(order.visibility).into(),
-            account: order.account.to_vec().into(),
-            bearer: order.bearer.to_string(),
-            expires_ms: order.expires_ms,
+            upload_id: ticket.upload.to_vec().into(),
+            peer: ticket.peer.to_vec().into(),
+            name: ticket.name.to_string(),
+            max_size: ticket.max_size,
+            visibility: pb::Visibility::from(ticket.visibility).into(),
+            account: ticket.account.to_vec().into(),
+            bearer: ticket.bearer.to_string(),
+            expires_ms: ticket.expires_ms,
         }
     }
 }

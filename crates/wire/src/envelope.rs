@@ -1,9 +1,9 @@
-//! Signed envelopes: how records, grants and orders travel. Checked as received, kept as received,
+//! Signed envelopes: how records, grants and tickets travel. Checked as received, kept as received,
 //! never encoded again.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use peral_model::{Grant, Order, Record};
+use peral_model::{Grant, Record, Ticket};
 use prost::Message;
 
 use crate::{
@@ -41,7 +41,7 @@ macro_rules! sealable {
         }
     )*};
 }
-sealable!(Record Record, Grant Grant, Order Order);
+sealable!(Record Record, Grant Grant, Ticket Ticket);
 
 /// A value together with the signed bytes that say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,7 +198,7 @@ mod tests {
         fn random_bytes_are_a_typed_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = <Record as Sealable>::decode(&bytes).map_err(|failure| failure.code);
             let _ = <Grant as Sealable>::decode(&bytes).map_err(|failure| failure.code);
-            let _ = <Order as Sealable>::decode(&bytes).map_err(|failure| failure.code);
+            let _ = <Ticket as Sealable>::decode(&bytes).map_err(|failure| failure.code);
             let _ = envelope_from_bytes(&bytes);
         }
     }

@@ -15,7 +15,7 @@ use crate::{Failure, fail};
 pub enum KeyUse {
     /// Signs the tokens of the REST interface.
     Token,
-    /// Signs records, grants and orders.
+    /// Signs records, grants and tickets.
     Record,
 }
 

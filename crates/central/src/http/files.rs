@@ -96,7 +96,7 @@ pub async fn remove_file(
     Ok(Json(Done {}))
 }
 
-/// Begins an upload: names the peer that takes it, with the order to show there.
+/// Begins an upload: names the peer that takes it, with the ticket to show there.
 #[utoipa::path(
     post, path = "/v1/uploads", tag = "files", operation_id = "upload", request_body = NewUpload,
     responses((status = 200, body = Upload))

@@ -1,7 +1,7 @@
 //! Publishing, and uploads that lead to it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_model::{Content, Identity, Order};
+use peral_model::{Content, Identity, Ticket};
 use peral_wire::{
     Failure, Sealed, convert, fail,
     rest::{
@@ -56,7 +56,7 @@ impl App {
         Ok(Published { results: results.into_iter().map(result).collect() })
     }
 
-    /// Begins an upload: chooses the peer, and gives the order to show there.
+    /// Begins an upload: chooses the peer, and gives the ticket to show there.
     ///
     /// # Errors
     /// NAME_TAKEN, VERSION_CONFLICT, NO_SPACE, UNAVAILABLE, FORBIDDEN (the bearer),
@@ -80,7 +80,7 @@ impl App {
             now_ms,
         };
         let begun = self.store()?.begin_upload(begin).await.told()?;
-        let order = Order {
+        let ticket = Ticket {
             upload: begun.id,
             peer: begun.peer,
             name,
@@ -99,7 +99,11 @@ impl App {
             zone: place.zone,
             complete: false,
         };
-        Ok(Upload { id: begun.id, source, order: Sealed::seal(order, &self.keys.record).to_text() })
+        Ok(Upload {
+            id: begun.id,
+            source,
+            ticket: Sealed::seal(ticket, &self.keys.record).to_text(),
+        })
     }
 }
 

@@ -12,7 +12,7 @@ pub const MAX_NOTICES: u32 = 1000;
 /// Notices for one peer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notices {
-    /// In order, at most [`MAX_NOTICES`].
+    /// In ticket, at most [`MAX_NOTICES`].
     pub notices: Vec<Notice>,
     /// Number to ask after next.
     pub obeyed: u64,

@@ -1,8 +1,8 @@
-//! Grants and orders: for one bearer, renewed only by it.
+//! Grants and tickets: for one bearer, renewed only by it.
 
 use std::time::Duration;
 
-use peral_model::{Grant, Identity, Order, PeerId, Visibility};
+use peral_model::{Grant, Identity, PeerId, Ticket, Visibility};
 use peral_wire::{
     ErrorCode, Sealed,
     rest::{
@@ -158,13 +158,13 @@ async fn an_upload_goes_to_a_live_peer_and_is_published_for_who_asked() {
     let peer = net.peer("root").await;
     peer.beat(PeerState::Ready, 0).await.unwrap();
     let begun = ada.api.upload(&upload("u", 3)).await.unwrap();
-    let order = Sealed::<Order>::from_text(&begun.order, &net.verifier().await).unwrap().value;
+    let ticket = Sealed::<Ticket>::from_text(&begun.ticket, &net.verifier().await).unwrap().value;
     assert_eq!(
-        (order.peer, order.bearer, order.account, order.max_size),
+        (ticket.peer, ticket.bearer, ticket.account, ticket.max_size),
         (peer.id, ada.identity(), ada.login.account, 3)
     );
     assert_eq!(
-        (order.visibility, order.expires_ms, begun.source.peer),
+        (ticket.visibility, ticket.expires_ms, begun.source.peer),
         (Visibility::Private, NOW + 3_600_000, peer.id)
     );
     let file = NewVersion {

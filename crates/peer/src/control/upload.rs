@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::Stream;
-use peral_model::{Content, Identity, Order, Record};
+use peral_model::{Content, Identity, Record, Ticket};
 use peral_runtime::propagate;
 use peral_wire::{Failure, Sealed, convert::required, fail, pb};
 use tokio::sync::mpsc;
@@ -30,12 +30,12 @@ pub(super) async fn start(
     request: pb::UploadRequest,
 ) -> Result<impl Stream<Item = Result<pb::Progress, Failure>> + Send + use<>, Failure> {
     let me = Identity::Peer(library.link().peer()?);
-    let order = library.rights().order(me, &required(request.order, "order")?).await?;
-    if order.value.name.as_str() != request.name {
+    let ticket = library.rights().ticket(me, &required(request.ticket, "ticket")?).await?;
+    if ticket.value.name.as_str() != request.name {
         return Err(fail!(
             InvalidArgument,
-            "the order is for the name {}, not {}",
-            order.value.name,
+            "the ticket is for the name {}, not {}",
+            ticket.value.name,
             request.name
         ));
     }
@@ -44,9 +44,9 @@ pub(super) async fn start(
         .map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?;
     let (tell, told) = mpsc::channel(16);
     let span =
-        propagate::follow(tracing::info_span!(parent: None, "upload", name = %order.value.name));
+        propagate::follow(tracing::info_span!(parent: None, "upload", name = %ticket.value.name));
     let upload = async move {
-        let done = run(&library, &order, &real, &tell).await;
+        let done = run(&library, &ticket, &real, &tell).await;
         let last = done.map(|record| pb::Progress {
             record: Some(record.envelope),
             ..step(pb::Phase::Done, record.value.content.size)
@@ -60,7 +60,7 @@ pub(super) async fn start(
 
 async fn run(
     library: &Library,
-    order: &Sealed<Order>,
+    ticket: &Sealed<Ticket>,
     path: &Path,
     tell: &Tell,
 ) -> Result<Sealed<Record>, Failure> {
@@ -68,22 +68,22 @@ async fn run(
         .await
         .map_err(|error| fail!(NotFound, "{} cannot be read: {error}", path.display()))?
         .len();
-    if size > order.value.max_size {
+    if size > ticket.value.max_size {
         return Err(fail!(
             TooLarge,
-            "{} has {size} bytes, and the order is for {}; it grew meanwhile",
+            "{} has {size} bytes, and the ticket is for {}; it grew meanwhile",
             path.display(),
-            order.value.max_size
+            ticket.value.max_size
         ));
     }
     let say = async |phase| drop(tell.send(Ok(step(phase, size))).await);
-    let temp = library.upload_temp(order.value.upload);
+    let temp = library.upload_temp(ticket.value.upload);
     if is_spooled(library.data(), path) {
         say(pb::Phase::Hashing).await;
         tokio::fs::rename(path, &temp)
             .await
             .map_err(|error| fail!(Internal, "{} cannot be taken over: {error}", path.display()))?;
-        let landed = spooled(library, order, &temp, || say(pb::Phase::Publishing)).await;
+        let landed = spooled(library, ticket, &temp, || say(pb::Phase::Publishing)).await;
         if landed.is_err() {
             // Its command has read what it can read once only: nobody takes this up again.
             drop(tokio::fs::remove_file(&temp).await);
@@ -92,7 +92,7 @@ async fn run(
     }
     if library.share_of(path).await?.is_some() {
         say(pb::Phase::Hashing).await;
-        return library.land_in_place(order, path).await;
+        return library.land_in_place(ticket, path).await;
     }
     library.may_land().await?;
     library.has_room()?;
@@ -106,13 +106,13 @@ async fn run(
     });
     let content = copied.await.map_err(broken)??;
     say(pb::Phase::Publishing).await;
-    library.land(order, &temp, content).await
+    library.land(ticket, &temp, content).await
 }
 
 /// Bytes that a command wrote into the data folder for this upload.
 async fn spooled(
     library: &Library,
-    order: &Sealed<Order>,
+    ticket: &Sealed<Ticket>,
     temp: &Path,
     publishing: impl AsyncFnOnce(),
 ) -> Result<Sealed<Record>, Failure> {
@@ -126,7 +126,7 @@ async fn spooled(
         fail!(Internal, "what was read cannot be read again: {error}")
     })?;
     publishing().await;
-    library.land(order, temp, content).await
+    library.land(ticket, temp, content).await
 }
 
 /// Copies a file, by the file system where it can, if nobody writes it meanwhile.

@@ -1,11 +1,11 @@
-//! `OpenUpload` and `UploadFile`: a file that somebody with an order puts on this peer, taken up
+//! `OpenUpload` and `UploadFile`: a file that somebody with a ticket puts on this peer, taken up
 //! again where it broke off.
 
 mod running;
 mod temp;
 
 use futures::FutureExt;
-use peral_model::{Content, ContentId, Identity, Order, pieces};
+use peral_model::{Content, ContentId, Identity, Ticket, pieces};
 use peral_runtime::tls::PeerCertificate;
 use peral_wire::{
     Failure, Sealed,
@@ -28,12 +28,12 @@ pub(super) async fn open(
     request: pb::OpenUploadRequest,
 ) -> Result<pb::OpenUploadResponse, Failure> {
     let library = &service.0.library;
-    let order = order(service, caller, request.order, request.size).await?;
-    if let Some(record) = library.landed(order.value.upload).await? {
+    let ticket = ticket(service, caller, request.ticket, request.size).await?;
+    if let Some(record) = library.landed(ticket.value.upload).await? {
         return Ok(pb::OpenUploadResponse { offset: record.value.content.size });
     }
     library.may_land().await?;
-    let (path, size) = (library.upload_temp(order.value.upload), request.size);
+    let (path, size) = (library.upload_temp(ticket.value.upload), request.size);
     let offset = blocking(move || Ok(temp::kept(&path, size))).await?;
     if offset == 0 {
         library.has_room()?;
@@ -44,19 +44,19 @@ pub(super) async fn open(
     Ok(pb::OpenUploadResponse { offset })
 }
 
-async fn order(
+async fn ticket(
     service: &PeerService,
     caller: &PeerCertificate,
     envelope: Option<pb::Envelope>,
     bytes: u64,
-) -> Result<Sealed<Order>, Failure> {
-    let order =
-        service.0.library.rights().open_order(caller, &required(envelope, "order")?).await?;
-    let (bytes, most) = (size(bytes)?, order.value.max_size);
+) -> Result<Sealed<Ticket>, Failure> {
+    let ticket =
+        service.0.library.rights().open_ticket(caller, &required(envelope, "ticket")?).await?;
+    let (bytes, most) = (size(bytes)?, ticket.value.max_size);
     if bytes > most {
-        return Err(fail!(TooLarge, "an upload of {bytes} bytes, where the order allows {most}"));
+        return Err(fail!(TooLarge, "an upload of {bytes} bytes, where the ticket allows {most}"));
     }
-    Ok(order)
+    Ok(ticket)
 }
 
 /// Takes an upload to its end.
@@ -73,10 +73,10 @@ pub(super) async fn receive(
     let Some(Part::Header(header)) = first.and_then(|message| message.part) else {
         return Err(fail!(InvalidArgument, "an upload begins with its header"));
     };
-    let order = order(service, caller, header.order, header.size).await?;
-    let turn = inner.uploads.enter(order.value.upload).await?;
+    let ticket = ticket(service, caller, header.ticket, header.size).await?;
+    let turn = inner.uploads.enter(ticket.value.upload).await?;
     let incoming = Incoming { service, caller: caller.identity, stream };
-    let running = taken(incoming, &order, header.size, header.offset, turn.hold()).boxed();
+    let running = taken(incoming, &ticket, header.size, header.offset, turn.hold()).boxed();
     let record = tokio::select! {
         biased;
         () = turn.superseded() => Err(fail!(Cancelled, "the same upload was begun again on another stream")),
@@ -87,13 +87,13 @@ pub(super) async fn receive(
 
 async fn taken(
     incoming: Incoming<'_>,
-    order: &Sealed<Order>,
+    ticket: &Sealed<Ticket>,
     size: u64,
     offset: u64,
     turn: Hold,
 ) -> Result<pb::Envelope, Failure> {
     let library = &incoming.service.0.library;
-    if let Some(record) = library.landed(order.value.upload).await? {
+    if let Some(record) = library.landed(ticket.value.upload).await? {
         let hash = Taker::new(incoming, size, None).ending().await?;
         let same = record.value.content == Content { hash, size };
         return if same {
@@ -107,11 +107,11 @@ async fn taken(
         library.has_room()?;
     }
     let room = library.reserve(size.saturating_sub(offset))?;
-    let (path, lists) = (library.upload_temp(order.value.upload), library.lists().clone());
+    let (path, lists) = (library.upload_temp(ticket.value.upload), library.lists().clone());
     let temp = blocking(move || Temp::open(&path, &lists, size, offset, turn)).await?;
-    let path = library.upload_temp(order.value.upload);
+    let path = library.upload_temp(ticket.value.upload);
     let content = Taker::new(incoming, size, Some((temp, room))).content().await?;
-    let record = library.land(order, &path, content).await?;
+    let record = library.land(ticket, &path, content).await?;
     tracing::info!(name = %record.value.name, version = record.value.version, size, "an upload has landed");
     Ok(record.envelope)
 }

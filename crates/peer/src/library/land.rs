@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use peral_model::{Content, Order, Record, UploadId, Visibility};
+use peral_model::{Content, Record, Ticket, UploadId, Visibility};
 use peral_wire::{
     ErrorCode, Failure, Sealed, fail,
     rest::files::{NewVersion, Publish, PublishResult},
@@ -72,23 +72,23 @@ impl Library {
     /// upload has landed.
     pub async fn land(
         &self,
-        order: &Sealed<Order>,
+        ticket: &Sealed<Ticket>,
         temp: &Path,
         content: Content,
     ) -> Result<Sealed<Record>, Failure> {
-        if let Some(record) = self.landed(order.value.upload).await? {
+        if let Some(record) = self.landed(ticket.value.upload).await? {
             return if record.value.content == content {
                 self.noted(record).await
             } else {
-                Err(another(&order.value))
+                Err(another(&ticket.value))
             };
         }
         self.may_land().await?;
-        let (path, private) = (temp.to_path_buf(), order.value.visibility == Visibility::Private);
+        let (path, private) = (temp.to_path_buf(), ticket.value.visibility == Visibility::Private);
         blocking(move || make_durable(&path, private)).await?;
-        let record = self.publish_upload(&order.value, content).await?;
+        let record = self.publish_upload(&ticket.value, content).await?;
         self.put_into_share(record.clone(), temp).await?;
-        self.remember_upload(order.value.upload, &record.value).await?;
+        self.remember_upload(ticket.value.upload, &record.value).await?;
         self.noted(record).await
     }
 
@@ -99,7 +99,7 @@ impl Library {
     /// central says of the publish.
     pub async fn land_in_place(
         &self,
-        order: &Sealed<Order>,
+        ticket: &Sealed<Ticket>,
         path: &Path,
     ) -> Result<Sealed<Record>, Failure> {
         let path = super::adopt::plain(path)?;
@@ -109,7 +109,7 @@ impl Library {
         let (lists, from, clock) = (self.0.lists.clone(), path.clone(), self.0.clock.clone());
         let hash = move || crate::index::hash_when_steady(&lists, &from, &*clock);
         let (content, stamp) = tokio::task::spawn_blocking(hash).await.map_err(broken)??;
-        let record = self.publish_upload(&order.value, content).await?;
+        let record = self.publish_upload(&ticket.value, content).await?;
         let last_had = name == record.value.name.as_str();
         let path = path
             .into_os_string()
@@ -126,7 +126,7 @@ impl Library {
             now_ms,
         };
         self.place(placed).await?;
-        self.remember_upload(order.value.upload, &record.value).await?;
+        self.remember_upload(ticket.value.upload, &record.value).await?;
         self.noted(record).await
     }
 
@@ -145,19 +145,19 @@ impl Library {
 
     async fn publish_upload(
         &self,
-        order: &Order,
+        ticket: &Ticket,
         content: Content,
     ) -> Result<Sealed<Record>, Failure> {
         let version = NewVersion {
-            name: order.name.to_string(),
+            name: ticket.name.to_string(),
             hash: content.hash,
             size: content.size,
-            visibility: order.visibility,
+            visibility: ticket.visibility,
             replaces: None,
-            upload: Some(order.upload),
+            upload: Some(ticket.upload),
         };
         let publish =
-            Publish { idempotency_key: format!("upload-{}", order.upload), files: vec![version] };
+            Publish { idempotency_key: format!("upload-{}", ticket.upload), files: vec![version] };
         let answer = self.0.link.catalogue().await?.publish(&publish).await?;
         let record = match answer.results.into_iter().next() {
             Some(PublishResult::Record(text)) => {
@@ -168,15 +168,15 @@ impl Library {
                 return Err(fail!(
                     Internal,
                     "central gave no result for the upload of {}",
-                    order.name
+                    ticket.name
                 ));
             }
         };
-        let right = record.value.name == order.name && record.value.content == content;
+        let right = record.value.name == ticket.name && record.value.content == content;
         if right {
             Ok(record)
         } else {
-            Err(fail!(Internal, "central published something else than {}", order.name))
+            Err(fail!(Internal, "central published something else than {}", ticket.name))
         }
     }
 
@@ -454,9 +454,9 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-fn another(order: &Order) -> Failure {
+fn another(ticket: &Ticket) -> Failure {
     Failure::new(
         ErrorCode::AlreadyExists,
-        format!("this upload of {} was ended with another content; begin a new one", order.name),
+        format!("this upload of {} was ended with another content; begin a new one", ticket.name),
     )
 }

@@ -13,8 +13,8 @@ use std::{
 use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
 use futures::future::BoxFuture;
 use peral_model::{
-    AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, Order, PeerId,
-    Record, UploadId, Verb, Visibility,
+    AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, PeerId, Record,
+    Ticket, UploadId, Verb, Visibility,
 };
 use peral_peer::{
     data::DataDir,
@@ -156,14 +156,14 @@ impl Net {
         Sealed::seal(grant, &self.key)
     }
 
-    pub fn order(
+    pub fn ticket(
         &self,
         peer: PeerId,
         bearer: Identity,
         name: &str,
         max_size: u64,
-    ) -> Sealed<Order> {
-        let order = Order {
+    ) -> Sealed<Ticket> {
+        let ticket = Ticket {
             upload: UploadId(Uuid::new_v4()),
             peer,
             name: FileName::new(name).unwrap(),
@@ -173,7 +173,7 @@ impl Net {
             bearer,
             expires_ms: now_ms() + 600_000,
         };
-        Sealed::seal(order, &self.key)
+        Sealed::seal(ticket, &self.key)
     }
 }
 

@@ -107,24 +107,25 @@ async fn uploads_that_begin_or_go_on_wrongly() {
     peer.library.share(&share, "", Visibility::Public).await.unwrap();
     let bearer = Identity::Peer(PeerId(Uuid::new_v4()));
     let mut client = peer.client(&net.dialer(bearer)).await;
-    let order = net.order(peer.id, bearer, "up", 3 << 20);
-    let open = |size| pb::OpenUploadRequest { order: Some(order.envelope.clone()), size };
+    let ticket = net.ticket(peer.id, bearer, "up", 3 << 20);
+    let open = |size| pb::OpenUploadRequest { ticket: Some(ticket.envelope.clone()), size };
     assert_eq!(code(client.open_upload(open((3 << 20) + 1)).await), ErrorCode::TooLarge);
     assert_eq!(code(client.open_upload(open(1 << 63)).await), ErrorCode::InvalidArgument);
     assert_eq!(code(client.open_upload(open(u64::MAX)).await), ErrorCode::InvalidArgument);
-    let elsewhere = net.order(PeerId(Uuid::new_v4()), bearer, "up", 3 << 20).envelope;
+    let elsewhere = net.ticket(PeerId(Uuid::new_v4()), bearer, "up", 3 << 20).envelope;
     assert_eq!(
-        code(client.open_upload(pb::OpenUploadRequest { order: Some(elsewhere), size: 1 }).await),
+        code(client.open_upload(pb::OpenUploadRequest { ticket: Some(elsewhere), size: 1 }).await),
         ErrorCode::Forbidden
     );
-    let others = net.order(peer.id, Identity::Peer(PeerId(Uuid::new_v4())), "up", 3 << 20).envelope;
+    let others =
+        net.ticket(peer.id, Identity::Peer(PeerId(Uuid::new_v4())), "up", 3 << 20).envelope;
     assert_eq!(
-        code(client.open_upload(pb::OpenUploadRequest { order: Some(others), size: 1 }).await),
+        code(client.open_upload(pb::OpenUploadRequest { ticket: Some(others), size: 1 }).await),
         ErrorCode::Forbidden
     );
 
     let header = |size, offset| {
-        Part::Header(pb::UploadHeader { order: Some(order.envelope.clone()), size, offset })
+        Part::Header(pb::UploadHeader { ticket: Some(ticket.envelope.clone()), size, offset })
     };
     let piece = |index, length| Part::Piece(pb::Piece { index, data: vec![0; length].into() });
     let end = |length: usize| Part::End(pb::UploadEnd { hash: vec![0; length].into() });

@@ -154,8 +154,8 @@ async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), E
         pb::DownloadFileRequest { file: Some(file.clone()), ..pb::DownloadFileRequest::default() };
     let list = pb::PieceListRequest { file: Some(file.clone()) };
     let stat = pb::StatFileRequest { which: Some(pb::stat_file_request::Which::File(file)) };
-    let order = pb::OpenUploadRequest { order: Some(pb::Envelope::default()), size: 1 };
-    let header = pb::UploadHeader { order: Some(pb::Envelope::default()), size: 1, offset: 0 };
+    let ticket = pb::OpenUploadRequest { ticket: Some(pb::Envelope::default()), size: 1 };
+    let header = pb::UploadHeader { ticket: Some(pb::Envelope::default()), size: 1, offset: 0 };
     let header =
         pb::UploadFileRequest { part: Some(pb::upload_file_request::Part::Header(header)) };
     vec![
@@ -166,7 +166,7 @@ async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), E
             client.list_files(pb::ListFilesRequest::default()).await.map(drop).map_err(code),
         ),
         ("StatFile", client.stat_file(stat).await.map(drop).map_err(code)),
-        ("OpenUpload", client.open_upload(order).await.map(drop).map_err(code)),
+        ("OpenUpload", client.open_upload(ticket).await.map(drop).map_err(code)),
         ("UploadFile", client.upload_file(stream::iter([header])).await.map(drop).map_err(code)),
         ("Echo", client.echo(stream::iter([pb::Piece::default()])).await.map(drop).map_err(code)),
     ]

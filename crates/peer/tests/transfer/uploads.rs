@@ -9,7 +9,7 @@ use std::{
 
 use axum::{Json, Router, extract::State, routing::post};
 use peral_model::{
-    Content, FileId, FileName, Identity, Order, PeerId, Record, Visibility, pieces::PIECE,
+    Content, FileId, FileName, Identity, PeerId, Record, Ticket, Visibility, pieces::PIECE,
 };
 use peral_peer::{
     limits::{Limits, Rates},
@@ -141,14 +141,14 @@ impl Sender {
         Self { deps, identity, dir: tempfile::tempdir().unwrap(), watcher: Arc::default() }
     }
 
-    fn request(&self, peer: &Peer, order: &Sealed<Order>, bytes: &[u8]) -> SendRequest {
+    fn request(&self, peer: &Peer, ticket: &Sealed<Ticket>, bytes: &[u8]) -> SendRequest {
         let path = self.dir.path().join("file");
         fs::write(&path, bytes).unwrap();
         SendRequest {
             path,
-            order: order.clone(),
+            ticket: ticket.clone(),
             address: peer.address,
-            meant: Meant::of(&order.value),
+            meant: Meant::of(&ticket.value),
         }
     }
 
@@ -169,8 +169,8 @@ async fn a_file_of_any_size_lands_and_is_held() {
     let sender = Sender::new(&central.net, 0);
     for size in [0, 1, 1023, MIB - 1, MIB, MIB + 1, 5 * MIB + 7] {
         let (bytes, name) = (sample(size), format!("folder/{size}"));
-        let order = central.net.order(peer.id, sender.identity, &name, size as u64);
-        let request = sender.request(&peer, &order, &bytes);
+        let ticket = central.net.ticket(peer.id, sender.identity, &name, size as u64);
+        let request = sender.request(&peer, &ticket, &bytes);
         let record = sender.send(request.clone(), CancellationToken::new()).await.unwrap();
         assert_eq!(
             (record.value.name.to_string(), record.value.content.size),
@@ -195,8 +195,8 @@ async fn a_broken_upload_goes_on_where_it_was() {
     let peer = central.peer(&base, Limits::default()).await;
     let sender = Sender::new(&central.net, 16 * MIB);
     let bytes = sample(16 * MIB + 77);
-    let order = central.net.order(peer.id, sender.identity, "big", bytes.len() as u64);
-    let request = sender.request(&peer, &order, &bytes);
+    let ticket = central.net.ticket(peer.id, sender.identity, "big", bytes.len() as u64);
+    let request = sender.request(&peer, &ticket, &bytes);
     let cancel = CancellationToken::new();
     let stop = async {
         until("some of it went", || sender.watcher.done() >= 8 * PIECE).await;
@@ -206,7 +206,7 @@ async fn a_broken_upload_goes_on_where_it_was() {
     assert_eq!(broken.unwrap_err().code, ErrorCode::Cancelled);
     let mut client = peer.client(&sender.deps.dialer).await;
     let open =
-        pb::OpenUploadRequest { order: Some(order.envelope.clone()), size: bytes.len() as u64 };
+        pb::OpenUploadRequest { ticket: Some(ticket.envelope.clone()), size: bytes.len() as u64 };
     let offset = client.open_upload(open).await.unwrap().into_inner().offset;
     assert!(offset >= 5 * PIECE && offset < bytes.len() as u64, "{offset}");
     let record = sender.send(request, CancellationToken::new()).await.unwrap();
@@ -227,9 +227,9 @@ async fn a_new_version_replaces_the_old_one_but_never_what_its_user_wrote_since(
     let sender = Sender::new(&central.net, 0);
     let path = peer.path("shared/draft");
     let send = async |bytes: &[u8]| {
-        let order = central.net.order(peer.id, sender.identity, "draft", bytes.len() as u64);
+        let ticket = central.net.ticket(peer.id, sender.identity, "draft", bytes.len() as u64);
         sender
-            .send(sender.request(&peer, &order, bytes), CancellationToken::new())
+            .send(sender.request(&peer, &ticket, bytes), CancellationToken::new())
             .await
             .unwrap()
             .value
@@ -251,9 +251,9 @@ async fn a_hidden_name_is_held_but_never_made_in_a_share() {
     let peer = central.peer(&base, Limits::default()).await;
     let sender = Sender::new(&central.net, 0);
     for name in [".profile", ".ssh/authorized_keys", "project/.git/config"] {
-        let order = central.net.order(peer.id, sender.identity, name, 4);
+        let ticket = central.net.ticket(peer.id, sender.identity, name, 4);
         let record = sender
-            .send(sender.request(&peer, &order, b"evil"), CancellationToken::new())
+            .send(sender.request(&peer, &ticket, b"evil"), CancellationToken::new())
             .await
             .unwrap()
             .value;
@@ -271,11 +271,11 @@ async fn revoking_an_identity_ends_its_upload() {
     let peer = central.peer(&base, Limits::default()).await;
     let sender = Sender::new(&central.net, 0);
     let bytes = sample(2 * MIB);
-    let order = central.net.order(peer.id, sender.identity, "cut", bytes.len() as u64);
+    let ticket = central.net.ticket(peer.id, sender.identity, "cut", bytes.len() as u64);
     let (parts, stream) = futures::channel::mpsc::unbounded();
     let push = |part| parts.unbounded_send(pb::UploadFileRequest { part: Some(part) }).unwrap();
     push(Part::Header(pb::UploadHeader {
-        order: Some(order.envelope.clone()),
+        ticket: Some(ticket.envelope.clone()),
         size: bytes.len() as u64,
         offset: 0,
     }));
@@ -285,7 +285,7 @@ async fn revoking_an_identity_ends_its_upload() {
         tokio::spawn(
             async move { client.upload_file(stream).await.map_err(|status| status.code()) },
         );
-    let temp = peer.library.upload_temp(order.value.upload);
+    let temp = peer.library.upload_temp(ticket.value.upload);
     until("the first piece is there", || {
         fs::metadata(&temp).is_ok_and(|found| found.len() == PIECE)
     })
@@ -306,7 +306,7 @@ async fn what_the_peer_kept_of_another_state_is_sent_again() {
     let peer = central.peer(&base, Limits::default()).await;
     let sender = Sender::new(&central.net, 16 * MIB);
     let size = 12 * MIB;
-    let order = central.net.order(peer.id, sender.identity, "edited", size as u64);
+    let ticket = central.net.ticket(peer.id, sender.identity, "edited", size as u64);
     let cancel = CancellationToken::new();
     let stop = async {
         until("some of it went", || sender.watcher.done() >= 6 * PIECE).await;
@@ -314,15 +314,17 @@ async fn what_the_peer_kept_of_another_state_is_sent_again() {
     };
     assert!(
         tokio::join!(
-            sender.send(sender.request(&peer, &order, &vec![1; size]), cancel.clone()),
+            sender.send(sender.request(&peer, &ticket, &vec![1; size]), cancel.clone()),
             stop
         )
         .0
         .is_err()
     );
     let bytes = sample(size);
-    let record =
-        sender.send(sender.request(&peer, &order, &bytes), CancellationToken::new()).await.unwrap();
+    let record = sender
+        .send(sender.request(&peer, &ticket, &bytes), CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(record.value.content.hash, peral_model::ContentId::of(&bytes));
     assert_eq!(fs::read(peer.path("shared/edited")).unwrap(), bytes);
 }
@@ -332,8 +334,8 @@ async fn a_file_that_is_written_while_it_is_sent_is_not_published() {
     let (central, base) = Central::start().await;
     let peer = central.peer(&base, Limits::default()).await;
     let sender = Sender::new(&central.net, 16 * MIB);
-    let order = central.net.order(peer.id, sender.identity, "edited", 12 << 20);
-    let request = sender.request(&peer, &order, &sample(12 * MIB));
+    let ticket = central.net.ticket(peer.id, sender.identity, "edited", 12 << 20);
+    let request = sender.request(&peer, &ticket, &sample(12 * MIB));
     let path = request.path.clone();
     let edit = async {
         until("some of it went", || sender.watcher.done() >= 2 * PIECE).await;
@@ -350,19 +352,19 @@ async fn only_the_record_of_what_was_meant_is_a_success() {
     let peer = central.peer(&base, Limits::default()).await;
     let sender = Sender::new(&central.net, 0);
     *central.twisted.lock().unwrap() = true;
-    let order = central.net.order(peer.id, sender.identity, "mine", 100);
+    let ticket = central.net.ticket(peer.id, sender.identity, "mine", 100);
     let failure = sender
-        .send(sender.request(&peer, &order, &sample(100)), CancellationToken::new())
+        .send(sender.request(&peer, &ticket, &sample(100)), CancellationToken::new())
         .await
         .unwrap_err();
     assert_eq!(failure.code, ErrorCode::Integrity, "it became private: {failure}");
-    let small = central.net.order(peer.id, sender.identity, "mine", 99);
+    let small = central.net.ticket(peer.id, sender.identity, "mine", 99);
     let failure = sender
         .send(sender.request(&peer, &small, &sample(100)), CancellationToken::new())
         .await
         .unwrap_err();
     assert_eq!(failure.code, ErrorCode::TooLarge);
-    let mut missing = sender.request(&peer, &order, b"");
+    let mut missing = sender.request(&peer, &ticket, b"");
     missing.path.push("not there");
     assert!(sender.send(missing, CancellationToken::new()).await.is_err());
 }

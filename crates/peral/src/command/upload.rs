@@ -284,7 +284,7 @@ async fn through(
     let request = pb::UploadRequest {
         path: path.to_owned(),
         name: meant.name.to_string(),
-        order: Some(envelope_from_text(&upload.order)?),
+        ticket: Some(envelope_from_text(&upload.ticket)?),
     };
     let hashed = input.hash();
     let stream = local.control.upload(request).await?;

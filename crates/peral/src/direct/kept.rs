@@ -1,4 +1,4 @@
-//! Orders of uploads that were interrupted: with the same order, the same command goes on where the
+//! Tickets of uploads that were interrupted: with the same ticket, the same command goes on where the
 //! peer's copy ends.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use peral_model::{ContentId, Order};
+use peral_model::{ContentId, Ticket};
 use peral_wire::{
     Sealed,
     keys::Verifier,
@@ -18,9 +18,9 @@ use peral_wire::{
 
 use crate::logins::Login;
 
-/// A peer keeps what it got of an upload for a day; its order is of no use afterwards.
+/// A peer keeps what it got of an upload for a day; its ticket is of no use afterwards.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// An order that ends sooner is not begun with.
+/// A ticket that ends sooner is not begun with.
 const MARGIN_MS: i64 = 60 * 1000;
 
 /// Where the order of one upload is kept.
@@ -38,14 +38,14 @@ impl Kept {
         Self { path: folder.map(|folder| folder.join(ContentId::of(meant.as_bytes()).to_string())) }
     }
 
-    /// The order that was kept, if it can still be used.
-    pub fn load(&self, verifier: &Verifier, now_ms: i64) -> Option<(Upload, Sealed<Order>)> {
+    /// The ticket that was kept, if it can still be used.
+    pub fn load(&self, verifier: &Verifier, now_ms: i64) -> Option<(Upload, Sealed<Ticket>)> {
         let upload: Upload = serde_json::from_slice(&fs::read(self.path.as_ref()?).ok()?).ok()?;
-        let order = Sealed::<Order>::from_text(&upload.order, verifier).ok()?;
-        (order.value.expires_ms > now_ms + MARGIN_MS).then_some((upload, order))
+        let ticket = Sealed::<Ticket>::from_text(&upload.ticket, verifier).ok()?;
+        (ticket.value.expires_ms > now_ms + MARGIN_MS).then_some((upload, ticket))
     }
 
-    /// Keeps an order, and forgets those that are of no use any more. It only saves work: failing
+    /// Keeps a ticket, and forgets those that are of no use any more. It only saves work: failing
     /// is no failure.
     pub fn save(&self, upload: &Upload, now_ms: i64) {
         if let Err(error) = self.write(upload, now_ms) {

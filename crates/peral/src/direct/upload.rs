@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use peral_model::{Order, PeerId, Record};
+use peral_model::{PeerId, Record, Ticket};
 use peral_peer::{
     fetch::Observer,
     limits::Limits,
@@ -37,10 +37,10 @@ pub async fn upload(
     };
     let folder = context.uploads.as_deref().filter(|_| !meant.once);
     let kept = Kept::of(folder, &user.login, &meant.path, request);
-    if let Some((upload, order)) = kept.load(&meant.verifier, context.clock.now_ms()) {
+    if let Some((upload, ticket)) = kept.load(&meant.verifier, context.clock.now_ms()) {
         let peer = upload.source.peer;
-        match attempt(context, meant, &deps, &kept, upload, order).await {
-            // Neither the peer nor central takes this order any longer: a new one.
+        match attempt(context, meant, &deps, &kept, upload, ticket).await {
+            // Neither the peer nor central takes this ticket any longer: a new one.
             Err(failure)
                 if matches!(
                     failure.code,
@@ -50,10 +50,10 @@ pub async fn upload(
         }
     }
     let upload = user.catalogue.upload(request).await?;
-    let order = Sealed::<Order>::from_text(&upload.order, &meant.verifier)?;
+    let ticket = Sealed::<Ticket>::from_text(&upload.ticket, &meant.verifier)?;
     kept.save(&upload, context.clock.now_ms());
     let peer = upload.source.peer;
-    attempt(context, meant, &deps, &kept, upload, order).await.map(|record| (record, peer))
+    attempt(context, meant, &deps, &kept, upload, ticket).await.map(|record| (record, peer))
 }
 
 async fn attempt(
@@ -62,11 +62,11 @@ async fn attempt(
     deps: &SendDeps,
     kept: &Kept,
     upload: Upload,
-    order: Sealed<Order>,
+    ticket: Sealed<Ticket>,
 ) -> Result<Sealed<Record>, Failure> {
     let request = SendRequest {
         path: meant.path.clone(),
-        order,
+        ticket,
         address: socket(&upload.source.address)?,
         meant: send::Meant { owner: meant.owner, visibility: meant.visibility },
     };

@@ -33,15 +33,15 @@ async fn upload(
         bearer: Some(Identity::Peer(peer)),
         placed: false,
     };
-    let order = user.api.upload(&new).await?.order;
-    show(node, path, name, &order).await
+    let ticket = user.api.upload(&new).await?.ticket;
+    show(node, path, name, &ticket).await
 }
 
-async fn show(node: &Node, path: &Path, name: &str, order: &str) -> Result<pb::Progress, Failure> {
+async fn show(node: &Node, path: &Path, name: &str, ticket: &str) -> Result<pb::Progress, Failure> {
     let request = pb::UploadRequest {
         path: path.display().to_string(),
         name: name.into(),
-        order: Some(envelope_from_text(order)?),
+        ticket: Some(envelope_from_text(ticket)?),
     };
     let mut progress = node.control().await.unwrap().upload(request).await?.into_inner();
     let mut last = None;
@@ -151,20 +151,23 @@ async fn an_order_for_others_is_refused_and_a_repeated_one_gives_the_same() {
         bearer,
         placed: false,
     };
-    let order = ann.api.upload(&new(Some(Identity::Peer(id)))).await.unwrap().order;
-    let own = ann.api.upload(&new(None)).await.unwrap().order;
-    assert_eq!(show(&other, &source, "file", &order).await.unwrap_err().code, ErrorCode::Forbidden);
+    let ticket = ann.api.upload(&new(Some(Identity::Peer(id)))).await.unwrap().ticket;
+    let own = ann.api.upload(&new(None)).await.unwrap().ticket;
+    assert_eq!(
+        show(&other, &source, "file", &ticket).await.unwrap_err().code,
+        ErrorCode::Forbidden
+    );
     assert_eq!(show(&peer, &source, "file", &own).await.unwrap_err().code, ErrorCode::Forbidden);
     assert_eq!(
-        show(&peer, &source, "another", &order).await.unwrap_err().code,
+        show(&peer, &source, "another", &ticket).await.unwrap_err().code,
         ErrorCode::InvalidArgument
     );
-    let first = show(&peer, &source, "file", &order).await.unwrap();
-    let again = show(&peer, &source, "file", &order).await.unwrap();
+    let first = show(&peer, &source, "file", &ticket).await.unwrap();
+    let again = show(&peer, &source, "file", &ticket).await.unwrap();
     assert_eq!(first.record, again.record);
     settled(&source, b"other");
     assert_eq!(
-        show(&peer, &source, "file", &order).await.unwrap_err().code,
+        show(&peer, &source, "file", &ticket).await.unwrap_err().code,
         ErrorCode::AlreadyExists
     );
 }

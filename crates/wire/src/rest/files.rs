@@ -189,7 +189,7 @@ pub struct NewUpload {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "uuid")]
     pub peer: Option<PeerId>,
-    /// Who will show the order: the caller's own identity without it, or the peer that uploads for
+    /// Who will show the ticket: the caller's own identity without it, or the peer that uploads for
     /// the caller.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -207,8 +207,9 @@ pub struct Upload {
     pub id: UploadId,
     /// The peer that takes it.
     pub source: Source,
-    /// The order to show it (envelope, base64); it can be opened for one hour.
-    pub order: String,
+    /// The ticket to show it (envelope, base64); it can be opened for one hour.
+    #[serde(alias = "order")]
+    pub ticket: String,
 }
 
 /// `POST /v1/sources`: who has a file, and the right to it.
