@@ -13,10 +13,10 @@ use clap::Args;
 use etcetera::BaseStrategy;
 use peral_model::Visibility;
 use peral_runtime::{Ports, tls::Pin};
+use peral_transfer::{limits::Rates, trust::FirstContact};
 use peral_wire::{Failure, fail};
 
 pub use self::bytes::bytes;
-use crate::{limits::Rates, trust::FirstContact};
 
 /// Run a peer: share folders, serve files to others, fetch them.
 #[derive(Debug, Args)]

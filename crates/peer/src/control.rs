@@ -12,6 +12,7 @@ use std::{
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use peral_model::PeerId;
+use peral_transfer::dial::Dialer;
 use peral_wire::{
     Failure, fail,
     pb::{self, control_service_server::ControlService},
@@ -20,7 +21,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use self::{gauges::Gauges, status::Counted};
-use crate::{dial::Dialer, jobs::Jobs, library::Library, membership::Membership};
+use crate::{jobs::Jobs, library::Library, membership::Membership};
 
 /// What there is only once the network is known.
 #[derive(Clone)]
@@ -95,7 +96,7 @@ impl Control {
             fail!(Unavailable, "this peer has not reached central at {} yet", link.base())
         })?;
         let peer = link.peer()?;
-        let token = crate::trust::TokenSource::token(link).await?;
+        let token = peral_transfer::trust::TokenSource::token(link).await?;
         let expires_ms = link.token_now().map_or(0, |(_, ends_ms)| ends_ms);
         Ok(pb::SessionResponse {
             token: token.to_string(),
@@ -111,7 +112,8 @@ impl Control {
             |error: &dyn std::fmt::Display| fail!(InvalidArgument, "malformed message: {error}");
         let peer = PeerId::from_bytes(&request.peer).map_err(|error| malformed(&error))?;
         let address = request.address.parse().map_err(|error| malformed(&error))?;
-        let report = crate::echo::echo(&self.engine()?.dialer, peer, address, request.size).await?;
+        let report =
+            peral_transfer::echo::echo(&self.engine()?.dialer, peer, address, request.size).await?;
         let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Ok(pb::EchoResponse {
             bytes: report.bytes,

@@ -2,13 +2,14 @@
 //! time.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use peral_transfer::disk::private_folder;
 use peral_wire::{Failure, fail};
 use rustix::fs::Access;
 
@@ -106,14 +107,6 @@ impl DataDir {
     }
 }
 
-/// Makes a folder that only its owner may enter; one that is there stays as it is.
-///
-/// # Errors
-/// The system refuses.
-pub fn private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
 fn check(root: &Path) -> Result<(), Failure> {
     let found = fs::metadata(root).map_err(|error| {
         fail!(Internal, "the data folder {} cannot be read: {error}", root.display())
@@ -142,28 +135,6 @@ fn check(root: &Path) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// Writes a file that only its owner may read, so that after a crash it is the old one or the new
-/// one.
-///
-/// # Errors
-/// The system refuses.
-pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temp = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-    temp.write_all(bytes)?;
-    temp.as_file().sync_all()?;
-    temp.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder)
-}
-
-/// Makes the entries of a folder durable.
-///
-/// # Errors
-/// The system refuses.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -201,15 +172,5 @@ mod tests {
         fs::write(path.join(KEY), b"").unwrap();
         DataDir::open(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn a_private_file_is_private() {
-        let temp = tempfile::tempdir().unwrap();
-        let path = temp.path().join("key");
-        write_private(&path, b"one").unwrap();
-        write_private(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     }
 }

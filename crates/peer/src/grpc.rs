@@ -1,7 +1,7 @@
 //! What this peer offers others: `PeerService`, over mutual TLS.
 //!
 //! Each method first asks [`crate::rights::Rights`]; nothing here decides who may have what.
-//! `DownloadFile` is served by bodies of our own ([`crate::wirebody`]), the other methods by
+//! `DownloadFile` is served by bodies of our own ([`peral_transfer::wirebody`]), the other methods by
 //! generated code.
 
 mod download;
@@ -17,31 +17,24 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, body::Body, extract::Request, response::Response, routing::post};
 use http::{Extensions, StatusCode, header::CONTENT_TYPE};
 use peral_model::FileId;
-use peral_runtime::{propagate, serve::Caller, tls::PeerCertificate};
-use peral_wire::{
-    Failure, convert::required, fail, failure::CODE_KEY, pb,
-    pb::peer_service_server::PeerServiceServer,
-};
-use tokio::time::timeout;
-use tonic::{metadata::MetadataMap, service::Routes};
-
-use crate::{
-    dial::root_of,
-    library::{Held, Library, Withdraw},
+use peral_runtime::{serve::Caller, tls::PeerCertificate};
+use peral_transfer::{
+    calls::{DOWNLOAD, MAX_CONTROL_MESSAGE},
     limits::{IDLE, Limits},
     metrics::Metrics,
-    rights::absent,
     wirebody::{self, MAX_MESSAGE, PieceBody},
 };
+use peral_wire::{
+    Failure, convert::required, fail, pb, pb::peer_service_server::PeerServiceServer,
+};
+use tokio::time::timeout;
+use tonic::service::Routes;
 
-/// Path of the one method that is served by our own bodies.
-pub const DOWNLOAD: &str = "/peral.v1.PeerService/DownloadFile";
-/// Entries of a piece list in one message.
-pub const MAX_ENTRIES: u64 = 32_768;
-/// Most bytes of a message with a part of a piece list.
-pub const MAX_LIST_MESSAGE: usize = 32 * 32_768 + 64 * 1024;
-/// Most bytes of any other message but pieces.
-pub const MAX_CONTROL_MESSAGE: usize = 256 * 1024;
+use crate::{
+    library::{Held, Library, Withdraw},
+    rights::absent,
+};
+
 /// How long the one message of a request may take to come.
 const REQUEST: Duration = Duration::from_secs(20);
 
@@ -138,27 +131,6 @@ impl PeerService {
             tracing::error!(%error, "a copy that is not what was indexed could not be given up");
         }
         failure
-    }
-}
-
-/// Adds the trace context to a call by generated code.
-pub fn inject<T>(mut request: tonic::Request<T>) -> tonic::Request<T> {
-    let mut headers = http::HeaderMap::new();
-    propagate::inject(&mut headers);
-    *request.metadata_mut() = MetadataMap::from_headers(headers);
-    request
-}
-
-/// What a call by generated code failed with. Our peers name a code of ours; a failure without one
-/// comes of the way to them.
-pub fn failed(status: tonic::Status) -> Failure {
-    use tonic::Code;
-    let named = status.metadata().contains_key(CODE_KEY);
-    match status.code() {
-        Code::Unknown | Code::Internal | Code::Cancelled | Code::Unavailable if !named => {
-            fail!(Unavailable, "the connection broke: {}", root_of(&status))
-        }
-        _ => status.into(),
     }
 }
 

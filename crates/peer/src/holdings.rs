@@ -67,7 +67,7 @@ async fn tell(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
 
 async fn send(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
     loop {
-        let acknowledged = *library.0.acknowledged.borrow();
+        let acknowledged = library.acknowledged_delta();
         let log = library.db().deltas_after(acknowledged, MAX_ROWS).await?;
         let Some((first, _)) = log.first().copied() else { return Ok(()) };
         let deltas = Deltas { first, deltas: log.into_iter().map(|(_, delta)| delta).collect() };
@@ -95,7 +95,7 @@ async fn send(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
 /// INTERNAL, when the database fails.
 pub async fn acknowledge(library: &Library, last_delta: u64) -> Result<(), Failure> {
     library.db().trim_deltas(last_delta).await?;
-    library.0.acknowledged.send_replace(last_delta);
+    library.acknowledge(last_delta);
     Ok(())
 }
 

@@ -6,12 +6,13 @@ use std::{io::ErrorKind, path::PathBuf, sync::Arc};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use peral_model::{AccountId, Identity, NetworkId, PeerId};
 use peral_runtime::tls::{CertStore, KeyPkcs8Der, new_key, signing_request};
+use peral_transfer::disk::write_private;
 use peral_wire::{Catalogue, Failure, fail, proof::Proven, rest::sessions::Credentials};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{DataDir, KEY, write_private},
+    data::{DataDir, KEY},
     link::Standing,
 };
 

@@ -14,20 +14,20 @@ use std::{
 use futures::Stream;
 use peral_model::{Grant, Record};
 use peral_runtime::{SharedClock, Shutdown};
+use peral_transfer::{
+    blocking,
+    dial::Dialer,
+    fetch::{self, DEFAULT_WAIT, FetchRequest},
+    limits::Limits,
+    metrics::Metrics,
+};
 use peral_wire::{Failure, Sealed, convert::required, fail, pb, rest::files::Source};
 use prost::Message;
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
 use self::state::{Ended, State};
-use crate::{
-    db::jobs::JobRow,
-    dial::Dialer,
-    fetch::{self, DEFAULT_WAIT, FetchRequest, blocking},
-    library::Library,
-    limits::Limits,
-    metrics::Metrics,
-};
+use crate::{db::jobs::JobRow, library::Library, metrics::Downloads};
 
 /// Downloads that are kept at a time, failed ones among them.
 const MAX_JOBS: usize = 1000;
@@ -64,6 +64,7 @@ pub struct JobsDeps {
 
 struct Inner {
     deps: JobsDeps,
+    downloads: Downloads,
     moving: Arc<Semaphore>,
     jobs: Mutex<HashMap<Uuid, Arc<State>>>,
 }
@@ -84,6 +85,7 @@ impl Jobs {
     pub fn new(deps: JobsDeps) -> Self {
         Self(Arc::new(Inner {
             deps,
+            downloads: Downloads::new(&opentelemetry::global::meter("peral")),
             moving: Arc::new(Semaphore::new(MAX_MOVING)),
             jobs: Mutex::default(),
         }))

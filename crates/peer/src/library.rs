@@ -13,18 +13,19 @@ mod spool;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use peral_model::{Content, FileId, FileName, Record, UploadId};
 use peral_runtime::SharedClock;
+use peral_transfer::lists::{ListStore, PieceList};
 use peral_wire::{ErrorCode, Failure, Sealed, fail};
 use sqlx::FromRow;
 use tokio::sync::{Mutex, Notify, watch};
 
 pub use self::{
     adopt::Adopt,
-    held::{Held, HeldFile, Stamp, open_plain},
+    held::{Held, HeldFile},
     space::{Reservation, Space},
     spool::Spool,
 };
@@ -41,7 +42,6 @@ use crate::{
         shares::ShareRow,
     },
     link::Link,
-    lists::{ListStore, PieceList},
     rights::Rights,
 };
 
@@ -72,26 +72,26 @@ pub struct Kicks {
     pub rescan: Notify,
 }
 
-pub(crate) struct Inner {
-    pub(crate) data: DataDir,
-    pub(crate) db: Db,
-    pub(crate) lists: ListStore,
-    pub(crate) rights: Rights,
-    pub(crate) link: Link,
-    pub(crate) clock: SharedClock,
-    pub(crate) space: Space,
-    pub(crate) kicks: Kicks,
+struct Inner {
+    data: DataDir,
+    db: Db,
+    lists: ListStore,
+    rights: Rights,
+    link: Link,
+    clock: SharedClock,
+    space: Space,
+    kicks: Kicks,
     /// Held while a path and its row must not be seen apart.
-    pub(crate) moves: Mutex<()>,
+    moves: Mutex<()>,
     /// Number of the last delta that central has.
-    pub(crate) acknowledged: watch::Sender<u64>,
+    acknowledged: watch::Sender<u64>,
     /// Files that cannot be indexed, by path: code and reason.
-    pub(crate) noted: std::sync::Mutex<HashMap<PathBuf, (ErrorCode, String)>>,
+    noted: std::sync::Mutex<HashMap<PathBuf, (ErrorCode, String)>>,
 }
 
 /// What this peer holds. Cheap to clone.
 #[derive(Clone)]
-pub struct Library(pub(crate) Arc<Inner>);
+pub struct Library(Arc<Inner>);
 
 impl Library {
     /// The library in a data folder.
@@ -286,6 +286,31 @@ impl Library {
             (!below.is_empty()).then_some((share, name))
         };
         Ok(self.shares().await?.into_iter().find_map(below))
+    }
+
+    /// Number of the last delta that central has.
+    pub(crate) fn acknowledged_delta(&self) -> u64 {
+        *self.0.acknowledged.borrow()
+    }
+
+    /// Central has all deltas up to this number.
+    pub(crate) fn acknowledge(&self, number: u64) {
+        self.0.acknowledged.send_replace(number);
+    }
+
+    /// The number of the last delta that central has, as it rises.
+    pub(crate) fn watch_acknowledged(&self) -> watch::Receiver<u64> {
+        self.0.acknowledged.subscribe()
+    }
+
+    /// The time, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
+    }
+
+    /// Files that cannot be indexed and have no row of their own, by path: code and reason.
+    pub(crate) fn unindexable(&self) -> HashMap<PathBuf, (ErrorCode, String)> {
+        self.0.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until central has all deltas written until now.

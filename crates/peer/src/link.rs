@@ -10,10 +10,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::future::BoxFuture;
 use peral_model::{AccountId, NetworkId, PeerId};
 use peral_runtime::SharedClock;
+use peral_transfer::{Here, trust::TokenSource};
 use peral_wire::{Catalogue, Failure, fail};
 use tokio::sync::Notify;
-
-use crate::{fetch::Here, trust::TokenSource};
 
 /// A token that ends sooner than this is renewed before it is used.
 const NEARLY: i64 = 10_000;

@@ -14,6 +14,7 @@ use std::{
 };
 
 use peral_runtime::{SharedClock, admin::Check};
+use peral_transfer::trust::{FirstContact, Inject, Network};
 use peral_wire::{Catalogue, ErrorCode, Failure, rest::sessions::Credentials};
 use rand::RngExt;
 use tokio::sync::Notify;
@@ -26,7 +27,6 @@ use crate::{
     identity::{Lifetime, PeerKey},
     library::Library,
     link::{Ended, Link, Standing},
-    trust::{FirstContact, Inject, Network},
 };
 
 /// Central's keys are fetched again so often, and at once, but not more often than this, when a key
@@ -199,7 +199,7 @@ impl Membership {
                     return false;
                 }
                 Err(failure) => {
-                    self.wait(&failure, "this peer is not registered yet", &mut backoff).await
+                    self.wait(&failure, "this peer is not registered yet", &mut backoff).await;
                 }
             }
         }
@@ -290,7 +290,7 @@ impl Membership {
         match tokio::time::timeout(LAST_CALL, call).await {
             Ok(Ok(_)) => tracing::info!("logged out"),
             Ok(Err(failure)) => {
-                tracing::info!(reason = %failure, "not logged out; the lease ends by itself")
+                tracing::info!(reason = %failure, "not logged out; the lease ends by itself");
             }
             Err(_) => tracing::info!("not logged out in time; the lease ends by itself"),
         }

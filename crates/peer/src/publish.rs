@@ -64,7 +64,7 @@ pub async fn run(library: Library, stop: CancellationToken) {
 /// Waits until most holdings are told.
 async fn told(library: &Library) -> Result<(), Failure> {
     let enough = library.db().last_delta().await?.saturating_sub(MAX_UNTOLD);
-    let mut acknowledged = library.0.acknowledged.subscribe();
+    let mut acknowledged = library.watch_acknowledged();
     acknowledged.wait_for(|number| *number >= enough).await.map(drop).map_err(crate::db::broken)
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use self::permit::Files;
 pub use self::permit::Permit;
-use crate::{db::Db, library::Held, link::Link};
+use crate::{db::Db, link::Link};
 
 /// A broken upload can be taken up again for so long after it was first opened, in milliseconds.
 pub const UPLOAD_LIFE_MS: i64 = 24 * 3600 * 1000;
@@ -130,7 +130,7 @@ impl Rights {
         Ok(())
     }
 
-    /// May this caller read this version?
+    /// May this caller read the version of this record, the newest that this peer has of it?
     ///
     /// # Errors
     /// NOT_FOUND when not, as if it were not there; UNAUTHENTICATED when what it shows was not
@@ -138,11 +138,11 @@ impl Rights {
     pub async fn may_read(
         &self,
         caller: &PeerCertificate,
-        held: &Held,
+        record: &Sealed<Record>,
         shown: &pb::FileRef,
     ) -> Result<Permit, Failure> {
         self.admits(caller)?;
-        let mut record = held.record.clone();
+        let mut record = record.clone();
         let file = record.value.file;
         if FileId::from_bytes(&shown.file_id) != Ok(file) || shown.version != record.value.version {
             return Err(absent());

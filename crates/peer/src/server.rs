@@ -10,6 +10,12 @@ use peral_runtime::{
     serve::{Listener, ServeConfig, serve, serve_unix},
     tls::{Alpn, ClientAuth, server_config},
 };
+use peral_transfer::{
+    dial::{Dialer, OutboundPolicy},
+    limits::Limits,
+    metrics::Metrics,
+    trust::Network,
+};
 use peral_wire::{
     Failure, fail,
     pb::{
@@ -21,18 +27,14 @@ use tonic::service::Routes;
 use crate::{
     args::Config,
     control::{Control, Engine},
-    dial::{Dialer, OutboundPolicy},
     grpc::PeerService,
     holdings,
     identity::PeerKey,
     index::Indexer,
     jobs::{Jobs, JobsDeps},
     library::{Library, apart},
-    limits::Limits,
     membership::{About, Advertise, Membership},
-    metrics::Metrics,
     publish,
-    trust::Network,
     volume::{self, Opened},
 };
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use opentelemetry::metrics::Gauge;
 use peral_runtime::{SharedClock, admin::Check};
+use peral_transfer::Here;
 use peral_wire::{ErrorCode, Failure, keys::Verifier};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Config, data::DataDir, db::Db, fetch::Here, identity::PeerKey, library::Library,
-    link::Link, rights::Rights,
+    args::Config, data::DataDir, db::Db, identity::PeerKey, library::Library, link::Link,
+    rights::Rights,
 };
 
 /// Between two tries to use the volume.

@@ -16,11 +16,12 @@ use peral_peer::{
     data::DataDir,
     db::{Db, files::Indexed},
     index::Indexer,
-    library::{Adopt, Library, Stamp, Withdraw},
+    library::{Adopt, Library, Withdraw},
     link::{Link, Standing},
     rights::Rights,
 };
 use peral_runtime::{SharedClock, SystemClock};
+use peral_transfer::Stamp;
 use peral_wire::{
     ErrorCode, Sealed,
     keys::{Jwks, KeyUse, SigningKey, Verifier},

@@ -10,11 +10,12 @@ use peral_model::{
 };
 use peral_peer::{
     db::Db,
-    library::{Held, Stamp},
+    library::Held,
     link::{Ended, Link, Standing},
     rights::{Permit, Rights, UPLOAD_LIFE_MS},
 };
 use peral_runtime::{MockClock, tls::PeerCertificate};
+use peral_transfer::Stamp;
 use peral_wire::{
     ErrorCode, Failure, Sealed,
     keys::{Jwks, KeyUse, SigningKey, Verifier},
@@ -135,7 +136,7 @@ impl World {
             record,
             grant,
         };
-        self.rights.may_read(caller, held, &shown).await
+        self.rights.may_read(caller, &held.record, &shown).await
     }
 }
 
@@ -273,7 +274,10 @@ async fn the_highest_serial_seen_from_anybody_counts_and_is_remembered() {
     .unwrap();
     let shown =
         pb::FileRef { file_id: FILE.to_vec().into(), version: 3, record: None, grant: None };
-    assert_eq!(code(again.may_read(&reader, &public, &shown).await), Some(ErrorCode::NotFound));
+    assert_eq!(
+        code(again.may_read(&reader, &public.record, &shown).await),
+        Some(ErrorCode::NotFound)
+    );
     // An old record from before, though signed, brings nothing back.
     let old = Sealed::seal(record(Visibility::Public, 5), &world.key).envelope;
     assert_eq!(

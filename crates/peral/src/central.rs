@@ -4,8 +4,8 @@ mod contact;
 
 use std::{net::IpAddr, time::Duration};
 
-use peral_peer::trust::Network;
 use peral_runtime::propagate;
+use peral_transfer::trust::Network;
 use peral_wire::{Catalogue, Failure, fail};
 
 pub use contact::{Contact, FirstContact, known};

@@ -3,8 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use peral_model::PeerId;
-use peral_peer::{data::SOCKET, echo::EchoReport, trust::Network};
+use peral_peer::data::SOCKET;
 use peral_runtime::propagate;
+use peral_transfer::{echo::EchoReport, trust::Network};
 use peral_wire::{
     Failure, fail,
     failure::CODE_KEY,

@@ -8,8 +8,8 @@ mod upload;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use peral_peer::dial::{Dialer, OutboundPolicy};
 use peral_runtime::tls::CertStore;
+use peral_transfer::dial::{Dialer, OutboundPolicy};
 use peral_wire::{Failure, fail};
 use tokio_util::sync::CancellationToken;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use peral_model::{AccountId, NetworkId, SessionId};
-use peral_peer::trust::Network;
+use peral_transfer::trust::Network;
 use peral_wire::{
     Failure, fail,
     rest::{accounts::Role, sessions::Credentials},

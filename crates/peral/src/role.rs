@@ -97,7 +97,7 @@ fn prepare() -> Result<Shutdown, Failure> {
         Err(error) => {
             tracing::warn!(%error, "the limit of open files cannot be raised: connections may be \
                 refused when \
-                many come")
+                many come");
         }
     }
     let shutdown = Shutdown::new();

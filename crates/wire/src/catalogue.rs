@@ -187,7 +187,7 @@ fn escape(text: &str, keep_slash: bool) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(byte.into())
+                out.push(byte.into());
             }
             b'/' if keep_slash => out.push('/'),
             _ => drop(write!(out, "%{byte:02X}")),

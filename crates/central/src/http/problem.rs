@@ -53,13 +53,13 @@ impl IntoResponse for Refusal {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match failure.code {
             ErrorCode::Unauthenticated => {
-                drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+                drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
             }
             ErrorCode::RateLimited => {
-                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60")))
+                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60")));
             }
             ErrorCode::Busy | ErrorCode::Unavailable => {
-                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")))
+                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")));
             }
             _ => {}
         }

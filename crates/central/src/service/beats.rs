@@ -122,7 +122,7 @@ impl App {
                     match last_delta {
                         // Whoever no longer waits does not mind.
                         Some(last_delta) => {
-                            drop(answer.send(Ok(Outcome { last_delta, newest_notice })))
+                            drop(answer.send(Ok(Outcome { last_delta, newest_notice })));
                         }
                         None => refused.push((beat.writer.peer, answer)),
                     }

@@ -40,7 +40,7 @@ impl Metrics {
             .u64_observable_gauge("peral.peers.alive")
             .with_description("Peers whose heartbeat this central took within the last 30 s")
             .with_callback(move |gauge| {
-                gauge.observe(seen.upgrade().map_or(0, |beats| beats.alive() as u64), &[])
+                gauge.observe(seen.upgrade().map_or(0, |beats| beats.alive() as u64), &[]);
             })
             .build();
         let ok = || KeyValue::new("outcome", "ok");

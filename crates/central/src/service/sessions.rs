@@ -45,7 +45,7 @@ impl App {
         self.metrics.login(&outcome);
         match &outcome {
             Ok(login) => {
-                tracing::info!(account = login.name, session = %login.session, %remote, "logged in")
+                tracing::info!(account = login.name, session = %login.session, %remote, "logged in");
             }
             Err(failure) => tracing::info!(code = %failure.code, %remote, "login refused"),
         }

@@ -121,7 +121,7 @@ impl Database {
             loop {
                 match attempt(&pool, &args, &work).await {
                     Err(StoreError::Raced) if tries < TRIES => {
-                        tokio::time::sleep(pause(tries)).await
+                        tokio::time::sleep(pause(tries)).await;
                     }
                     other => {
                         room.note(&other);

@@ -41,7 +41,7 @@ fn every_reference_leads_somewhere() {
                 fields.values().for_each(|value| references(value, found));
             }
             serde_json::Value::Array(items) => {
-                items.iter().for_each(|value| references(value, found))
+                items.iter().for_each(|value| references(value, found));
             }
             _ => {}
         }

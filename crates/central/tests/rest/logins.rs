@@ -73,7 +73,7 @@ async fn logins_are_limited_for_each_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_kept_out_by_guesses_from_elsewhere() {
     let limits = |config: &mut peral_central::Config| {
-        (config.limits.logins_per_account, config.limits.logins_per_account_in_all) = (3, 8)
+        (config.limits.logins_per_account, config.limits.logins_per_account_in_all) = (3, 8);
     };
     let net = Net::start_with(limits).await;
     let with =

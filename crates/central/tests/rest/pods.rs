@@ -137,13 +137,13 @@ async fn a_token_that_is_not_a_peers_pods_lets_nobody_in() {
         user("peral-peer"),
         changed(&|review| review["user"]["extra"] = json!({})),
         changed(&|review| {
-            review["user"]["extra"]["authentication.kubernetes.io/pod-uid"] = json!([])
+            review["user"]["extra"]["authentication.kubernetes.io/pod-uid"] = json!([]);
         }),
         changed(&|review| {
-            review["user"]["extra"]["authentication.kubernetes.io/pod-uid"] = json!(["u2"])
+            review["user"]["extra"]["authentication.kubernetes.io/pod-uid"] = json!(["u2"]);
         }),
         changed(&|review| {
-            review["user"]["extra"]["authentication.kubernetes.io/pod-name"] = json!(["gone"])
+            review["user"]["extra"]["authentication.kubernetes.io/pod-name"] = json!(["gone"]);
         }),
     ];
     for review in reviews {

@@ -74,7 +74,7 @@ async fn nonces_of_others_old_ones_and_changed_requests_are_refused() {
     let request = login(csr(&key));
     let network = net.network().await;
     let refused = async |proof: Proven| {
-        assert_eq!(code(net.client().login(&proof).await), ErrorCode::Unauthenticated)
+        assert_eq!(code(net.client().login(&proof).await), ErrorCode::Unauthenticated);
     };
     refused(Proven::sign(&request, network, "made up".into(), &key.0).unwrap()).await;
     let nonce = net.client().nonce().await.unwrap().nonce;

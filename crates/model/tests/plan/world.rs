@@ -162,7 +162,7 @@ impl World {
                 self.later(*to, Event::Back(id));
             });
             peer.stalls.iter().for_each(|(from, to)| {
-                [from, to].into_iter().for_each(|at| self.later(*at, Event::Turn(id)))
+                [from, to].into_iter().for_each(|at| self.later(*at, Event::Turn(id)));
             });
         }
     }
@@ -306,7 +306,7 @@ impl World {
             Event::Sent(peer, turn)
                 if turn == self.lines[peer as usize].turn && self.lines[peer as usize].sending =>
             {
-                self.sent(peer)
+                self.sent(peer);
             }
             Event::Sent(..) => {}
             Event::Ended(request, cancelled) => {

@@ -1,9 +1,6 @@
 //! What a peer is doing, and what stands in its way.
 
-use std::{
-    sync::PoisonError,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use peral_wire::{Failure, pb};
 use tokio::sync::Mutex;
@@ -122,7 +119,7 @@ async fn troubles(peer: &Inner) -> Result<Vec<pb::Trouble>, Failure> {
             detail: failure.detail,
         })
         .collect();
-    let noted = peer.library.0.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let noted = peer.library.unindexable();
     let noted = noted.into_iter().map(|(path, (code, detail))| pb::Trouble {
         path: path.to_string_lossy().into_owned(),
         name: String::new(),

@@ -11,6 +11,7 @@ use std::{
 use futures::Stream;
 use peral_model::{Content, Identity, Record, Ticket};
 use peral_runtime::propagate;
+use peral_transfer::{Stamp, disk::open_plain};
 use peral_wire::{Failure, Sealed, convert::required, fail, pb};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,7 +19,7 @@ use tracing::Instrument;
 
 use crate::{
     db::broken,
-    library::{Library, Stamp, is_spooled, open_plain},
+    library::{Library, is_spooled},
 };
 
 type Tell = mpsc::Sender<Result<pb::Progress, Failure>>;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use peral_model::{Content, ContentId, FileId, Record};
+use peral_transfer::Stamp;
 use peral_wire::{ErrorCode, Failure, Sealed, rest::holdings::VersionRef};
 use serde_json::json;
 use sqlx::{FromRow, SqliteConnection};
@@ -13,7 +14,6 @@ use super::{
     records::{hex, release},
     signed, unsigned,
 };
-use crate::library::Stamp;
 
 /// To be published.
 pub const PENDING: i64 = 0;

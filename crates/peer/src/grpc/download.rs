@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, stream};
 use peral_model::pieces::{self, PIECE, PieceHasher};
 use peral_runtime::tls::PeerCertificate;
+use peral_transfer::{
+    blocking, limits::Slot, lists::PieceList, metrics::Metrics, pool::Buffer, wirebody::SentPiece,
+};
 use peral_wire::{Failure, fail, pb};
 
 use super::{PeerService, named, watch::watched};
-use crate::{
-    fetch::blocking, library::HeldFile, limits::Slot, lists::PieceList, metrics::Metrics,
-    pool::Buffer, rights::Permit, wirebody::SentPiece,
-};
+use crate::{library::HeldFile, rights::Permit};
 use std::os::unix::fs::FileExt;
 
 /// Most ranges of one request.
@@ -57,7 +57,7 @@ pub(super) async fn pieces(
     let slot = inner.limits.slots.take(caller.identity)?;
     let shown = named(request.file)?;
     let held = service.held(&shown).await?;
-    let permit = inner.library.rights().may_read(caller, &held, &shown).await?;
+    let permit = inner.library.rights().may_read(caller, &held.record, &shown).await?;
     let wanted = wanted(&request.ranges, held.record.value.content.size)?;
     let list = if request.suspect { Some(inner.library.piece_list(&held).await?) } else { None };
     let opening = held.clone();

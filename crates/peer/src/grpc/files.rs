@@ -1,10 +1,10 @@
 //! `ListFiles` and `StatFile`: what is here, as far as the caller may see it.
 
 use peral_runtime::tls::PeerCertificate;
+use peral_transfer::wirebody::MAX_MESSAGE;
 use peral_wire::{Failure, convert, fail, pb};
 
 use super::{PeerService, named};
-use crate::wirebody::MAX_MESSAGE;
 use crate::{
     library::{Held, MAX_LIST},
     rights::absent,
@@ -68,7 +68,7 @@ pub(super) async fn stat(
         pb::stat_file_request::Which::File(file) => {
             let file = named(Some(file))?;
             let held = service.held(&file).await?;
-            library.rights().may_read(caller, &held, &file).await?;
+            library.rights().may_read(caller, &held.record, &file).await?;
             Ok(shown(&held))
         }
         pb::stat_file_request::Which::Name(name) => {

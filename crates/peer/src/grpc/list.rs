@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, stream};
 use peral_model::pieces;
 use peral_runtime::tls::PeerCertificate;
+use peral_transfer::{blocking, calls::MAX_ENTRIES};
 use peral_wire::{Failure, fail, pb};
 
-use super::{MAX_ENTRIES, PeerService, named, watch::watched};
-use crate::fetch::blocking;
+use super::{PeerService, named, watch::watched};
 
 /// The list of a held file, in parts.
 pub(super) async fn parts(
@@ -20,7 +20,7 @@ pub(super) async fn parts(
     let slot = inner.limits.slots.take(caller.identity)?;
     let shown = named(request.file)?;
     let held = service.held(&shown).await?;
-    let permit = inner.library.rights().may_read(caller, &held, &shown).await?;
+    let permit = inner.library.rights().may_read(caller, &held.record, &shown).await?;
     let list = inner.library.piece_list(&held).await?;
     let (count, rate) =
         (pieces::entries(held.record.value.content.size), inner.limits.upload.clone());

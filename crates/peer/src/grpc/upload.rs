@@ -7,6 +7,7 @@ mod temp;
 use futures::FutureExt;
 use peral_model::{Content, ContentId, Identity, Ticket, pieces};
 use peral_runtime::tls::PeerCertificate;
+use peral_transfer::{Nearness, blocking};
 use peral_wire::{
     Failure, Sealed,
     convert::{required, size},
@@ -19,7 +20,7 @@ use tonic::Streaming;
 use self::{running::Hold, temp::Temp};
 pub(super) use self::{running::Running, temp::sweep};
 use super::{IDLE, PeerService, REQUEST};
-use crate::{fetch::blocking, library::Reservation, metrics::Nearness};
+use crate::library::Reservation;
 
 /// Where an upload stands.
 pub(super) async fn open(

@@ -9,13 +9,13 @@ use std::{
 };
 
 use peral_model::pieces::PIECE;
+use peral_transfer::lists::ListStore;
 use peral_wire::{ErrorCode, Failure};
 
 use super::{steady::hash_steady, walk::Seen};
 use crate::{
     db::{broken, files::Indexed},
     library::Library,
-    lists::ListStore,
     metrics,
 };
 
@@ -58,7 +58,7 @@ pub async fn examine(
             bytes += seen.stamp.size;
             group.push(seen);
         }
-        let (lists, now_ms) = (library.lists().clone(), library.0.clock.now_ms());
+        let (lists, now_ms) = (library.lists().clone(), library.now_ms());
         let hashed = tokio::task::spawn_blocking(move || hash_group(&lists, share, group, now_ms))
             .await
             .map_err(broken)?;
@@ -83,7 +83,7 @@ async fn write(library: &Library, hashed: Vec<Outcome>) -> Result<Vec<PathBuf>, 
         }
     }
     if !indexed.is_empty() {
-        let went = library.db().index(indexed, library.0.clock.now_ms()).await?;
+        let went = library.db().index(indexed, library.now_ms()).await?;
         library.kicks().publish.notify_one();
         if went {
             library.kicks().deltas.notify_one();

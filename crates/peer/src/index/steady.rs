@@ -7,12 +7,8 @@ use std::{
 };
 
 use peral_model::Content;
+use peral_transfer::{Stamp, disk::open_plain, lists::ListStore};
 use peral_wire::{Failure, fail};
-
-use crate::{
-    library::{Stamp, open_plain},
-    lists::ListStore,
-};
 
 /// A file that changed less than this ago may be being written, and another change would leave its
 /// time as it is.

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use peral_model::FileName;
+use peral_transfer::Stamp;
 use peral_wire::ErrorCode;
 use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
-use crate::{db::shares::ShareRow, library::Stamp};
+use crate::db::shares::ShareRow;
 
 /// Files of one chunk.
 const CHUNK: usize = 1000;

@@ -8,17 +8,17 @@ use std::{
 use futures::future::BoxFuture;
 use peral_model::Grant;
 use peral_runtime::propagate;
+use peral_transfer::{
+    fetch::{CatalogueFinder, FetchDeps, KnownSources, SourceFinder, fetch},
+    trust::Central,
+};
 use peral_wire::{ErrorCode, Failure, Sealed, fail, pb};
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Jobs, Wanted, state::State};
-use crate::{
-    fetch::{CatalogueFinder, FetchDeps, Found, SourceFinder, Why, fetch},
-    library::Adopt,
-    trust::Central,
-};
+use crate::library::Adopt;
 
 /// Between two attempts while central cannot be reached and no source is known.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -40,7 +40,7 @@ impl Jobs {
     }
 
     async fn run(&self, state: &Arc<State>, wanted: Wanted, request: pb::DownloadRequest) {
-        let running = self.metrics().downloads.begin();
+        let running = self.0.downloads.begin();
         let end = tokio::select! {
             end = self.fetched(state, &wanted, &request) => end,
             () = state.cancelled().cancelled() => Err(fail!(Cancelled, "the download was cancelled")),
@@ -94,7 +94,7 @@ impl Jobs {
                     if failure.code == ErrorCode::Unavailable
                         && start.elapsed() < wanted.fetch.wait =>
                 {
-                    crate::fetch::Observer::note(state.as_ref(), &failure.to_string());
+                    peral_transfer::progress::Observer::note(state.as_ref(), &failure.to_string());
                     sleep(PAUSE).await;
                 }
                 fetched => break fetched?,
@@ -121,7 +121,7 @@ struct Finder {
 }
 
 impl SourceFinder for Finder {
-    fn sources(&self, why: Why) -> BoxFuture<'_, Result<Found, Failure>> {
+    fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>> {
         Box::pin(async move {
             let library = &self.jobs.0.deps.library;
             let link = library.link();
@@ -135,7 +135,7 @@ impl SourceFinder for Finder {
                 &link.here(),
             );
             let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let found = finder.renewing(newest).sources(why).await?;
+            let found = finder.renewing(newest).sources().await?;
             if let Some(grant) = &found.grant {
                 *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some(library.rights().read(grant.clone())?);

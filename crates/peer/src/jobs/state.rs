@@ -8,13 +8,16 @@ use std::{
 
 use futures::Stream;
 use peral_model::Content;
+use peral_transfer::{
+    fetch::FetchRequest,
+    progress::{Observer, Phase, Progress},
+};
 use peral_wire::{Failure, pb};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::same_path;
-use crate::fetch::{FetchRequest, Observer, Phase, Progress};
 
 /// Notes that are kept for those who come late.
 const MAX_NOTES: usize = 64;

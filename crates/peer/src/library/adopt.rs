@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use peral_model::Record;
+use peral_transfer::Stamp;
 use peral_wire::{Failure, Sealed, fail};
 
-use super::{Library, Stamp};
+use super::Library;
 use crate::db::{
     files::{Placed, put_held},
     records::{hold, rows},

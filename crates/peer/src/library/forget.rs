@@ -87,7 +87,7 @@ impl Library {
         let mut noted = self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match trouble {
             Some(trouble) if noted.len() < super::MAX_NOTED || noted.contains_key(path) => {
-                drop(noted.insert(path.into(), trouble))
+                drop(noted.insert(path.into(), trouble));
             }
             Some(_) => {}
             None => drop(noted.remove(path)),

@@ -9,15 +9,16 @@ use std::{
 };
 
 use peral_model::FileId;
+use peral_transfer::{
+    Stamp,
+    disk::{open_plain, sync_folder},
+};
 use peral_wire::Failure;
 
-use super::{Library, Reservation, Stamp, open_plain, remove::unlink};
-use crate::{
-    data::sync_folder,
-    db::{
-        broken,
-        files::{FileRow, Placed},
-    },
+use super::{Library, Reservation, remove::unlink};
+use crate::db::{
+    broken,
+    files::{FileRow, Placed},
 };
 
 /// The path of an earlier version, with the row that says what it is.

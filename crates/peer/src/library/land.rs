@@ -9,13 +9,14 @@ use std::{
 };
 
 use peral_model::{Content, Record, Ticket, UploadId, Visibility};
+use peral_transfer::{Stamp, disk::open_plain};
 use peral_wire::{
     ErrorCode, Failure, Sealed, fail,
     rest::files::{NewVersion, Publish, PublishResult},
 };
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 
-use super::{Library, Stamp, open_plain};
+use super::Library;
 use crate::db::{broken, files::Placed, signed};
 
 /// How long central gets to note the holding of an upload.

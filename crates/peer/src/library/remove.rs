@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use peral_model::{FileId, Record};
+use peral_transfer::{Stamp, disk::open_plain};
 use peral_wire::{ErrorCode, Failure, Sealed, rest::peers::Notice};
 use sqlx::SqliteConnection;
 
-use super::{Held, Library, Stamp, Withdraw, open_plain};
+use super::{Held, Library, Withdraw};
 use crate::db::{files::FileRow, records::release};
 
 impl Library {

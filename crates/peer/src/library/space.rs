@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use peral_transfer::fetch::{Room, RoomGuard};
 use peral_wire::{Failure, fail};
 use rustix::fs::StatVfsMountFlags;
 
@@ -139,6 +140,13 @@ fn device(folder: &Path) -> io::Result<u64> {
 fn free(folder: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(existing(folder))?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// For downloads of the daemon: what the file system says, less what was promised to others.
+impl Room for Space {
+    fn reserve(&self, folder: &Path, bytes: u64) -> Result<RoomGuard, Failure> {
+        Ok(Box::new(self.reserve_at(folder, bytes)?))
+    }
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ async fn send(of: &Membership, obeyed: u64) -> Result<HeartbeatAnswer, Failure> 
         false => PeerState::Ready,
     };
     let (token, _) = of.link().token_now().ok_or_else(|| fail!(Unavailable, "no token yet"))?;
-    let before = *library.0.acknowledged.borrow();
+    let before = library.acknowledged_delta();
     let beat = Heartbeat { state, room, last_delta: library.db().last_delta().await?, obeyed };
     let answer = of.anonymous()?.with_token(&token).heartbeat(&beat).await?;
     of.link().renew(&answer.token, answer.token_ends_ms);
@@ -68,7 +68,7 @@ async fn send(of: &Membership, obeyed: u64) -> Result<HeartbeatAnswer, Failure> 
             acknowledged = before,
             "central misses deltas that it had acknowledged"
         );
-        library.0.acknowledged.send_replace(answer.last_delta);
+        library.acknowledge(answer.last_delta);
         library.kicks().deltas.notify_one();
     }
     Ok(answer)

@@ -2,16 +2,18 @@
 
 use std::sync::PoisonError;
 
+use peral_transfer::{
+    Here,
+    trust::{DEADLINE, FirstContact, Network},
+};
 use peral_wire::{ErrorCode, Failure, fail, rest::peers::RegisterRequest};
 
 use super::{LONGEST_PAUSE, Membership};
 use crate::{
     args::{JoinToken, PodToken},
     backoff::Backoff,
-    fetch::Here,
     holdings,
     link::Standing,
-    trust::{DEADLINE, FirstContact, Network},
 };
 
 const NETWORK: &str = "network.json";

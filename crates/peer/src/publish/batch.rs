@@ -148,7 +148,7 @@ async fn send(library: &Library, entries: &[Entry]) -> Result<Vec<PublishResult>
                 ));
             }
             Err(failure) if tries < TRIES && is_passing(failure.code) => {
-                tokio::time::sleep(backoff.pause()).await
+                tokio::time::sleep(backoff.pause()).await;
             }
             Err(failure) => return Err(failure),
         }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use peral_model::{Visibility, pieces::PIECE};
-use peral_peer::{
-    fetch::{Held, Room},
+use peral_transfer::{
+    fetch::{Room, RoomGuard},
     limits::{Limits, Rates},
 };
 use peral_wire::{ErrorCode, Failure, fail};
@@ -233,7 +233,7 @@ async fn two_downloads_do_not_write_the_same_part() {
 
 struct Full;
 impl Room for Full {
-    fn reserve(&self, folder: &Path, bytes: u64) -> Result<Held, Failure> {
+    fn reserve(&self, folder: &Path, bytes: u64) -> Result<RoomGuard, Failure> {
         assert!(folder.is_dir() && bytes > 0);
         Err(fail!(NoSpace, "full"))
     }
@@ -296,7 +296,7 @@ async fn a_holder_that_is_away_is_waited_for() {
                     .last
                     .lock()
                     .unwrap()
-                    .is_some_and(|last| last.phase == peral_peer::fetch::Phase::Waiting)
+                    .is_some_and(|last| last.phase == peral_transfer::progress::Phase::Waiting)
             })
             .await;
             getter.finder.sources.lock().unwrap().push(peer.source());
@@ -310,7 +310,7 @@ async fn a_holder_that_is_away_is_waited_for() {
 }
 
 fn getter_done(
-    fetched: Result<peral_peer::fetch::Fetched, Failure>,
+    fetched: Result<peral_transfer::fetch::Fetched, Failure>,
     getter: &Getter,
     bytes: &[u8],
 ) {

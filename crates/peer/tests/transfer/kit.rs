@@ -19,17 +19,9 @@ use peral_model::{
 use peral_peer::{
     data::DataDir,
     db::Db,
-    dial::{Dialer, OutboundPolicy},
-    fetch::{
-        self, DiskRoom, FetchDeps, FetchRequest, Fetched, Found, Here, Observer, Progress, Room,
-        SourceFinder, Why,
-    },
     grpc::PeerService,
-    library::{Adopt, Library, Stamp},
-    limits::Limits,
+    library::{Adopt, Library},
     link::{Link, Standing},
-    lists::ListStore,
-    metrics::Metrics,
     rights::Rights,
 };
 use peral_runtime::{
@@ -39,6 +31,15 @@ use peral_runtime::{
         Alpn, Authority, CertStore, ClientAuth, Purpose, TrustRoots, new_key, server_config,
         signing_request,
     },
+};
+use peral_transfer::{
+    Here, Stamp,
+    dial::{Dialer, OutboundPolicy},
+    fetch::{self, DiskRoom, FetchDeps, FetchRequest, Fetched, KnownSources, Room, SourceFinder},
+    limits::Limits,
+    lists::ListStore,
+    metrics::Metrics,
+    progress::{Observer, Progress},
 };
 use peral_wire::{
     Failure, Sealed,
@@ -295,14 +296,14 @@ pub struct Named {
 }
 
 impl SourceFinder for Named {
-    fn sources(&self, _: Why) -> BoxFuture<'_, Result<Found, Failure>> {
+    fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>> {
         if let Some(failure) = self.refuses.lock().unwrap().clone() {
             return Box::pin(std::future::ready(Err(failure)));
         }
         let sources = self.sources.lock().unwrap().clone();
         let grant = self.grant.as_ref().map(|grant| grant.envelope.clone());
         Box::pin(async move {
-            Ok(Found {
+            Ok(KnownSources {
                 record: self.record.clone(),
                 grant,
                 sources,

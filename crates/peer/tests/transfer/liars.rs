@@ -171,7 +171,7 @@ async fn an_echo_of_other_bytes_is_no_echo() {
     let net = Net::new();
     let liar = start(&net, Vec::new(), Vec::new());
     let dialer = net.dialer(Identity::Peer(PeerId(Uuid::new_v4())));
-    let failure = peral_peer::echo::echo(&dialer, liar.id, liar.address, 3).await.unwrap_err();
+    let failure = peral_transfer::echo::echo(&dialer, liar.id, liar.address, 3).await.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Integrity, "{failure}");
 }
 

@@ -4,14 +4,14 @@ use std::{fs, sync::Arc, time::Duration};
 
 use futures::stream;
 use peral_model::{Identity, PeerId, SessionId, Visibility};
-use peral_peer::{
+use peral_peer::link::Ended;
+use peral_runtime::tls::CertStore;
+use peral_transfer::{
+    calls::DOWNLOAD,
     dial::{Dialer, OutboundPolicy},
-    grpc::DOWNLOAD,
     limits::{Limits, Rates},
-    link::Ended,
     wirebody::{self, Receiver},
 };
-use peral_runtime::tls::CertStore;
 use peral_wire::{ErrorCode, Failure, pb};
 use tower::{Service, ServiceExt};
 use uuid::Uuid;
@@ -130,7 +130,7 @@ async fn one_identity_cannot_take_all_streams() {
     };
     assert_eq!(
         (busy.code, open_streams.len()),
-        (ErrorCode::Busy, peral_peer::limits::STREAMS_PER_IDENTITY)
+        (ErrorCode::Busy, peral_transfer::limits::STREAMS_PER_IDENTITY)
     );
     let mut stream = open(&peer, &other, &all(&record, 30)).await.unwrap();
     for _ in 0..30 {
@@ -145,7 +145,7 @@ async fn one_identity_cannot_take_all_streams() {
 /// What each method says to a caller.
 async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), ErrorCode>)> {
     let file = pb::FileRef { file_id: vec![1; 16].into(), version: 1, ..pb::FileRef::default() };
-    let code = |status: tonic::Status| peral_peer::grpc::failed(status).code;
+    let code = |status: tonic::Status| peral_transfer::calls::failed(status).code;
     let mut client = match dialer.channel(peer.id, peer.address).await {
         Ok(channel) => pb::peer_service_client::PeerServiceClient::new(channel),
         Err(failure) => return vec![("connect", Err(failure.code))],
@@ -324,7 +324,7 @@ async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_n
         };
         let path = peer.path(&format!("a{version}"));
         fs::write(&path, b"x").unwrap();
-        let stamp = peral_peer::library::Stamp::of(&fs::File::open(&path).unwrap()).unwrap();
+        let stamp = peral_transfer::Stamp::of(&fs::File::open(&path).unwrap()).unwrap();
         let record = peral_wire::Sealed::seal(next, &net.key);
         peer.library.adopt(peral_peer::library::Adopt { record, path, stamp }).await.unwrap();
     }
@@ -386,13 +386,16 @@ async fn an_echo_comes_back() {
     let peer = Peer::start(&net).await;
     let dialer = net.dialer(Identity::Peer(PeerId(Uuid::new_v4())));
     for bytes in [0, 1, 5 * MIB as u64 + 3] {
-        let report = peral_peer::echo::echo(&dialer, peer.id, peer.address, bytes).await.unwrap();
+        let report =
+            peral_transfer::echo::echo(&dialer, peer.id, peer.address, bytes).await.unwrap();
         assert_eq!(report.bytes, bytes);
         assert!(report.round_trip > Duration::ZERO && report.round_trip < Duration::from_secs(5));
     }
     peer.kill();
     let away = Arc::new(
-        peral_peer::echo::echo(&net.dialer(user()), peer.id, peer.address, 1).await.unwrap_err(),
+        peral_transfer::echo::echo(&net.dialer(user()), peer.id, peer.address, 1)
+            .await
+            .unwrap_err(),
     );
     assert_eq!(away.code, ErrorCode::Unavailable);
 }

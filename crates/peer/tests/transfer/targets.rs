@@ -9,7 +9,7 @@ use std::{
 };
 
 use peral_model::{Content, ContentId, Identity, PeerId, Visibility};
-use peral_peer::limits::{Limits, Rates};
+use peral_transfer::limits::{Limits, Rates};
 use peral_wire::{ErrorCode, fail};
 
 use crate::kit::{Getter, MIB, Net, Peer, sample, until};

@@ -11,10 +11,10 @@ use axum::{Json, Router, extract::State, routing::post};
 use peral_model::{
     Content, FileId, FileName, Identity, PeerId, Record, Ticket, Visibility, pieces::PIECE,
 };
-use peral_peer::{
+use peral_transfer::{
     limits::{Limits, Rates},
     metrics::Metrics,
-    send::{Meant, SendDeps, SendRequest, send},
+    send::{ExpectedRecord, SendDeps, SendRequest, send},
 };
 use peral_wire::{
     Catalogue, ErrorCode, Failure, Sealed, pb,
@@ -148,7 +148,7 @@ impl Sender {
             path,
             ticket: ticket.clone(),
             address: peer.address,
-            meant: Meant::of(&ticket.value),
+            expected: ExpectedRecord::of(&ticket.value),
         }
     }
 

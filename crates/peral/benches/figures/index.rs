@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use peral_peer::lists::ListStore;
+use peral_transfer::lists::ListStore;
 
 use crate::{
     process::{run, settle},

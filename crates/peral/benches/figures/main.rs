@@ -26,7 +26,7 @@ fn main() {
     peral_runtime::tls::install_provider();
     match words.as_slice() {
         ["plain-send", file, address] => {
-            runtime().block_on(plain::send(Path::new(file), Path::new(address)))
+            runtime().block_on(plain::send(Path::new(file), Path::new(address)));
         }
         ["plain-receive", address, target] => runtime()
             .block_on(plain::receive(address.parse().expect("an address"), Path::new(target))),

@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use peral_model::pieces::{self, PIECE};
-use peral_peer::{
+use peral_transfer::{
     pool::Pool,
     wirebody::{PieceBody, Receiver, SentPiece, request},
 };

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use peral_peer::trust::Network;
+use peral_transfer::trust::Network;
 use peral_wire::Catalogue;
 
 use crate::process::{Server, first_line, run, until};

@@ -7,11 +7,11 @@ use std::{
 };
 
 use clap::Args;
-use peral_peer::trust::{self, Network};
 use peral_runtime::{
     propagate,
     tls::{self, Pin},
 };
+use peral_transfer::trust::{self, Network};
 use peral_wire::{Catalogue, ErrorCode, Failure, fail};
 use tokio::net::TcpStream;
 

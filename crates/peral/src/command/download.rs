@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use peral_model::{ContentId, Identity, Record};
-use peral_peer::fetch::DEFAULT_WAIT;
+use peral_transfer::fetch::DEFAULT_WAIT;
 use peral_wire::{
     Catalogue, ErrorCode, Failure, Sealed,
     envelope::envelope_from_text,
@@ -128,7 +128,7 @@ impl DownloadArgs {
                         .await;
                 }
                 Err(failure) if patience::may_pass(failure.code) && !patience.is_over() => {
-                    patience.wait(&failure.detail).await
+                    patience.wait(&failure.detail).await;
                 }
                 begun => return begun,
             }

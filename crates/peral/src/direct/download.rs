@@ -8,16 +8,15 @@ use std::{
 
 use futures::future::BoxFuture;
 use peral_model::Record;
-use peral_peer::{
-    fetch::{
-        DiskRoom, FetchDeps, FetchRequest, Found, Here, Observer, Phase, Progress, SourceFinder,
-        Why, fetch,
-    },
+use peral_runtime::tls::CertStore;
+use peral_transfer::{
+    Here,
+    fetch::{DiskRoom, FetchDeps, FetchRequest, KnownSources, SourceFinder, fetch},
     limits::Limits,
     lists::ListStore,
     metrics::Metrics,
+    progress::{Observer, Phase, Progress},
 };
-use peral_runtime::tls::CertStore;
 use peral_wire::{
     Catalogue, ErrorCode, Failure, Sealed,
     envelope::envelope_from_text,
@@ -166,13 +165,13 @@ impl Finder {
         Self { context, certs, request, verifier: Mutex::new(wanted.verifier.clone()) }
     }
 
-    async fn find(&self) -> Result<Found, Failure> {
+    async fn find(&self) -> Result<KnownSources, Failure> {
         let user = self.context.user().await?;
         show(&self.certs, &user.login)?;
         let sources = user.catalogue.sources(&self.request).await?;
         let record = self.open(&user.catalogue, &sources).await?;
         let grant = sources.grant.as_deref().map(envelope_from_text).transpose()?;
-        Ok(Found { record, grant, sources: sources.sources, away: sources.away })
+        Ok(KnownSources { record, grant, sources: sources.sources, away: sources.away })
     }
 
     async fn open(
@@ -192,7 +191,7 @@ impl Finder {
 }
 
 impl SourceFinder for Finder {
-    fn sources(&self, _: Why) -> BoxFuture<'_, Result<Found, Failure>> {
+    fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>> {
         Box::pin(self.find())
     }
 }

@@ -1,9 +1,9 @@
 //! Asking one peer: what it holds, and the way to it.
 
 use peral_model::{ContentId, PeerId, Record, Visibility};
-use peral_peer::{
+use peral_transfer::{
+    calls,
     echo::{self, EchoReport},
-    grpc,
 };
 use peral_wire::{
     Failure, Sealed, fail,
@@ -89,7 +89,7 @@ async fn pages(
         let mut request =
             Request::new(pb::ListFilesRequest { prefix: prefix.to_owned(), after, limit });
         request.set_timeout(std::time::Duration::from_secs(20));
-        let page = client.list_files(grpc::inject(request)).await?.into_inner();
+        let page = client.list_files(calls::inject(request)).await?.into_inner();
         let before = items.len();
         for held in page.files {
             items.push(item(held, verifier)?);

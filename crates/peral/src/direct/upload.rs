@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use peral_model::{PeerId, Record, Ticket};
-use peral_peer::{
-    fetch::Observer,
+use peral_transfer::{
     limits::Limits,
     metrics::Metrics,
+    progress::Observer,
     send::{self, SendDeps, SendRequest, send},
 };
 use peral_wire::{
@@ -68,7 +68,7 @@ async fn attempt(
         path: meant.path.clone(),
         ticket,
         address: socket(&upload.source.address)?,
-        meant: send::Meant { owner: meant.owner, visibility: meant.visibility },
+        expected: send::ExpectedRecord { owner: meant.owner, visibility: meant.visibility },
     };
     let watch = Arc::new(Watch::new(context));
     let cancel = CancellationToken::new();

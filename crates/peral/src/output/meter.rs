@@ -99,7 +99,7 @@ impl Meter {
             Kind::Bar(bar) => bar.suspend(|| write_err(&shown(text))),
             Kind::Lines => write_err(&shown(text)),
             Kind::Json => {
-                write_err(&serde_json::json!({ "event": "note", "detail": text }).to_string())
+                write_err(&serde_json::json!({ "event": "note", "detail": text }).to_string());
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::fs;
 
 use peral_model::FileName;
-use peral_peer::{args::JoinToken, trust::FirstContact};
+use peral_peer::args::JoinToken;
 use peral_runtime::tls::Pin;
+use peral_transfer::trust::FirstContact;
 use peral_wire::{
     ErrorCode,
     pb::{self, peer_service_client::PeerServiceClient},

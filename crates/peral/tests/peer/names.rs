@@ -76,7 +76,7 @@ async fn a_peer_that_comes_back_with_an_old_copy_changes_nothing_newer() {
     known.until_ready().await;
     let fresh = net
         .peer_with("ann", "fresh", |config| {
-            config.shares[0].path = known.share.with_file_name("fresh-share")
+            config.shares[0].path = known.share.with_file_name("fresh-share");
         })
         .await;
     fresh.write("file", b"v1");

@@ -13,13 +13,15 @@ use peral_model::{FileName, PeerId, Visibility};
 use peral_peer::{
     Config, Peer,
     args::{ConfiguredShare, JoinToken},
-    dial::{Dialer, OutboundPolicy},
-    limits::Rates,
-    trust::{FirstContact, Network},
 };
 use peral_runtime::{
     Ports, SharedClock, Shutdown, SystemClock,
     tls::{CertStore, KeyPkcs8Der, Pin, install_provider, new_key, signing_request},
+};
+use peral_transfer::{
+    dial::{Dialer, OutboundPolicy},
+    limits::Rates,
+    trust::{FirstContact, Network},
 };
 use peral_wire::{
     Catalogue, ErrorCode, Failure,

@@ -142,7 +142,7 @@ fn of_peers(one: &str, two: &str, three: &str) {
                 "peral_transfer_received_bytes_total",
                 &[&format!("nearness=\"{near}\"")],
                 |value| value == 0.0,
-            )
+            );
         });
         becomes(peer, "peral_downloads_total", &["outcome=\"ok\""], |value| value == 1.0);
         becomes(peer, "peral_downloads_running", &[], |value| value == 0.0);

@@ -4,11 +4,11 @@
 use std::{fs, future::Future, net::SocketAddr, path::Path, time::Duration};
 
 use peral_model::PeerId;
-use peral_peer::{
+use peral_runtime::tls::CertStore;
+use peral_transfer::{
     dial::{Dialer, OutboundPolicy},
     trust::Network as Trusted,
 };
-use peral_runtime::tls::CertStore;
 use peral_wire::{
     Catalogue, Failure,
     pb::{

@@ -225,7 +225,7 @@ impl Drop for Observed {
                 status = self.http_status,
                 took_ms = took.as_secs_f64() * 1e3,
                 "request done"
-            )
+            );
         });
         self.layer.duration.record(took.as_secs_f64(), &self.labels());
     }

@@ -123,7 +123,7 @@ impl<E: SpanExporter> SpanExporter for SaysOnce<E> {
         let result = self.inner.export(batch).await;
         match (&result, self.failing.swap(result.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => {
-                tracing::warn!(endpoint = self.endpoint, %error, "traces cannot be sent and are dropped until they can")
+                tracing::warn!(endpoint = self.endpoint, %error, "traces cannot be sent and are dropped until they can");
             }
             (Ok(()), true) => tracing::info!(endpoint = self.endpoint, "traces are sent again"),
             _ => {}

@@ -104,9 +104,9 @@ impl Visit for Fields {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
-            value.clone_into(&mut self.message)
+            value.clone_into(&mut self.message);
         } else {
-            self.put(field, value.into())
+            self.put(field, value.into());
         }
     }
 

@@ -12,14 +12,16 @@ use peral_model::{
     Content, ContentId,
     pieces::{self, PIECE},
 };
+use peral_transfer::{
+    hashing,
+    lists::{ListStore, ListWriter},
+};
 use peral_wire::{Failure, fail};
 use rustix::fs::OFlags;
 
 use super::running::Hold;
 use crate::{
-    hashing,
     library::{Library, is_abandoned},
-    lists::{ListStore, ListWriter},
     rights::UPLOAD_LIFE_MS,
 };
 
@@ -164,6 +166,6 @@ pub(in crate::grpc) async fn sweep(library: &Library, now_ms: i64) -> Result<(),
         }
         Ok(())
     };
-    crate::fetch::blocking(swept).await?;
+    peral_transfer::blocking(swept).await?;
     library.db().forget_uploads(before_ms).await
 }

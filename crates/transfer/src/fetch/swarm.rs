@@ -11,8 +11,11 @@ use peral_model::{
 use peral_wire::{ErrorCode, Failure, Sealed, fail, pb, rest::files::Source};
 use tokio::time::timeout;
 
-use super::{FetchDeps, FetchRequest, Found, Here, SourceFinder, Why};
-use crate::metrics::Nearness;
+use super::{
+    finder::{KnownSources, SourceFinder},
+    request::{FetchDeps, FetchRequest},
+};
+use crate::nearness::{Here, Nearness};
 
 /// Most peers that one download remembers; as many as its plan does.
 const MAX_REMOTES: usize = 64;
@@ -82,19 +85,19 @@ impl Swarm {
     }
 
     /// Asks central. The answer is for [`Self::merge`].
-    pub fn look(&self, why: Why) -> BoxFuture<'static, Result<Found, Failure>> {
+    pub fn look(&self) -> BoxFuture<'static, Result<KnownSources, Failure>> {
         let finder = Arc::clone(&self.finder);
         Box::pin(async move {
             let late = |_| {
                 fail!(Unavailable, "central did not name sources within {} s", ASKING.as_secs())
             };
-            timeout(ASKING, finder.sources(why)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+            timeout(ASKING, finder.sources()).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
         })
     }
 
     /// Takes over what central said, and gives the numbers of those that are new or may be asked
     /// again.
-    pub fn merge(&mut self, found: &Found) -> Vec<SourceId> {
+    pub fn merge(&mut self, found: &KnownSources) -> Vec<SourceId> {
         self.away = found.away;
         let (new, old) = (&found.record.value, &self.record.value);
         // The same version, signed again because somebody's right changed.

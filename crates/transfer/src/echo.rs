@@ -13,8 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use crate::{
+    calls::{failed, inject},
     dial::Dialer,
-    grpc::{failed, inject},
     wirebody::MAX_MESSAGE,
 };
 

@@ -7,10 +7,15 @@ use peral_wire::{Failure, fail, pb, pb::peer_service_client::PeerServiceClient};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Streaming, transport::Channel};
 
-use super::{FetchDeps, FetchRequest, Observer, Phase, Progress, Why, blocking, swarm::Swarm};
+use super::{
+    request::{FetchDeps, FetchRequest},
+    swarm::Swarm,
+};
 use crate::{
-    grpc::{MAX_LIST_MESSAGE, failed, inject},
+    blocking::blocking,
+    calls::{MAX_LIST_MESSAGE, failed, inject},
     lists::{ListWriter, PieceList},
+    progress::{Observer, Phase, Progress},
 };
 
 /// Until a source answers, and between two parts of a list.
@@ -22,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LEAST_RATE: u64 = 16 * 1024;
 
 /// Why a source gave no list.
-enum Fault {
+enum ListError {
     /// It cannot, for now or for good.
     Failed(Failure),
     /// What it sent does not fold to the content's hash.
@@ -31,7 +36,7 @@ enum Fault {
     Ours(Failure),
 }
 
-impl From<Failure> for Fault {
+impl From<Failure> for ListError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
@@ -54,7 +59,7 @@ pub(super) async fn obtain(
     let mut asked = false;
     loop {
         if asked || swarm.askable().is_empty() {
-            look(swarm, if asked { Why::More } else { Why::Start }, observer).await?;
+            look(swarm, observer).await?;
             asked = true;
         }
         for id in swarm.askable() {
@@ -64,9 +69,9 @@ pub(super) async fn obtain(
                         fail!(Internal, "the piece list of {} was lost", content.hash)
                     });
                 }
-                Err(Fault::Ours(failure)) => return Err(failure),
-                Err(Fault::Failed(failure)) => swarm.failed(id, &failure),
-                Err(Fault::Lied(failure)) => {
+                Err(ListError::Ours(failure)) => return Err(failure),
+                Err(ListError::Failed(failure)) => swarm.failed(id, &failure),
+                Err(ListError::Lied(failure)) => {
                     observer.note(&format!("{failure}; it is not asked again"));
                     if let Some(remote) = swarm.remote_mut(id) {
                         (remote.liar, remote.failure) = (true, Some(failure.clone()));
@@ -98,8 +103,8 @@ async fn kept(deps: &FetchDeps, content: Content) -> Result<Option<PieceList>, F
 }
 
 /// Asks central. That it is away is a failure only where nobody is known otherwise.
-async fn look(swarm: &mut Swarm, why: Why, observer: &dyn Observer) -> Result<(), Failure> {
-    match swarm.look(why).await {
+async fn look(swarm: &mut Swarm, observer: &dyn Observer) -> Result<(), Failure> {
+    match swarm.look().await {
         Ok(found) => {
             swarm.merge(&found);
         }
@@ -114,7 +119,7 @@ async fn from_source(
     id: SourceId,
     deps: &FetchDeps,
     content: Content,
-) -> Result<(), Fault> {
+) -> Result<(), ListError> {
     let most = PATIENCE
         + Duration::from_secs(pieces::entries(content.size) * pieces::ENTRY as u64 / LEAST_RATE);
     let late =
@@ -127,19 +132,23 @@ async fn take(
     id: SourceId,
     deps: &FetchDeps,
     content: Content,
-) -> Result<(), Fault> {
+) -> Result<(), ListError> {
     let Some(remote) = swarm.remote(id) else {
         return Err(fail!(Internal, "there is no source {}", id.0).into());
     };
     let channel = deps.dialer.channel(remote.peer, remote.address).await?;
     let mut parts = open(channel, swarm.file()).await?;
     let ours = |error: std::io::Error| {
-        Fault::Ours(fail!(Internal, "the piece list cannot be written: {error}"))
+        ListError::Ours(fail!(Internal, "the piece list cannot be written: {error}"))
     };
     let mut writer = deps.lists.writer().map_err(ours)?;
     let expected = pieces::entries(content.size);
     let lied = |what: &str| {
-        Fault::Lied(fail!(Integrity, "{remote} sends a piece list that {what} {}", content.hash))
+        ListError::Lied(fail!(
+            Integrity,
+            "{remote} sends a piece list that {what} {}",
+            content.hash
+        ))
     };
     while let Some(part) = next(&mut parts).await? {
         let (entries, rest) = part.entries.as_chunks::<{ pieces::ENTRY }>();
@@ -156,7 +165,7 @@ async fn take(
         return Err(lied("has too few entries for"));
     }
     let finished = tokio::task::spawn_blocking(move || writer.finish(&content)).await;
-    match finished.map_err(|error| Fault::Ours(fail!(Internal, "{error}")))? {
+    match finished.map_err(|error| ListError::Ours(fail!(Internal, "{error}")))? {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             Err(lied("does not fold to"))
         }

@@ -1,13 +1,36 @@
-//! Central as the one who knows the sources.
+//! Who has a file: the question, and central as the one who knows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use peral_model::{Grant, Record};
-use peral_wire::{Failure, Sealed, keys::Verifier, rest::files::SourcesRequest};
+use peral_wire::{
+    Failure, Sealed,
+    keys::Verifier,
+    pb,
+    rest::files::{Source, SourcesRequest},
+};
 
-use super::{Found, Here, SourceFinder, Why};
-use crate::trust::Central;
+use crate::{nearness::Here, trust::Central};
+
+/// Who has a file version now.
+#[derive(Debug, Clone)]
+pub struct KnownSources {
+    /// Its record, as signed last.
+    pub record: Sealed<Record>,
+    /// A fresh grant, for a private file.
+    pub grant: Option<pb::Envelope>,
+    /// Peers that are there.
+    pub sources: Vec<Source>,
+    /// Known holders that are away.
+    pub away: u64,
+}
+
+/// Finds sources: central, or who knows them in its place.
+pub trait SourceFinder: Send + Sync + 'static {
+    /// Looks for sources of the file version that this finder is for.
+    fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>>;
+}
 
 /// Gives the keys that verify records and grants now.
 pub type Verifiers = Arc<dyn Fn() -> Arc<Verifier> + Send + Sync>;
@@ -44,7 +67,7 @@ impl CatalogueFinder {
         self
     }
 
-    async fn ask(&self) -> Result<Found, Failure> {
+    async fn ask(&self) -> Result<KnownSources, Failure> {
         let mut asked = self.asked.clone();
         asked.renew = self
             .renewed
@@ -58,7 +81,7 @@ impl CatalogueFinder {
         if let (Some(kept), Some(grant)) = (&self.renewed, &grant) {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = grant.clone();
         }
-        Ok(Found {
+        Ok(KnownSources {
             record,
             grant: grant.map(|grant| grant.envelope),
             sources: found.sources,
@@ -68,7 +91,7 @@ impl CatalogueFinder {
 }
 
 impl SourceFinder for CatalogueFinder {
-    fn sources(&self, _: Why) -> BoxFuture<'_, Result<Found, Failure>> {
+    fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>> {
         Box::pin(self.ask())
     }
 }

@@ -12,9 +12,8 @@ use prost::{
 };
 use tonic::{Code, Status, body::Body};
 
-use crate::grpc::failed;
-
-use super::{DATA, INDEX, MAX_MESSAGE, PREFIX};
+use super::format::{DATA, INDEX, MAX_MESSAGE, PREFIX};
+use crate::calls::failed;
 
 /// A piece as it came: its bytes in the transport's own buffers, unchecked.
 #[derive(Debug, Clone, Default)]
@@ -245,7 +244,7 @@ fn piece_of(mut message: Parts) -> Result<ReceivedPiece, Failure> {
                 piece.parts = message.split_to(length).parts.into();
             }
             (tag, wire_type) => {
-                skip_field(wire_type, tag, &mut message, DecodeContext::default()).map_err(bad)?
+                skip_field(wire_type, tag, &mut message, DecodeContext::default()).map_err(bad)?;
             }
         }
     }

@@ -13,7 +13,7 @@ use peral_wire::{
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
-use crate::data::write_private;
+use crate::disk::write_private;
 
 /// Adds the trace context to a request.
 pub type Inject = fn(&mut http::HeaderMap);

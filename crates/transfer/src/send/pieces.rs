@@ -10,10 +10,11 @@ use peral_model::{
 use peral_wire::{Failure, fail, pb, pb::upload_file_request::Part};
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{SendDeps, Sending};
+use super::{request::SendDeps, source::Sending};
 use crate::{
-    fetch::{Observer, Phase, Progress, blocking},
+    blocking::blocking,
     hashing,
+    progress::{Observer, Phase, Progress},
 };
 
 /// Pieces hashed in one go, of those that the peer has.

@@ -4,10 +4,8 @@ use std::path::Path;
 
 use peral_wire::{Failure, fail};
 
-use crate::library::Space;
-
 /// What is reserved; dropping it gives it back.
-pub type Held = Box<dyn Send + Sync>;
+pub type RoomGuard = Box<dyn Send + Sync>;
 
 /// Knows how much room there is, and what others have reserved of it.
 pub trait Room: Send + Sync + 'static {
@@ -15,7 +13,7 @@ pub trait Room: Send + Sync + 'static {
     ///
     /// # Errors
     /// NO_SPACE.
-    fn reserve(&self, folder: &Path, bytes: u64) -> Result<Held, Failure>;
+    fn reserve(&self, folder: &Path, bytes: u64) -> Result<RoomGuard, Failure>;
 }
 
 /// What the file system says: for a process that writes alone.
@@ -23,7 +21,7 @@ pub trait Room: Send + Sync + 'static {
 pub struct DiskRoom;
 
 impl Room for DiskRoom {
-    fn reserve(&self, folder: &Path, bytes: u64) -> Result<Held, Failure> {
+    fn reserve(&self, folder: &Path, bytes: u64) -> Result<RoomGuard, Failure> {
         let found = rustix::fs::statvfs(folder).map_err(|error| {
             fail!(Internal, "the room in {} is not known: {error}", folder.display())
         })?;
@@ -37,12 +35,5 @@ impl Room for DiskRoom {
             ));
         }
         Ok(Box::new(()))
-    }
-}
-
-/// Of a daemon: what the file system says, less what was promised to others.
-impl Room for Space {
-    fn reserve(&self, folder: &Path, bytes: u64) -> Result<Held, Failure> {
-        Ok(Box::new(self.reserve_at(folder, bytes)?))
     }
 }

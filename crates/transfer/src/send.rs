@@ -1,13 +1,14 @@
 //! Uploading a file to a peer: read once, hashed here and there, taken up again where it broke off.
 
 mod pieces;
+mod request;
+mod source;
 
-use std::{fs::File, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use peral_model::{AccountId, Content, PeerId, Record, Ticket, Visibility};
+use peral_model::{Content, PeerId, Record, Ticket};
 use peral_wire::{
-    ErrorCode, Failure, Sealed, fail, keys::Verifier, pb,
-    pb::peer_service_client::PeerServiceClient,
+    ErrorCode, Failure, Sealed, fail, pb, pb::peer_service_client::PeerServiceClient,
 };
 use tokio::{
     sync::mpsc,
@@ -18,14 +19,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tracing::Instrument;
 
-use self::pieces::{Reader, read_all};
+pub use self::request::{ExpectedRecord, SendDeps, SendRequest};
+use self::{
+    pieces::{Reader, read_all},
+    source::Sending,
+};
 use crate::{
-    dial::Dialer,
-    fetch::{Observer, Phase, Progress, blocking},
-    grpc::{failed, inject},
-    library::Stamp,
-    limits::Limits,
-    metrics::Metrics,
+    blocking::blocking,
+    calls::{failed, inject},
+    progress::{Observer, Phase, Progress},
     wirebody::MAX_MESSAGE,
 };
 
@@ -39,48 +41,6 @@ const MAX_VAIN: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(500);
 /// Pieces between the disk and the network.
 const AHEAD: usize = 2;
-
-/// What to upload, and to whom.
-#[derive(Debug, Clone)]
-pub struct SendRequest {
-    /// The file.
-    pub path: PathBuf,
-    /// Central's ticket, of which this process is the bearer.
-    pub ticket: Sealed<Ticket>,
-    /// Where the peer of the ticket is.
-    pub address: SocketAddr,
-    /// Who is to own the name, and who may read it.
-    pub meant: Meant,
-}
-
-/// What the record must say besides name, hash and size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meant {
-    /// The owner.
-    pub owner: AccountId,
-    /// Who may read it.
-    pub visibility: Visibility,
-}
-
-impl Meant {
-    /// For a new name: what the ticket says. A new version keeps what its file has.
-    pub fn of(ticket: &Ticket) -> Self {
-        Self { owner: ticket.account, visibility: ticket.visibility }
-    }
-}
-
-/// What an upload works with.
-#[derive(Clone)]
-pub struct SendDeps {
-    /// Connects to peers.
-    pub dialer: Dialer,
-    /// Verifies the record.
-    pub verifier: Arc<Verifier>,
-    /// The limits of this process.
-    pub limits: Limits,
-    /// Counters.
-    pub metrics: Metrics,
-}
 
 /// Uploads a file, and gives its record once it is published and held.
 ///
@@ -101,41 +61,6 @@ pub async fn send(
         biased;
         () = cancel.cancelled() => Err(fail!(Cancelled, "the upload was cancelled; it can be taken up again for a day")),
         sent = running => sent,
-    }
-}
-
-/// An open file that is to stay as it is.
-pub(crate) struct Sending {
-    pub file: File,
-    pub stamp: Stamp,
-    pub shown: String,
-}
-
-impl Sending {
-    fn open(path: &std::path::Path) -> Result<Self, Failure> {
-        let shown = path.display().to_string();
-        let file = File::open(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => fail!(NotFound, "there is no file {shown}"),
-            _ => fail!(InvalidArgument, "{shown} cannot be read: {error}"),
-        })?;
-        let found =
-            file.metadata().map_err(|error| fail!(Internal, "{shown} cannot be read: {error}"))?;
-        if !found.is_file() {
-            return Err(fail!(InvalidArgument, "{shown} is no regular file"));
-        }
-        Ok(Self { stamp: Stamp::from_metadata(&found), file, shown })
-    }
-
-    /// Is it still what it was at the start?
-    pub fn check(&self) -> Result<(), Failure> {
-        match Stamp::of(&self.file) {
-            Ok(stamp) if stamp == self.stamp => Ok(()),
-            _ => Err(fail!(
-                Changed,
-                "{} was changed while it was uploaded; try again when nobody writes it",
-                self.shown
-            )),
-        }
     }
 }
 
@@ -271,7 +196,7 @@ fn accept(
     answered: pb::UploadFileResponse,
     content: Content,
 ) -> Result<Sealed<Record>, Failure> {
-    let (ticket, meant) = (&request.ticket.value, request.meant);
+    let (ticket, expected) = (&request.ticket.value, request.expected);
     let envelope = answered
         .record
         .ok_or_else(|| fail!(Integrity, "peer {} answered without a record", ticket.peer))?;
@@ -279,7 +204,7 @@ fn accept(
     let found = &record.value;
     let right = found.name == ticket.name
         && found.content == content
-        && (found.owner, found.visibility) == (meant.owner, meant.visibility);
+        && (found.owner, found.visibility) == (expected.owner, expected.visibility);
     if right {
         return Ok(record);
     }

@@ -13,7 +13,7 @@ use peral_wire::Failure;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use tonic::Status;
 
-use super::{DATA, INDEX, PREFIX};
+use super::format::{DATA, INDEX, PREFIX};
 
 /// A piece to send.
 #[derive(Debug, Clone)]

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 use prost::Message;
 use tonic::body::Body;
 
-use super::{PieceBody, Receiver, SentPiece, message_of, request};
+use super::{
+    receive::{Receiver, message_of, request},
+    send::{PieceBody, SentPiece},
+};
 
 fn piece(index: u64, length: usize) -> SentPiece {
     SentPiece { index, data: vec![u8::try_from(index % 251).unwrap(); length].into() }

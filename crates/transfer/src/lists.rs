@@ -17,7 +17,7 @@ use peral_model::{
 };
 use tempfile::NamedTempFile;
 
-use crate::{data, hashing};
+use crate::{disk, hashing};
 
 /// Lists known to be whole, at most; then they are checked anew.
 const MAX_CHECKED: usize = 100_000;
@@ -38,7 +38,7 @@ impl ListStore {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(folder: &Path) -> io::Result<Self> {
-        data::private_folder(folder)?;
+        disk::private_folder(folder)?;
         Ok(Self { folder: folder.into(), checked: Arc::default() })
     }
 

@@ -18,12 +18,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    FetchDeps, FetchRequest, Found, Observer, Phase, Progress, Why,
+    finder::KnownSources,
     partial::Partial,
-    stream::{self, Event, Job, Shared, Trouble},
+    request::{FetchDeps, FetchRequest},
+    stream::{self, Event, Job, Shared, StreamError},
     swarm::{Remote, Swarm, is_refusal},
 };
-use crate::{grpc::DOWNLOAD, lists::PieceList};
+use crate::{
+    calls::DOWNLOAD,
+    lists::PieceList,
+    progress::{Observer, Phase, Progress},
+};
 
 /// Sources that are asked at the same time. What each has under way is in memory in the worst case,
 /// when the disk is slower than the network.
@@ -110,7 +115,7 @@ struct Driver<'a> {
     alive: Instant,
     told: Option<Instant>,
     phase: Phase,
-    looking: Option<BoxFuture<'static, Result<Found, Failure>>>,
+    looking: Option<BoxFuture<'static, Result<KnownSources, Failure>>>,
     next_look: Instant,
     pause: Duration,
     /// The plan gave up; somebody new may set it going again.
@@ -143,7 +148,7 @@ impl Driver<'_> {
             self.join(id);
         }
         if self.swarm.remotes.is_empty() && !self.plan.done().is_full() {
-            self.look(Why::Start);
+            self.look();
             self.found_or_failed().await?;
         }
         loop {
@@ -184,7 +189,7 @@ impl Driver<'_> {
         for action in self.plan.actions(self.now()) {
             match action {
                 Action::Request { request, source, ranges, suspect } => {
-                    self.begin(request, source, ranges, suspect)
+                    self.begin(request, source, ranges, suspect);
                 }
                 Action::Cancel { request } => {
                     if let Some(running) = self.running.get(&request) {
@@ -264,11 +269,11 @@ impl Driver<'_> {
     }
 
     /// What the end of a stream means for its source.
-    fn judge(&mut self, source: SourceId, end: Result<(), Trouble>) -> Result<End, Failure> {
+    fn judge(&mut self, source: SourceId, end: Result<(), StreamError>) -> Result<End, Failure> {
         let failure = match end {
             Ok(()) => return Ok(End::Complete),
-            Err(Trouble::Ours(failure)) => return Err(failure),
-            Err(Trouble::Theirs(failure)) => failure,
+            Err(StreamError::Ours(failure)) => return Err(failure),
+            Err(StreamError::Theirs(failure)) => failure,
         };
         self.swarm.failed(source, &failure);
         if let Some(remote) = self.swarm.remote(source) {
@@ -276,7 +281,7 @@ impl Driver<'_> {
             self.observer.note(&remote.said(&failure));
         }
         if is_refusal(failure.code) && self.looking.is_none() && self.next_look <= Instant::now() {
-            self.look(Why::Refused);
+            self.look();
         }
         Ok(End::Lost(loss_of(failure.code)))
     }
@@ -289,8 +294,8 @@ impl Driver<'_> {
         }
     }
 
-    fn look(&mut self, why: Why) {
-        self.looking = Some(self.swarm.look(why));
+    fn look(&mut self) {
+        self.looking = Some(self.swarm.look());
         self.next_look = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_LOOK);
     }
@@ -300,11 +305,11 @@ impl Driver<'_> {
             || self.failed.is_some()
             || self.phase == Phase::Waiting;
         if few && self.looking.is_none() && self.next_look <= Instant::now() {
-            self.look(Why::More);
+            self.look();
         }
     }
 
-    fn take(&mut self, found: Result<Found, Failure>) {
+    fn take(&mut self, found: Result<KnownSources, Failure>) {
         (self.looking, self.asked, self.refused) = (None, true, None);
         match found {
             Ok(found) => {
@@ -406,8 +411,8 @@ fn span_of(remote: &Remote, suspect: bool) -> tracing::Span {
 
 /// Waits for what is looked for; for ever while nothing is.
 async fn ready(
-    looking: &mut Option<BoxFuture<'static, Result<Found, Failure>>>,
-) -> Result<Found, Failure> {
+    looking: &mut Option<BoxFuture<'static, Result<KnownSources, Failure>>>,
+) -> Result<KnownSources, Failure> {
     match looking {
         Some(looking) => looking.await,
         None => std::future::pending().await,

@@ -15,8 +15,8 @@ use tower::{Service, ServiceExt};
 
 use super::{partial::Partial, swarm::Remote};
 use crate::{
+    calls::DOWNLOAD,
     dial::Dialer,
-    grpc::DOWNLOAD,
     limits::Limits,
     lists::PieceList,
     metrics::Metrics,
@@ -53,11 +53,11 @@ pub(super) enum Event {
     /// A piece came; if it was right, it is written.
     Piece { request: RequestId, source: SourceId, index: u64, bytes: u64, right: bool },
     /// The stream has ended, and nothing more comes of it.
-    Ended { request: RequestId, source: SourceId, end: Result<(), Trouble> },
+    Ended { request: RequestId, source: SourceId, end: Result<(), StreamError> },
 }
 
 /// Why a stream ended before its time.
-pub(super) enum Trouble {
+pub(super) enum StreamError {
     /// The source's fault, or that of the way to it.
     Theirs(Failure),
     /// Our own disk: no other source will help.
@@ -71,15 +71,15 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
     let end = tokio::select! {
         biased;
         () = job.cancel.cancelled() => Ok(()),
-        end = running => end.unwrap_or_else(|_| Err(Trouble::Ours(fail!(Internal, "a request for pieces failed inside")))),
+        end = running => end.unwrap_or_else(|_| Err(StreamError::Ours(fail!(Internal, "a request for pieces failed inside")))),
     };
     // Nobody listens any more when the download is over.
     drop(shared.events.send(Event::Ended { request, source, end }).await);
 }
 
-async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), Trouble> {
-    let mut receiver = open(shared, job).await.map_err(Trouble::Theirs)?;
-    let mut keeping: Option<JoinHandle<Result<Kept, Failure>>> = None;
+async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), StreamError> {
+    let mut receiver = open(shared, job).await.map_err(StreamError::Theirs)?;
+    let mut keeping: Option<JoinHandle<Result<Checked, Failure>>> = None;
     loop {
         let next = timeout(PATIENCE, receiver.next())
             .await
@@ -91,7 +91,9 @@ async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), Trouble> {
         };
         // After a wrong piece nothing more is wanted from here: the plan cancels this request, but
         // maybe only after more wrong pieces.
-        let Some(piece) = next.map_err(Trouble::Theirs)?.filter(|_| right) else { return Ok(()) };
+        let Some(piece) = next.map_err(StreamError::Theirs)?.filter(|_| right) else {
+            return Ok(());
+        };
         shared.metrics.received.add(piece.len(), job.remote.nearness);
         shared.limits.download.take(piece.len()).await;
         let shared = Arc::clone(shared);
@@ -135,7 +137,7 @@ async fn open(shared: &Shared, job: &Job) -> Result<Receiver, Failure> {
 }
 
 /// What became of a piece.
-struct Kept {
+struct Checked {
     index: u64,
     bytes: u64,
     right: bool,
@@ -145,20 +147,20 @@ struct Kept {
 async fn report(
     shared: &Shared,
     job: &Job,
-    keeping: JoinHandle<Result<Kept, Failure>>,
-) -> Result<bool, Trouble> {
+    keeping: JoinHandle<Result<Checked, Failure>>,
+) -> Result<bool, StreamError> {
     let kept =
         keeping.await.unwrap_or_else(|error| Err(fail!(Internal, "a piece was not kept: {error}")));
-    let Kept { index, bytes, right } = kept.map_err(Trouble::Ours)?;
+    let Checked { index, bytes, right } = kept.map_err(StreamError::Ours)?;
     let event = Event::Piece { request: job.request, source: job.source, index, bytes, right };
     drop(shared.events.send(event).await);
     Ok(right)
 }
 
 /// Hashes a piece, and writes it if it is right. Blocks.
-fn keep(partial: &Partial, list: &PieceList, piece: &ReceivedPiece) -> Result<Kept, Failure> {
+fn keep(partial: &Partial, list: &PieceList, piece: &ReceivedPiece) -> Result<Checked, Failure> {
     let (index, size) = (piece.index, list.content().size);
-    let mut kept = Kept { index, bytes: piece.len(), right: false };
+    let mut kept = Checked { index, bytes: piece.len(), right: false };
     if index >= pieces::count(size) {
         return Ok(kept);
     }

@@ -11,8 +11,13 @@ use std::{
 use peral_wire::{Failure, fail};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{FetchRequest, Fetched, blocking, partial::wrong};
-use crate::{data::sync_folder, hashing, library::Stamp};
+use super::request::{FetchRequest, Fetched};
+use crate::{
+    blocking::blocking,
+    disk::{failed, sync_folder},
+    hashing,
+    stamp::Stamp,
+};
 
 /// What a new file gets where the process's mask is not known.
 const USUAL_MODE: u32 = 0o644;
@@ -35,11 +40,11 @@ pub(super) async fn already_there(request: &FetchRequest) -> Result<Option<Fetch
     blocking(move || {
         let Some(found) = there(&path)? else { return Ok(None) };
         if found.len() == content.size {
-            let file = File::open(&path).map_err(wrong("read", &path))?;
+            let file = File::open(&path).map_err(failed("read", &path))?;
             let hash = hashing::hash_file(&file, content.size, |_| Ok(()))
-                .map_err(wrong("read", &path))?;
+                .map_err(failed("read", &path))?;
             if hash == content.hash {
-                let stamp = Stamp::of(&file).map_err(wrong("read", &path))?;
+                let stamp = Stamp::of(&file).map_err(failed("read", &path))?;
                 return Ok(Some(Fetched {
                     path,
                     stamp,
@@ -96,15 +101,15 @@ pub(super) fn put(
     how: How,
 ) -> Result<(), Failure> {
     let mode = if how.private { 0o600 } else { mode_of_new_files() };
-    file.set_permissions(Permissions::from_mode(mode)).map_err(wrong("write", part))?;
-    file.sync_all().map_err(wrong("write", part))?;
+    file.set_permissions(Permissions::from_mode(mode)).map_err(failed("write", part))?;
+    file.sync_all().map_err(failed("write", part))?;
     if how.overwrite {
         there(target)?;
-        fs::rename(part, target).map_err(wrong("write", target))?;
+        fs::rename(part, target).map_err(failed("write", target))?;
     } else {
         rename_to_free(part, target)?;
     }
-    sync_folder(folder).map_err(wrong("write", folder))
+    sync_folder(folder).map_err(failed("write", folder))
 }
 
 fn rename_to_free(part: &Path, target: &Path) -> Result<(), Failure> {
@@ -113,9 +118,9 @@ fn rename_to_free(part: &Path, target: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken(target)),
         // Not every file system can. A hard link is made only where nothing is.
         Err(_) => match fs::hard_link(part, target) {
-            Ok(()) => fs::remove_file(part).map_err(wrong("remove", part)),
+            Ok(()) => fs::remove_file(part).map_err(failed("remove", part)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken(target)),
-            Err(error) => Err(wrong("write", target)(error)),
+            Err(error) => Err(failed("write", target)(error)),
         },
     }
 }

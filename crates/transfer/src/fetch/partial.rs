@@ -23,7 +23,7 @@ use peral_wire::{Failure, fail};
 use rustix::fs::{FallocateFlags, OFlags};
 
 use super::place;
-use crate::{hashing, library::Stamp, lists::PieceList};
+use crate::{disk, hashing, lists::PieceList, stamp::Stamp};
 
 /// First bytes of a journal; hash and size follow, then one bit a piece.
 const MAGIC: &[u8] = b"peral-part 1\n";
@@ -98,32 +98,12 @@ pub fn discard(target: &Path, content: &Content) -> Result<(), Failure> {
                     io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
                 ) =>
             {
-                return Err(wrong("remove", path)(error));
+                return Err(disk::failed("remove", path)(error));
             }
             _ => {}
         }
     }
     Ok(())
-}
-
-/// What the disk says, as a failure of ours.
-pub(super) fn wrong(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Failure {
-    let path = path.display().to_string();
-    move |error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            fail!(NoSpace, "no room left to {what} {path}: {error}")
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            fail!(Forbidden, "not allowed to {what} {path}: {error}")
-        }
-        io::ErrorKind::NotFound
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::IsADirectory
-        | io::ErrorKind::InvalidFilename => {
-            fail!(InvalidArgument, "cannot {what} {path}: {error}; choose another path")
-        }
-        _ => fail!(Internal, "cannot {what} {path}: {error}"),
-    }
 }
 
 impl Partial {
@@ -143,7 +123,7 @@ impl Partial {
         let none =
             Bitmap::new(pieces::count(content.size)).map_err(|error| fail!(TooLarge, "{error}"))?;
         let file = open_locked(&paths.part)?;
-        let journal = open_private(&paths.journal).map_err(wrong("open", &paths.journal))?;
+        let journal = open_private(&paths.journal).map_err(disk::failed("open", &paths.journal))?;
         let claimed = read_journal(&journal, &content).unwrap_or_else(|| none.to_bytes());
         Ok(Self { paths, content, file, journal, claimed: Mutex::new(claimed) })
     }
@@ -155,7 +135,7 @@ impl Partial {
 
     /// Bytes that the disk has not set aside for it yet.
     pub fn needed(&self) -> Result<u64, Failure> {
-        let found = self.file.metadata().map_err(wrong("read", &self.paths.part))?;
+        let found = self.file.metadata().map_err(disk::failed("read", &self.paths.part))?;
         // Blocks are counted by 512 bytes everywhere.
         Ok(self.content.size.saturating_sub(found.blocks().saturating_mul(512)))
     }
@@ -163,7 +143,7 @@ impl Partial {
     /// Gives the file its length, and sets the room aside where the file system can: says whether
     /// it could.
     pub fn allocate(&self) -> Result<bool, Failure> {
-        let failed = wrong("write", &self.paths.part);
+        let failed = disk::failed("write", &self.paths.part);
         let size = self.content.size;
         if self.file.metadata().map_err(&failed)?.len() > size {
             self.file.set_len(size).map_err(&failed)?;
@@ -188,7 +168,7 @@ impl Partial {
                 Ok(()) => set_aside = true,
             }
         }
-        self.write_journal().map_err(wrong("write", &self.paths.journal))?;
+        self.write_journal().map_err(disk::failed("write", &self.paths.journal))?;
         Ok(set_aside)
     }
 
@@ -219,7 +199,7 @@ impl Partial {
             from = end;
         }
         *self.lock() = claimed.to_bytes();
-        self.write_journal().map_err(wrong("write", &self.paths.journal))?;
+        self.write_journal().map_err(disk::failed("write", &self.paths.journal))?;
         Ok(claimed)
     }
 
@@ -227,10 +207,10 @@ impl Partial {
     pub fn write(&self, index: u64, parts: &[Bytes]) -> Result<(), Failure> {
         let mut at = index * PIECE;
         for part in parts {
-            self.file.write_all_at(part, at).map_err(wrong("write", &self.paths.part))?;
+            self.file.write_all_at(part, at).map_err(disk::failed("write", &self.paths.part))?;
             at += part.len() as u64;
         }
-        self.claim(index).map_err(wrong("write", &self.paths.journal))
+        self.claim(index).map_err(disk::failed("write", &self.paths.journal))
     }
 
     fn claim(&self, index: u64) -> io::Result<()> {
@@ -248,7 +228,7 @@ impl Partial {
         place::put(&self.file, part, target, folder, how)?;
         // Only a hint, and for a file that is no longer beside the target.
         drop(fs::remove_file(journal));
-        Stamp::of(&self.file).map_err(wrong("read", target))
+        Stamp::of(&self.file).map_err(disk::failed("read", target))
     }
 
     fn write_journal(&self) -> io::Result<()> {
@@ -325,7 +305,7 @@ fn open_locked(path: &Path) -> Result<File, Failure> {
     let mut tries = LOCK_TRIES;
     while tries > 0 {
         tries -= 1;
-        let file = open_private(path).map_err(wrong("open", path))?;
+        let file = open_private(path).map_err(disk::failed("open", path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if tries > 0 => {
@@ -339,11 +319,11 @@ fn open_locked(path: &Path) -> Result<File, Failure> {
                     path.display()
                 ));
             }
-            Err(TryLockError::Error(error)) => return Err(wrong("lock", path)(error)),
+            Err(TryLockError::Error(error)) => return Err(disk::failed("lock", path)(error)),
         }
         // Between opening and locking, another download may have put it in place.
         let there = fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        let ours = file.metadata().map_err(wrong("read", path))?;
+        let ours = file.metadata().map_err(disk::failed("read", path))?;
         if there == Some((ours.dev(), ours.ino())) {
             return Ok(file);
         }

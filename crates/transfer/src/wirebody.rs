@@ -7,21 +7,12 @@
 //! generated codec would copy a piece once on each end. The stream ends with trailers:
 //! `grpc-status`, and our own code.
 
+mod format;
 mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
 
+pub use format::MAX_MESSAGE;
 pub use receive::{ReceivedPiece, Receiver, message_of, request};
 pub use send::{PieceBody, SentPiece};
-
-/// Most bytes of a message with a piece: the piece itself, and room for fields that later versions
-/// add.
-pub const MAX_MESSAGE: usize = (1 << 20) + 64 * 1024;
-
-/// Bytes before each message: compressed or not, and the length.
-const PREFIX: usize = 5;
-
-/// Field numbers of `Piece`.
-const INDEX: u32 = 1;
-const DATA: u32 = 2;
