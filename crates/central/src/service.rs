@@ -25,7 +25,7 @@ pub(crate) use accounts::good_name;
 pub use authenticate::{Caller, PeerCaller};
 pub use listing::PageQuery;
 use peral_runtime::SharedClock;
-use peral_wire::{ErrorCode, Failure, fail, rest::sessions::Ca};
+use peral_wire::{Failure, fail, rest::sessions::Ca};
 
 pub use crate::token::Subject;
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
     limit::PerMinute,
     password::Passwords,
     pods::Pods,
-    store::{SharedStore, StoreError, publish::Seal},
+    store::{SharedStore, publish::Seal},
 };
 
 /// How long a certificate of a user or peer lasts.
@@ -144,29 +144,6 @@ impl App {
         self.limits.logins_from.tidy();
         self.limits.proofs_from.tidy();
         self.limits.nonces_from.tidy();
-    }
-}
-
-/// Turns what the store says into what callers are told.
-pub(crate) trait Told<T> {
-    /// The value, or the failure for the caller. What the database says of its own troubles is for
-    /// the log.
-    fn told(self) -> Result<T, Failure>;
-}
-
-impl<T> Told<T> for Result<T, StoreError> {
-    fn told(self) -> Result<T, Failure> {
-        self.map_err(|error| match error {
-            StoreError::Refused(_) | StoreError::Conflict(_) => error.into(),
-            StoreError::Unavailable(_) | StoreError::Raced => {
-                tracing::warn!(%error, "the database is away");
-                error.into()
-            }
-            // The store has logged it.
-            StoreError::Full(_) => error.into(),
-            // Logged, and hidden from the caller, where it is answered.
-            _ => Failure::new(ErrorCode::Internal, error.to_string()),
-        })
     }
 }
 

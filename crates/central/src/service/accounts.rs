@@ -10,7 +10,7 @@ use peral_wire::{
 };
 use secrecy::SecretString;
 
-use super::{App, Caller, PageQuery, Told, listing};
+use super::{App, Caller, PageQuery, listing};
 use crate::{password, store::accounts as kept};
 
 impl App {
@@ -19,7 +19,7 @@ impl App {
     /// # Errors
     /// Of the database.
     pub async fn accounts(&self, page: &PageQuery) -> Result<Page<Account>, Failure> {
-        Ok(listing::seal(self.store()?.accounts(page.paging()?).await.told()?))
+        Ok(listing::seal(self.store()?.accounts(page.paging()?).await?))
     }
 
     /// Makes an account.
@@ -31,7 +31,7 @@ impl App {
         let password = self.new_password(new.password, &new.name).await?;
         let account =
             kept::NewAccount { name: new.name, role: new.role, password, now_ms: self.now() };
-        let account = self.store()?.add_account(account).await.told()?;
+        let account = self.store()?.add_account(account).await?;
         tracing::info!(account = account.name, role = ?account.role, by = %caller.identity(), "made an account");
         Ok(account)
     }
@@ -50,7 +50,7 @@ impl App {
         let password = Some(self.passwords.hash(password).await?);
         let account =
             kept::NewAccount { name: name.into(), role: Role::Admin, password, now_ms: self.now() };
-        let made = self.store()?.add_first_administrator(account).await.told()?;
+        let made = self.store()?.add_first_administrator(account).await?;
         if let Some(account) = &made {
             tracing::info!(account = account.name, "made the first administrator");
         }
@@ -78,16 +78,12 @@ impl App {
         change: AccountChange,
     ) -> Result<Account, Failure> {
         let absent = || fail!(NotFound, "there is no account {id}");
-        let known = self.store()?.account(id).await.told()?.ok_or_else(absent)?;
+        let known = self.store()?.account(id).await?.ok_or_else(absent)?;
         let password = self.new_password(change.password, &known.name).await?;
         let changed =
             kept::AccountChange { role: change.role, disabled: change.disabled, password };
-        let account = self
-            .store()?
-            .change_account(id, changed, self.now())
-            .await
-            .told()?
-            .ok_or_else(absent)?;
+        let account =
+            self.store()?.change_account(id, changed, self.now()).await?.ok_or_else(absent)?;
         self.forget_all();
         tracing::info!(account = account.name, role = ?account.role, disabled = account.disabled, by = %caller.identity(), "changed an account");
         Ok(account)
@@ -98,7 +94,7 @@ impl App {
     /// # Errors
     /// Of the database.
     pub async fn groups(&self, page: &PageQuery) -> Result<Page<Group>, Failure> {
-        Ok(listing::seal(self.store()?.groups(page.paging()?).await.told()?))
+        Ok(listing::seal(self.store()?.groups(page.paging()?).await?))
     }
 
     /// Makes a group.
@@ -107,7 +103,7 @@ impl App {
     /// ALREADY_EXISTS, INVALID_ARGUMENT.
     pub async fn add_group(&self, caller: &Caller, new: NewGroup) -> Result<Group, Failure> {
         good_name(&new.name)?;
-        let group = self.store()?.add_group(&new.name).await.told()?;
+        let group = self.store()?.add_group(&new.name).await?;
         tracing::info!(group = group.name, by = %caller.identity(), "made a group");
         Ok(group)
     }
@@ -117,7 +113,7 @@ impl App {
     /// # Errors
     /// NOT_FOUND.
     pub async fn remove_group(&self, caller: &Caller, id: GroupId) -> Result<(), Failure> {
-        if !self.store()?.remove_group(id).await.told()? {
+        if !self.store()?.remove_group(id).await? {
             return Err(fail!(NotFound, "there is no group {id}"));
         }
         tracing::info!(group = %id, by = %caller.identity(), "removed a group");
@@ -137,9 +133,9 @@ impl App {
     ) -> Result<(), Failure> {
         let store = self.store()?;
         let done = if inside {
-            store.add_member(group, account).await.told()?
+            store.add_member(group, account).await?
         } else {
-            store.remove_member(group, account).await.told()?
+            store.remove_member(group, account).await?
         };
         if !done {
             return Err(fail!(NotFound, "there is no such group or account, or it is not in it"));

@@ -6,7 +6,7 @@ use moka::future::Cache;
 use peral_model::{AccountId, Identity, PeerId, SessionId};
 use peral_wire::{Failure, fail, rest::accounts::Role};
 
-use super::{App, Told};
+use super::App;
 use crate::{
     store::{Viewer, peers::Writer},
     token::{Claims, Subject},
@@ -123,8 +123,7 @@ impl App {
     async fn look_up(&self, subject: Subject) -> Result<Caller, Failure> {
         match subject {
             Subject::User { sid } => {
-                let session =
-                    self.store()?.session(sid, self.now()).await.told()?.ok_or_else(ended)?;
+                let session = self.store()?.session(sid, self.now()).await?.ok_or_else(ended)?;
                 Ok(Caller {
                     account: session.account.id,
                     role: session.account.role,
@@ -133,7 +132,7 @@ impl App {
                 })
             }
             Subject::Peer { pid, epoch } => {
-                let peer = self.store()?.peer(pid).await.told()?.ok_or_else(ended)?;
+                let peer = self.store()?.peer(pid).await?.ok_or_else(ended)?;
                 if peer.epoch != epoch {
                     return Err(fail!(
                         StaleEpoch,

@@ -12,7 +12,7 @@ use peral_runtime::Shutdown;
 use peral_wire::{Failure, fail, rest::peers::PeerState};
 use tokio::sync::{Notify, oneshot};
 
-use super::{App, Told};
+use super::App;
 use crate::store::{
     Refusal,
     peers::{Beat, Writer},
@@ -140,7 +140,7 @@ impl App {
 
     /// Why a heartbeat that carries a good token was not written.
     async fn why_refused(&self, id: PeerId) -> Failure {
-        let found = async { self.store()?.peer(id).await.told() };
+        let found = async { Ok::<_, Failure>(self.store()?.peer(id).await?) };
         match found.await {
             Ok(Some(peer)) if peer.revoked => Refusal::PeerRevoked.into(),
             Ok(_) => Refusal::StaleEpoch.into(),
@@ -156,10 +156,8 @@ impl App {
                 DEADLINE.as_secs()
             )
         };
-        let beaten = tokio::time::timeout(DEADLINE, self.store()?.beat(beats))
-            .await
-            .map_err(late)?
-            .told()?;
+        let beaten =
+            tokio::time::timeout(DEADLINE, self.store()?.beat(beats)).await.map_err(late)??;
         Ok((beaten.last_deltas, beaten.newest_notice))
     }
 }

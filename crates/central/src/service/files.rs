@@ -9,7 +9,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, Told, listing, short};
+use super::{App, Caller, listing, short};
 use crate::{
     http::files::SearchQuery,
     store::search::{MAX_PAGE, Search},
@@ -32,11 +32,7 @@ impl App {
     /// # Errors
     /// NOT_FOUND: not there, or not for this caller.
     pub async fn file(&self, caller: &Caller, name: &FileName) -> Result<FileDetail, Failure> {
-        self.store()?
-            .file(name, caller.viewer(), self.now())
-            .await
-            .told()?
-            .ok_or_else(|| no_file(name))
+        self.store()?.file(name, caller.viewer(), self.now()).await?.ok_or_else(|| no_file(name))
     }
 
     /// Changes who may have a file, or its tags.
@@ -64,8 +60,7 @@ impl App {
         let changed = self
             .store()?
             .change_file(name, caller.viewer(), change, self.seal(), self.now())
-            .await
-            .told()?;
+            .await?;
         let changed = changed.ok_or_else(|| no_file(name))?;
         tracing::info!(file = %changed.file.id, by = %caller.identity(), "changed a file");
         Ok(changed)
@@ -76,7 +71,7 @@ impl App {
     /// # Errors
     /// NOT_FOUND. FORBIDDEN: it is another's.
     pub async fn remove_file(&self, caller: &Caller, name: &FileName) -> Result<(), Failure> {
-        if !self.store()?.remove_file(name, caller.viewer(), self.now()).await.told()? {
+        if !self.store()?.remove_file(name, caller.viewer(), self.now()).await? {
             return Err(no_file(name));
         }
         tracing::info!(file = ?name.as_str(), by = %caller.identity(), "removed a file");
@@ -113,7 +108,7 @@ impl App {
             viewer: caller.viewer(),
             now_ms: self.now(),
         };
-        Ok(listing::seal(self.store()?.search(search).await.told()?))
+        Ok(listing::seal(self.store()?.search(search).await?))
     }
 
     /// The peers that hold a file of exactly this name.
@@ -121,10 +116,14 @@ impl App {
     /// # Errors
     /// NOT_FOUND: not there, or not for this caller.
     pub async fn locate(&self, caller: &Caller, name: &FileName) -> Result<Located, Failure> {
-        let found = self.store()?.locate(name, caller.viewer(), self.now()).await.told();
-        let outcome = found.and_then(|found| found.ok_or_else(|| no_file(name)));
+        let outcome = self.try_locate(caller, name).await;
         self.metrics.search("exact", &outcome);
         outcome
+    }
+
+    async fn try_locate(&self, caller: &Caller, name: &FileName) -> Result<Located, Failure> {
+        let located = self.store()?.locate(name, caller.viewer(), self.now()).await?;
+        located.ok_or_else(|| no_file(name))
     }
 }
 

@@ -10,7 +10,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, Told, publish::is_peer, short};
+use super::{App, Caller, publish::is_peer, short};
 use crate::store::{
     Viewer,
     files::{FileKey, Found, SourcesOf},
@@ -70,7 +70,7 @@ impl App {
             ),
             Some(grant) => self.renewed(grant, bearer, caller).await?,
         };
-        let found = self.store()?.find(key, version, right.viewer).await.told()?;
+        let found = self.store()?.find(key, version, right.viewer).await?;
         let found = found.ok_or_else(|| fail!(NotFound, "there is no such file or version"))?;
         let (node, zone) = self.place_of(bearer, &request).await?;
         let of = SourcesOf {
@@ -81,7 +81,7 @@ impl App {
             limit: MAX_SOURCES,
             now_ms: self.now(),
         };
-        let list = self.store()?.sources(of).await.told()?;
+        let list = self.store()?.sources(of).await?;
         let grant = self.grant(&found, &right, bearer);
         Ok(Sources {
             record: STANDARD.encode(&found.envelope),
@@ -140,8 +140,7 @@ impl App {
     }
 
     async fn viewer_of(&self, account: AccountId) -> Result<Viewer, Failure> {
-        let account =
-            self.store()?.account(account).await.told()?.filter(|account| !account.disabled);
+        let account = self.store()?.account(account).await?.filter(|account| !account.disabled);
         let account = account
             .ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such file or version"))?;
         Ok(Viewer { account: account.id, admin: account.role == Role::Admin })
@@ -156,7 +155,7 @@ impl App {
         let Identity::Peer(id) = bearer else {
             return Ok((request.node.clone(), request.zone.clone()));
         };
-        let place = self.store()?.peer(id).await.told()?.map(|peer| peer.place).unwrap_or_default();
+        let place = self.store()?.peer(id).await?.map(|peer| peer.place).unwrap_or_default();
         Ok((place.node, place.zone))
     }
 }

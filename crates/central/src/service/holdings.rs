@@ -8,7 +8,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, PeerCaller, Told};
+use super::{App, PeerCaller};
 
 impl App {
     /// Applies the next deltas of a peer.
@@ -20,7 +20,7 @@ impl App {
         counts_up(deltas.first, deltas.deltas.len())?;
         in_range(&deltas.deltas)?;
         Ok(DeltaAnswer {
-            last_delta: self.store()?.apply_deltas(peer.writer, deltas, self.now()).await.told()?,
+            last_delta: self.store()?.apply_deltas(peer.writer, deltas, self.now()).await?,
         })
     }
 
@@ -46,8 +46,7 @@ impl App {
                 bytes.len()
             ));
         }
-        let differing =
-            self.store()?.compare_digest(peer.writer, digest.last_delta, words).await.told()?;
+        let differing = self.store()?.compare_digest(peer.writer, digest.last_delta, words).await?;
         Ok(DigestAnswer { differing })
     }
 
@@ -68,11 +67,7 @@ impl App {
             ));
         }
         Ok(DeltaAnswer {
-            last_delta: self
-                .store()?
-                .replace_bucket(peer.writer, bucket, self.now())
-                .await
-                .told()?,
+            last_delta: self.store()?.replace_bucket(peer.writer, bucket, self.now()).await?,
         })
     }
 }

@@ -13,7 +13,7 @@ use peral_wire::{
 };
 
 use super::{
-    App, Caller, PageQuery, PeerCaller, Told, beats::LEASE_MS, listing, pods::Registrant,
+    App, Caller, PageQuery, PeerCaller, beats::LEASE_MS, listing, pods::Registrant,
     proofs::SigningRequest, short, tokens,
 };
 use crate::{
@@ -59,7 +59,7 @@ impl App {
             certificate_ends_ms: ends,
             now_ms,
         };
-        let done = self.store()?.register(registering).await.told()?;
+        let done = self.store()?.register(registering).await?;
         let credentials = self.credentials(
             &signing,
             done.account,
@@ -111,7 +111,7 @@ impl App {
         let outcome = self.beats.add(beat_row).await?;
         let (mut notices, mut obeyed) = (vec![], beat.obeyed);
         if outcome.newest_notice != beat.obeyed {
-            let news = self.store()?.notices(peer.writer.peer, beat.obeyed, now_ms).await.told()?;
+            let news = self.store()?.notices(peer.writer.peer, beat.obeyed, now_ms).await?;
             (notices, obeyed) = (news.notices, news.obeyed);
         }
         let subject = Subject::Peer { pid: peer.writer.peer, epoch: peer.writer.epoch };
@@ -131,7 +131,7 @@ impl App {
     /// # Errors
     /// Of the database.
     pub async fn peers(&self, page: &PageQuery) -> Result<Page<Peer>, Failure> {
-        Ok(listing::seal(self.store()?.peers(page.paging()?, self.now()).await.told()?))
+        Ok(listing::seal(self.store()?.peers(page.paging()?, self.now()).await?))
     }
 
     /// Logs the calling peer out.
@@ -142,7 +142,7 @@ impl App {
         if id != peer.writer.peer {
             return Err(fail!(Forbidden, "a peer logs out itself and no other"));
         }
-        self.store()?.log_out_peer(id, Some(peer.writer.epoch), self.now()).await.told()?;
+        self.store()?.log_out_peer(id, Some(peer.writer.epoch), self.now()).await?;
         self.forget_peer(id, peer.writer.epoch).await;
         tracing::info!(peer = %id, "a peer logged out");
         Ok(())
@@ -164,7 +164,7 @@ impl App {
                 "a revoked key stays revoked; let the peer join with a new key"
             ));
         }
-        if !self.store()?.revoke_peer(id, self.now()).await.told()? {
+        if !self.store()?.revoke_peer(id, self.now()).await? {
             return Err(fail!(NotFound, "there is no peer {id}"));
         }
         self.forget_all();

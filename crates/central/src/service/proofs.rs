@@ -13,7 +13,7 @@ use peral_wire::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{App, BACKDATE_MS, CERTIFICATE, Told};
+use super::{App, BACKDATE_MS, CERTIFICATE};
 use crate::{keys, limit::address_key, token::Subject};
 
 /// A proof whose signature and nonce are good, but whose nonce is not used yet.
@@ -78,7 +78,7 @@ impl App {
     /// Uses a proof up. Last of all checks, so that strangers cannot make central remember
     /// anything.
     pub(super) async fn use_up(&self, proof: Checked) -> Result<(), Failure> {
-        if self.store()?.use_nonce(&proof.nonce, proof.nonce_ends_ms).await.told()? {
+        if self.store()?.use_nonce(&proof.nonce, proof.nonce_ends_ms).await? {
             return Ok(());
         }
         Err(fail!(Unauthenticated, "the nonce was used before; ask for a new one"))

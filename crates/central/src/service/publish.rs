@@ -12,7 +12,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, PeerCaller, Told, files::checked_lists, grants::bearer};
+use super::{App, Caller, PeerCaller, files::checked_lists, grants::bearer};
 use crate::store::publish as kept;
 
 /// How long an upload can be opened, in milliseconds.
@@ -45,7 +45,7 @@ impl App {
             seal: self.seal(),
             now_ms: self.now(),
         };
-        let mut published = self.store()?.publish(publishing).await.told()?.into_iter();
+        let mut published = self.store()?.publish(publishing).await?.into_iter();
         let missing = || fail!(Internal, "the store gave fewer results than versions");
         let mut next = || published.next().ok_or_else(missing)?.map_err(Failure::from);
         let results: Vec<_> =
@@ -79,7 +79,7 @@ impl App {
             placed: new.placed && new.peer.is_some(),
             now_ms,
         };
-        let begun = self.store()?.begin_upload(begin).await.told()?;
+        let begun = self.store()?.begin_upload(begin).await?;
         let ticket = Ticket {
             upload: begun.id,
             peer: begun.peer,

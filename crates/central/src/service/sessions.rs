@@ -16,7 +16,7 @@ use peral_wire::{
 };
 use secrecy::SecretString;
 
-use super::{App, Caller, Told, proofs::SigningRequest, short, tokens};
+use super::{App, Caller, proofs::SigningRequest, short, tokens};
 use crate::{
     limit::address_key,
     password,
@@ -74,7 +74,7 @@ impl App {
             certificate_ends_ms,
             now_ms: now,
         };
-        let session = self.store()?.begin_session(new).await.told()?;
+        let session = self.store()?.begin_session(new).await?;
         let credentials = self.credentials(
             &signing,
             account.id,
@@ -108,7 +108,7 @@ impl App {
         match credential {
             Credential::Password { account, password } => {
                 self.take_login(&account, remote)?;
-                let known = self.store()?.secret(&account).await.told()?;
+                let known = self.store()?.secret(&account).await?;
                 let hash = known.as_ref().and_then(|known| known.password.clone());
                 let right =
                     self.passwords.check(&SecretString::from(password), hash.clone()).await?;
@@ -120,8 +120,7 @@ impl App {
                 }
             }
             Credential::ApiToken { token } => {
-                let known =
-                    self.store()?.api_token(&tokens::hash(&token), self.now()).await.told()?;
+                let known = self.store()?.api_token(&tokens::hash(&token), self.now()).await?;
                 let known = known.ok_or_else(|| {
                     fail!(Unauthenticated, "the API token is unknown or has ended")
                 })?;
@@ -136,7 +135,7 @@ impl App {
     /// FORBIDDEN for a peer.
     pub async fn logout(&self, caller: &Caller) -> Result<(), Failure> {
         let session = caller.session()?;
-        self.store()?.end_session(session, Some(caller.account), self.now()).await.told()?;
+        self.store()?.end_session(session, Some(caller.account), self.now()).await?;
         self.forget_session(session).await;
         tracing::info!(%session, "logged out");
         Ok(())
@@ -173,12 +172,12 @@ impl App {
         signing: &SigningRequest,
         proof: &Proven,
     ) -> Result<Credentials, Failure> {
-        let session = self.store()?.session(id, self.now()).await.told()?.ok_or_else(nobody)?;
+        let session = self.store()?.session(id, self.now()).await?.ok_or_else(nobody)?;
         same_key(&session.public_key, signing)?;
         let checked = self.check_proof(proof, &session.public_key)?;
         self.use_up(checked).await?;
         let ends = self.certificate_ends(session.ends_ms);
-        if !self.store()?.renew_session(id, ends, self.now()).await.told()? {
+        if !self.store()?.renew_session(id, ends, self.now()).await? {
             return Err(nobody());
         }
         self.credentials(signing, session.account.id, Subject::User { sid: id }, ends)
@@ -202,7 +201,7 @@ impl App {
         self.use_up(checked).await?;
         stands?;
         let ends = self.certificate_ends(i64::MAX);
-        self.store()?.renew_peer(writer, ends).await.told()?;
+        self.store()?.renew_peer(writer, ends).await?;
         self.credentials(
             signing,
             peer.account,
@@ -212,7 +211,7 @@ impl App {
     }
 
     async fn known_peer(&self, id: PeerId) -> Result<KnownPeer, Failure> {
-        self.store()?.peer(id).await.told()?.ok_or_else(nobody)
+        self.store()?.peer(id).await?.ok_or_else(nobody)
     }
 
     /// Who calls.
@@ -221,9 +220,9 @@ impl App {
     /// UNAUTHENTICATED, when the account went.
     pub async fn who_am_i(&self, caller: &Caller) -> Result<WhoAmI, Failure> {
         let store = self.store()?;
-        let account = store.account(caller.account).await.told()?.ok_or_else(nobody)?;
+        let account = store.account(caller.account).await?.ok_or_else(nobody)?;
         let role = if caller.peer().is_ok() { Role::Member } else { account.role };
-        let groups = store.groups_of(account.id).await.told()?;
+        let groups = store.groups_of(account.id).await?;
         Ok(WhoAmI {
             account: account.id,
             name: account.name,
@@ -245,9 +244,9 @@ impl App {
     ) -> Result<(), Failure> {
         let keep = Some(caller.session()?);
         let store = self.store()?;
-        let account = store.account(caller.account).await.told()?.ok_or_else(nobody)?;
+        let account = store.account(caller.account).await?.ok_or_else(nobody)?;
         self.take_login(&account.name, remote)?;
-        let expected = store.secret(&account.name).await.told()?.and_then(|known| known.password);
+        let expected = store.secret(&account.name).await?.and_then(|known| known.password);
         let wrong = || fail!(Forbidden, "the current password is not right");
         let expected = expected.ok_or_else(|| {
             fail!(
@@ -271,8 +270,7 @@ impl App {
                 accounts::PasswordChange { expected, new, keep },
                 self.now(),
             )
-            .await
-            .told()?
+            .await?
         {
             return Err(wrong());
         }
@@ -287,7 +285,7 @@ impl App {
     /// FORBIDDEN for a peer.
     pub async fn sessions(&self, caller: &Caller) -> Result<Page<Session>, Failure> {
         let current = caller.session()?;
-        let sessions = self.store()?.sessions(caller.account, self.now()).await.told()?;
+        let sessions = self.store()?.sessions(caller.account, self.now()).await?;
         let mark = |session: Session| Session { current: session.id == current, ..session };
         Ok(Page { items: sessions.into_iter().map(mark).collect(), next: None })
     }
@@ -298,7 +296,7 @@ impl App {
     /// NOT_FOUND.
     pub async fn end_session(&self, caller: &Caller, id: SessionId) -> Result<(), Failure> {
         caller.session()?;
-        if !self.store()?.end_session(id, Some(caller.account), self.now()).await.told()? {
+        if !self.store()?.end_session(id, Some(caller.account), self.now()).await? {
             return Err(fail!(NotFound, "there is no session {id}"));
         }
         self.forget_session(id).await;

@@ -10,7 +10,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, PageQuery, Told, listing, short};
+use super::{App, Caller, PageQuery, listing, short};
 use crate::store::accounts::NewToken;
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -43,7 +43,7 @@ impl App {
     ) -> Result<Page<Token>, Failure> {
         caller.session()?;
         let whose = (caller.role != Role::Admin).then_some(caller.account);
-        Ok(listing::seal(self.store()?.api_tokens(whose, page.paging()?, self.now()).await.told()?))
+        Ok(listing::seal(self.store()?.api_tokens(whose, page.paging()?, self.now()).await?))
     }
 
     /// Makes an API token.
@@ -62,13 +62,13 @@ impl App {
         };
         let secret = fresh("peral_api");
         let token = self.token(&secret, new.label, account, None, new.ends_ms, API_MS)?;
-        let token = self.store()?.add_api_token(token).await.told()?;
+        let token = self.store()?.add_api_token(token).await?;
         tracing::info!(token = %token.id, account = token.account, by = %caller.identity(), "made an API token");
         Ok(MintedToken { token, secret })
     }
 
     async fn account_named(&self, caller: &Caller, name: &str) -> Result<AccountId, Failure> {
-        let known = self.store()?.secret(name).await.told()?.map(|known| known.account.id);
+        let known = self.store()?.secret(name).await?.map(|known| known.account.id);
         match known {
             Some(id) if id == caller.account || caller.role == Role::Admin => Ok(id),
             _ if caller.role != Role::Admin => {
@@ -103,7 +103,7 @@ impl App {
     pub async fn remove_api_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
         caller.session()?;
         let whose = (caller.role != Role::Admin).then_some(caller.account);
-        if !self.store()?.remove_api_token(id, whose, self.now()).await.told()? {
+        if !self.store()?.remove_api_token(id, whose, self.now()).await? {
             return Err(fail!(NotFound, "there is no API token {id}"));
         }
         self.forget_all();
@@ -116,7 +116,7 @@ impl App {
     /// # Errors
     /// Of the database.
     pub async fn join_tokens(&self, page: &PageQuery) -> Result<Page<Token>, Failure> {
-        Ok(listing::seal(self.store()?.join_tokens(page.paging()?, self.now()).await.told()?))
+        Ok(listing::seal(self.store()?.join_tokens(page.paging()?, self.now()).await?))
     }
 
     /// Makes a join token.
@@ -134,7 +134,7 @@ impl App {
         let account = self.account_named(caller, &new.account).await?;
         let secret = fresh("peral_join");
         let token = self.token(&secret, new.label, account, Some(new.uses), new.ends_ms, DAY_MS)?;
-        let token = self.store()?.add_join_token(token).await.told()?;
+        let token = self.store()?.add_join_token(token).await?;
         tracing::info!(token = %token.id, account = token.account, uses = new.uses, by = %caller.identity(), "made a join token");
         Ok(MintedToken { token, secret })
     }
@@ -144,7 +144,7 @@ impl App {
     /// # Errors
     /// NOT_FOUND.
     pub async fn remove_join_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
-        if !self.store()?.remove_join_token(id).await.told()? {
+        if !self.store()?.remove_join_token(id).await? {
             return Err(fail!(NotFound, "there is no join token {id}"));
         }
         tracing::info!(token = %id, by = %caller.identity(), "ended a join token");

@@ -183,31 +183,27 @@ impl From<Refusal> for Failure {
     }
 }
 
+/// What callers are told. What the database says of its own troubles is for the log.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let code = match error {
-            StoreError::Refused(refusal) => return refusal.into(),
-            StoreError::Conflict(_) => ErrorCode::AlreadyExists,
+        match error {
+            StoreError::Refused(refusal) => refusal.into(),
+            StoreError::Conflict(_) => Self::new(ErrorCode::AlreadyExists, error.to_string()),
             StoreError::Unavailable(_) | StoreError::Raced => {
-                return Self::new(
+                tracing::warn!(%error, "the database is not available");
+                Self::new(
                     ErrorCode::Unavailable,
                     "central's database is away or too slow; try again later",
-                );
+                )
             }
-            StoreError::Full(_) => {
-                return Self::new(
-                    ErrorCode::NoSpace,
-                    "the disk of central's database is full, nothing was written; its \
-                     administrator must make room there",
-                );
-            }
-            _ => {
-                return Self::new(
-                    ErrorCode::Internal,
-                    "central's database failed; its log says more",
-                );
-            }
-        };
-        Self::new(code, error.to_string())
+            // The store has logged it.
+            StoreError::Full(_) => Self::new(
+                ErrorCode::NoSpace,
+                "the disk of central's database is full, nothing was written; its administrator \
+                 must make room there",
+            ),
+            // Logged, and hidden from the caller, where it is answered.
+            _ => Self::new(ErrorCode::Internal, error.to_string()),
+        }
     }
 }
