@@ -1,6 +1,6 @@
 //! Arguments of `peral central`.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use etcetera::BaseStrategy;
@@ -10,7 +10,8 @@ use secrecy::SecretString;
 use crate::{
     config::{Config, GivenTls, Kubernetes, Limits},
     provision::KeysArgs,
-    service::good_name,
+    secret::{first_line, secret_line},
+    service::account_name,
 };
 
 /// Run the central server.
@@ -278,7 +279,7 @@ impl KubernetesArgs {
         else {
             return Ok(None);
         };
-        let account = good_name(&self.kubernetes_account).map(|()| self.kubernetes_account)?;
+        let account = account_name(&self.kubernetes_account).map(|()| self.kubernetes_account)?;
         let outside = |error| {
             fail!(
                 InvalidArgument,
@@ -349,17 +350,6 @@ fn default_data() -> Result<PathBuf, Failure> {
     base.map(|base| base.data_dir().join("peral/central")).map_err(|error| {
         fail!(InvalidArgument, "there is no data folder for this user: {error}; give --data")
     })
-}
-
-/// The first line of a file that holds a secret.
-pub(crate) fn secret_line(path: &std::path::Path) -> Result<SecretString, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
-    Ok(first_line(&text))
-}
-
-fn first_line(text: &str) -> SecretString {
-    SecretString::from(text.lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -434,7 +424,7 @@ mod tests {
     fn secrets_come_from_files_and_are_not_printed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("url");
-        fs::write(&file, "postgres://u:secret@h/d\n").unwrap();
+        std::fs::write(&file, "postgres://u:secret@h/d\n").unwrap();
         let args =
             parse(&format!("central --data /d --database-url-file {}", file.display())).unwrap();
         let config = args.run.config().unwrap();

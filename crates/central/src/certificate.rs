@@ -8,12 +8,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use peral_model::Identity;
 use peral_runtime::tls::{CertStore, Purpose, TlsError, new_key, signing_request};
 use peral_wire::{Failure, fail};
 
 use crate::{
     config::{Config, GivenTls},
-    server::IDENTITY,
     service::{App, BACKDATE_MS},
 };
 
@@ -92,7 +92,7 @@ fn issue(app: &App, store: &CertStore) -> Result<i64, Failure> {
     let request = signing_request(&key).map_err(failed)?;
     let authority = &app.keys.authority;
     let leaf = authority
-        .issue(&request, &IDENTITY, None, names(&app.config), now - BACKDATE_MS, LIFE)
+        .issue(&request, &Identity::Central, None, names(&app.config), now - BACKDATE_MS, LIFE)
         .map_err(failed)?;
     store.set(authority.chain(leaf), &key).map_err(failed)?;
     Ok(now)

@@ -2,9 +2,10 @@
 
 mod accounts;
 mod auth;
+mod class;
 mod docs;
 mod extract;
-pub(crate) mod files;
+mod files;
 mod guard;
 mod holdings;
 mod peers;
@@ -20,7 +21,8 @@ use http::{HeaderName, HeaderValue, header};
 use peral_runtime::propagate::{Kind, traced};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-pub use table::{Class, Route, document, inventory as routes};
+pub use class::Class;
+pub use table::{Route, document, routes};
 
 use crate::service::App;
 
@@ -39,7 +41,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// The whole interface, ready to be served.
-pub fn router(app: &Arc<App>) -> Router {
+pub(crate) fn router(app: &Arc<App>) -> Router {
     let routes = table::router(app)
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method);

@@ -1,10 +1,6 @@
 //! `central init`: keys, database and first administrator, made once.
 
-use std::{
-    fmt, fs,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
-};
+use std::fmt;
 
 use peral_model::NetworkId;
 use peral_runtime::SharedClock;
@@ -12,7 +8,13 @@ use peral_wire::{Failure, fail};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::{config::Config, keys::Keys, server::open_store, service::App};
+use crate::{
+    config::Config,
+    database::{make_data_folder, open_store},
+    keys::Keys,
+    password,
+    service::App,
+};
 
 /// What init made.
 #[derive(Debug, Clone, Serialize)]
@@ -55,7 +57,7 @@ pub async fn init(
     password: &SecretString,
     clock: SharedClock,
 ) -> Result<Initialized, Failure> {
-    crate::password::good_enough(password, administrator)?;
+    password::good_enough(password, administrator)?;
     make_data_folder(&config)?;
     let known = Keys::known(&config)?;
     let store = open_store(&config, known.as_ref().map(|keys| keys.network))
@@ -88,33 +90,6 @@ pub async fn init(
             "there is an administrator already; log in as one, and use `peral user add`"
         )),
     }
-}
-
-/// Makes central's folder, if anything is to be in it, and in it the SQLite file where that is the
-/// database, for this user alone: it holds password hashes.
-pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
-    if config.given_keys.is_some() && config.database_url.is_some() {
-        return Ok(());
-    }
-    let failed = |path: &Path, error: std::io::Error| {
-        fail!(Internal, "{} cannot be made: {error}", path.display())
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&config.data)
-        .map_err(|error| failed(&config.data, error))?;
-    if config.database_url.is_none() {
-        let file = config.database_file();
-        // SQLite gives its other files the permissions of this one.
-        fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&file)
-            .map_err(|error| failed(&file, error))?;
-    }
-    Ok(())
 }
 
 /// Checks that there is a network to run: its keys, or a bootstrap file to make the first

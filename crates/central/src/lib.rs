@@ -1,26 +1,31 @@
 //! The central server: catalogue, accounts and rights. It never carries content.
 
-pub mod address;
-pub mod args;
+mod address;
+mod args;
 mod certificate;
 mod cluster;
-pub mod config;
-pub mod http;
-pub mod init;
-pub mod keys;
+mod config;
+mod database;
+mod http;
+mod init;
+mod keys;
 mod limit;
 mod nonce;
 mod password;
 mod pods;
-pub mod provision;
+mod provision;
+mod secret;
 mod server;
-pub mod service;
+mod service;
 pub mod store;
 mod token;
+mod worker;
 
-pub use args::{CentralArgs, CentralCommand};
-pub use config::{Config, Kubernetes, Limits};
-pub use http::{Class, Route, routes};
+pub use args::{CentralArgs, CentralCommand, RunArgs};
+pub use config::{Config, GivenTls, Kubernetes, Limits};
+pub use http::{Class, Route, document, routes};
 pub use init::{Initialized, fingerprint, has_network, init};
-pub use provision::{KeysArgs, make_keys};
+pub use keys::Keys;
+pub use provision::{KeysArgs, Outcome, Provided, Provisioned, make_keys, provision};
 pub use server::Central;
+pub use token::Subject;

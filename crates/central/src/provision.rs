@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::{
     cluster::{Cluster, Trouble},
     keys::{self, CA},
-    service::good_name,
+    service::account_name,
 };
 
 /// How long an API server that is away is waited for.
@@ -132,7 +132,7 @@ pub async fn provision(
     clock: &SharedClock,
     patience: Duration,
 ) -> Result<Provisioned, Failure> {
-    good_name(&args.administrator)?;
+    account_name(&args.administrator)?;
     let cluster = Cluster::new(cluster)?;
     let mut work = Work { cluster, args, began: Instant::now(), patience, items: vec![] };
     let ca = work.keys(clock.now_ms()).await?;

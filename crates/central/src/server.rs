@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use peral_model::{Identity, NetworkId};
+use peral_model::NetworkId;
 use peral_runtime::{
     SharedClock, Shutdown,
     admin::{Check, Checks, serve_admin},
@@ -10,29 +10,22 @@ use peral_runtime::{
     tls::{Alpn, CertStore, ClientAuth, server_config},
 };
 use peral_wire::{Failure, fail};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    args::secret_line,
     certificate::Certificate,
     config::Config,
+    database::{make_data_folder, open_store},
     http,
-    init::make_data_folder,
     keys::Keys,
+    secret::secret_line,
     service::App,
-    store::{self, SharedStore},
+    store::{SharedStore, StoreError},
+    worker::Worker,
 };
 
 /// Longest pause between two tries to reach the database.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How often it is asked whether the database is there.
-const PING: Duration = Duration::from_secs(2);
-/// How often things in memory are tidied and the certificate is looked at.
-const TIDY: Duration = Duration::from_secs(60);
-/// The database is tidied once in so many of those.
-const CLEAN: u32 = 5;
-/// Connections to the database.
-const CONNECTIONS: u32 = 16;
 
 /// The central server, bound and not running yet.
 pub struct Central {
@@ -140,7 +133,7 @@ impl Serving {
         app.open(Arc::clone(&store));
         self.bootstrap(&app).await?;
         self.ready.ok();
-        self.work(&app, &store, &certificate).await;
+        Worker { app, store, certificate, ready: self.ready }.run(&self.shutdown).await;
         Ok(())
     }
 
@@ -168,7 +161,7 @@ impl Serving {
             };
             let failure = match opened {
                 Ok(store) => return Ok(Some(store)),
-                Err(error @ store::StoreError::Database(sqlx::Error::Configuration(_))) => {
+                Err(error @ StoreError::Database(sqlx::Error::Configuration(_))) => {
                     return Err(fail!(InvalidArgument, "{error}"));
                 }
                 Err(error) => error.to_string(),
@@ -188,7 +181,6 @@ impl Serving {
 
     /// The first administrator from a file, where there is none.
     async fn bootstrap(&self, app: &App) -> Result<(), Failure> {
-        use secrecy::SecretString;
         let Some(path) = &self.config.bootstrap_file else { return Ok(()) };
         if app.store()?.has_administrator().await? {
             return Ok(());
@@ -198,55 +190,6 @@ impl Serving {
             fail!(InvalidArgument, "{} does not hold name:password", path.display())
         })?;
         app.add_first_administrator(name, &SecretString::from(password.to_owned())).await.map(drop)
-    }
-
-    /// What central does by itself while it serves.
-    async fn work(&self, app: &Arc<App>, store: &SharedStore, certificate: &Certificate) {
-        let beating = {
-            let (app, shutdown) = (Arc::clone(app), self.shutdown.clone());
-            tokio::spawn(async move { app.write_beats(&shutdown).await })
-        };
-        let chores = async {
-            tokio::join!(
-                self.watch(store),
-                tidy(app, store, certificate),
-                app.keep_counting(store)
-            );
-        };
-        tokio::select! {
-            () = chores => {}
-            () = self.shutdown.draining().clone().cancelled_owned() => {}
-        }
-        self.shutdown.finish(self.config.limits.drain).await;
-        drop(beating.await);
-        store.close().await;
-    }
-
-    /// Says whether the database is there.
-    async fn watch(&self, store: &SharedStore) {
-        loop {
-            match store.ping().await {
-                Ok(()) => self.ready.ok(),
-                Err(error) => self.ready.err(error.to_string()),
-            }
-            tokio::time::sleep(PING).await;
-        }
-    }
-}
-
-async fn tidy(app: &App, store: &SharedStore, certificate: &Certificate) {
-    for round in 0_u32.. {
-        app.tidy();
-        if let Err(failure) = certificate.keep_fresh(app) {
-            tracing::error!(reason = %failure, "central's certificate cannot be renewed");
-        }
-        if round % CLEAN == 0 {
-            match store.clean(app.now()).await {
-                Ok(rows) => tracing::debug!(rows, "tidied the database"),
-                Err(error) => tracing::warn!(%error, "the database could not be tidied"),
-            }
-        }
-        tokio::time::sleep(TIDY).await;
     }
 }
 
@@ -267,19 +210,3 @@ fn same_network(app: &App, store: &SharedStore) -> Result<(), Failure> {
         keys.display()
     ))
 }
-
-/// Opens the database once.
-pub(crate) async fn open_store(
-    config: &Config,
-    network: Option<NetworkId>,
-) -> Result<SharedStore, store::StoreError> {
-    let options = store::Options {
-        url: config.database().expose_secret().to_owned(),
-        connections: CONNECTIONS,
-        network,
-    };
-    store::open(&options).await
-}
-
-/// The identity by which commands and peers know central.
-pub(crate) const IDENTITY: Identity = Identity::Central;

@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use peral_central::{
-    Central, CentralArgs, CentralCommand, args::RunArgs, has_network, init, make_keys,
-};
+use peral_central::{Central, CentralArgs, CentralCommand, RunArgs, has_network, init, make_keys};
 use peral_peer::{args::PeerArgs, server::Peer};
 use peral_runtime::{SharedClock, Shutdown, limits::raise_open_files};
 use peral_wire::{Failure, fail};

@@ -10,7 +10,7 @@ use peral_wire::rest::{
 };
 
 use super::{
-    extract::{Asked, At, Body},
+    extract::{JsonBody, PathParams, QueryParams},
     problem::Answer,
 };
 use crate::service::{App, Caller, PageQuery};
@@ -23,7 +23,7 @@ use crate::service::{App, Caller, PageQuery};
 pub async fn accounts(
     State(app): State<Arc<App>>,
     _: Caller,
-    Asked(page): Asked<PageQuery>,
+    QueryParams(page): QueryParams<PageQuery>,
 ) -> Answer<Page<Account>> {
     Ok(Json(app.accounts(&page).await?))
 }
@@ -36,7 +36,7 @@ pub async fn accounts(
 pub async fn add_account(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Body(account): Body<NewAccount>,
+    JsonBody(account): JsonBody<NewAccount>,
 ) -> Answer<Account> {
     Ok(Json(app.add_account(&caller, account).await?))
 }
@@ -50,8 +50,8 @@ pub async fn add_account(
 pub async fn change_account(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At(id): At<AccountId>,
-    Body(change): Body<AccountChange>,
+    PathParams(id): PathParams<AccountId>,
+    JsonBody(change): JsonBody<AccountChange>,
 ) -> Answer<Account> {
     Ok(Json(app.change_account(&caller, id, change).await?))
 }
@@ -64,7 +64,7 @@ pub async fn change_account(
 pub async fn groups(
     State(app): State<Arc<App>>,
     _: Caller,
-    Asked(page): Asked<PageQuery>,
+    QueryParams(page): QueryParams<PageQuery>,
 ) -> Answer<Page<Group>> {
     Ok(Json(app.groups(&page).await?))
 }
@@ -77,7 +77,7 @@ pub async fn groups(
 pub async fn add_group(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Body(group): Body<NewGroup>,
+    JsonBody(group): JsonBody<NewGroup>,
 ) -> Answer<Group> {
     Ok(Json(app.add_group(&caller, group).await?))
 }
@@ -90,7 +90,7 @@ pub async fn add_group(
 pub async fn remove_group(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At(id): At<GroupId>,
+    PathParams(id): PathParams<GroupId>,
 ) -> Answer<Done> {
     app.remove_group(&caller, id).await?;
     Ok(Json(Done {}))
@@ -105,7 +105,7 @@ pub async fn remove_group(
 pub async fn add_member(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At((group, account)): At<(GroupId, AccountId)>,
+    PathParams((group, account)): PathParams<(GroupId, AccountId)>,
 ) -> Answer<Done> {
     app.set_member(&caller, group, account, true).await?;
     Ok(Json(Done {}))
@@ -120,7 +120,7 @@ pub async fn add_member(
 pub async fn remove_member(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At((group, account)): At<(GroupId, AccountId)>,
+    PathParams((group, account)): PathParams<(GroupId, AccountId)>,
 ) -> Answer<Done> {
     app.set_member(&caller, group, account, false).await?;
     Ok(Json(Done {}))

@@ -10,15 +10,16 @@ use axum::{
 use http::{HeaderMap, header, request::Parts};
 use peral_wire::{Failure, fail, rest::accounts::Role};
 
-use super::{problem::Refusal, table::Class};
-use crate::service::{App, Caller, Subject};
+use super::{class::Class, problem::ProblemResponse};
+use crate::{
+    service::{App, Caller, PeerCaller},
+    token::Subject,
+};
 
-/// The entrance of one route.
+/// What one route asks of its callers.
 #[derive(Clone)]
-pub struct Door {
-    /// Central.
+pub(super) struct RouteAuth {
     pub app: Arc<App>,
-    /// Who may pass.
     pub class: Class,
     /// Take the token's word: the store checks the caller itself.
     pub light: bool,
@@ -27,14 +28,17 @@ pub struct Door {
 /// Lets a request pass if its bearer token is good and its caller may use routes of this class; the
 /// caller goes along with it.
 pub async fn authenticate(
-    State(door): State<Door>,
+    State(route): State<RouteAuth>,
     mut request: Request,
     next: Next,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ProblemResponse> {
     let token = bearer(request.headers())?;
-    let caller =
-        if door.light { door.app.caller_by_token(token)? } else { door.app.caller(token).await? };
-    admits(door.class, &caller)?;
+    let caller = if route.light {
+        route.app.caller_by_token(token)?
+    } else {
+        route.app.caller(token).await?
+    };
+    admits(route.class, &caller)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -61,9 +65,9 @@ fn admits(class: Class, caller: &Caller) -> Result<(), Failure> {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = Refusal;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ProblemResponse> {
         let caller = parts.extensions.get::<Self>().cloned();
         // Only a route that is marked public could come here without one, and no such route takes a
         // caller.
@@ -72,15 +76,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// A caller that is a peer.
-pub struct PeerCaller(pub crate::service::PeerCaller);
-
 impl<S: Send + Sync> FromRequestParts<S> for PeerCaller {
-    type Rejection = Refusal;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        Ok(Self(caller.peer()?))
+        Ok(caller.peer()?)
     }
 }
 
@@ -88,9 +89,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PeerCaller {
 pub struct Remote(pub std::net::IpAddr);
 
 impl<S: Send + Sync> FromRequestParts<S> for Remote {
-    type Rejection = Refusal;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ProblemResponse> {
         let caller = parts.extensions.get::<peral_runtime::serve::Caller>();
         let remote = caller.map(|caller| caller.remote.ip());
         remote.map(Self).ok_or_else(|| fail!(Internal, "a request came by no connection").into())

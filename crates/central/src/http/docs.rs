@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::Path,
     response::{IntoResponse, Redirect, Response},
 };
@@ -25,9 +25,12 @@ use utoipa::{
 };
 use utoipa_swagger_ui::Config;
 
-use super::{problem::Refusal, table};
+use super::problem::{self, ProblemResponse};
 
 const DOCUMENT: &str = "/v1/openapi.json";
+
+/// The document of all routes, which the table hands in: it describes this route too.
+pub(super) type Document = Arc<utoipa::openapi::OpenApi>;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -77,10 +80,8 @@ pub(super) fn complete(operation: &mut Operation) {
     get, path = "/v1/openapi.json", tag = "about", operation_id = "openapi",
     responses((status = 200, content_type = "application/json"))
 )]
-pub async fn openapi() -> Json<Arc<utoipa::openapi::OpenApi>> {
-    static API: LazyLock<Arc<utoipa::openapi::OpenApi>> =
-        LazyLock::new(|| Arc::new(table::document()));
-    Json(Arc::clone(&API))
+pub async fn openapi(Extension(document): Extension<Document>) -> Json<Document> {
+    Json(document)
 }
 
 /// Leads to the page that shows the interface.
@@ -96,13 +97,13 @@ pub async fn page() -> Redirect {
     get, path = "/docs/{*file}", tag = "about", operation_id = "docs_file",
     params(("file" = String, Path)), responses((status = 200, content_type = "text/html"))
 )]
-pub async fn asset(Path(file): Path<String>) -> Result<Response, Refusal> {
+pub async fn asset(Path(file): Path<String>) -> Result<Response, ProblemResponse> {
     static CONFIG: LazyLock<Arc<Config<'static>>> =
         LazyLock::new(|| Arc::new(Config::from(DOCUMENT).validator_url("none")));
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&CONFIG));
     let found =
         found.map_err(|error| peral_wire::fail!(Internal, "the page cannot be made: {error}"))?;
-    let Some(found) = found else { return Err(super::problem::no_route().await) };
+    let Some(found) = found else { return Err(problem::no_route().await) };
     let mut response = found.bytes.into_owned().into_response();
     let kind = HeaderValue::from_str(&found.content_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));

@@ -9,15 +9,15 @@ use peral_model::FileName;
 use peral_wire::{ErrorCode, Failure, fail};
 use serde::de::DeserializeOwned;
 
-use super::problem::Refusal;
+use super::problem::ProblemResponse;
 
 /// A JSON body.
-pub struct Body<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Refusal;
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ProblemResponse;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ProblemResponse> {
         let Json(body) = Json::<T>::from_request(request, state)
             .await
             .map_err(|rejection| unreadable(&rejection))?;
@@ -25,7 +25,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-fn unreadable(rejection: &JsonRejection) -> Refusal {
+fn unreadable(rejection: &JsonRejection) -> ProblemResponse {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             fail!(TooLarge, "the request is larger than this route takes; send less at once").into()
@@ -35,12 +35,12 @@ fn unreadable(rejection: &JsonRejection) -> Refusal {
 }
 
 /// An id (or ids) in the path.
-pub struct At<T>(pub T);
+pub struct PathParams<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
-    type Rejection = Refusal;
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathParams<T> {
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let path = Path::<T>::from_request_parts(parts, state).await;
         let Path(value) = path.map_err(|rejection| {
             fail!(InvalidArgument, "the path cannot be read: {}", rejection.body_text())
@@ -50,12 +50,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
 }
 
 /// A file name: the rest of the path.
-pub struct Named(pub FileName);
+pub struct PathName(pub FileName);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = Refusal;
+impl<S: Send + Sync> FromRequestParts<S> for PathName {
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|rejection| {
             fail!(InvalidName, "the name cannot be read: {}", rejection.body_text())
@@ -67,12 +67,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 /// The query of a URL.
-pub struct Asked<T>(pub T);
+pub struct QueryParams<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
-    type Rejection = Refusal;
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         let Query(value) = query.map_err(|rejection| {
             fail!(InvalidArgument, "the query cannot be read: {}", rejection.body_text())

@@ -10,36 +10,12 @@ use peral_wire::rest::{
         SourcesRequest, Upload,
     },
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::{
-    auth::PeerCaller,
-    extract::{Asked, Body, Named},
+    extract::{JsonBody, PathName, QueryParams},
     problem::Answer,
 };
-use crate::service::{App, Caller};
-
-/// What a search asks for.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct SearchQuery {
-    /// Terms, split at spaces; each must match. Three letters or more match anywhere in the name,
-    /// fewer the start of a word, `*` and `?` make a pattern for the whole name.
-    #[serde(default)]
-    pub q: String,
-    /// Name of the account that owns the file.
-    pub owner: Option<String>,
-    /// A tag of the file.
-    pub tag: Option<String>,
-    /// BLAKE3 of the content, hexadecimal.
-    pub hash: Option<String>,
-    /// Where to go on: `next` of the page before.
-    pub cursor: Option<String>,
-    /// Most rows, at most 1,000; 100 without it.
-    pub limit: Option<u32>,
-}
+use crate::service::{App, Caller, PeerCaller, SearchQuery};
 
 /// Publishes versions: what names mean. Each has a result of its own.
 #[utoipa::path(
@@ -48,8 +24,8 @@ pub struct SearchQuery {
 )]
 pub async fn publish(
     State(app): State<Arc<App>>,
-    PeerCaller(peer): PeerCaller,
-    Body(publish): Body<Publish>,
+    peer: PeerCaller,
+    JsonBody(publish): JsonBody<Publish>,
 ) -> Answer<Published> {
     Ok(Json(app.publish(&peer, publish).await?))
 }
@@ -62,7 +38,7 @@ pub async fn publish(
 pub async fn file(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Named(name): Named,
+    PathName(name): PathName,
 ) -> Answer<FileDetail> {
     Ok(Json(app.file(&caller, &name).await?))
 }
@@ -76,8 +52,8 @@ pub async fn file(
 pub async fn change_file(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Named(name): Named,
-    Body(change): Body<FileChange>,
+    PathName(name): PathName,
+    JsonBody(change): JsonBody<FileChange>,
 ) -> Answer<FileDetail> {
     Ok(Json(app.change_file(&caller, &name, change).await?))
 }
@@ -90,7 +66,7 @@ pub async fn change_file(
 pub async fn remove_file(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Named(name): Named,
+    PathName(name): PathName,
 ) -> Answer<Done> {
     app.remove_file(&caller, &name).await?;
     Ok(Json(Done {}))
@@ -104,7 +80,7 @@ pub async fn remove_file(
 pub async fn upload(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Body(upload): Body<NewUpload>,
+    JsonBody(upload): JsonBody<NewUpload>,
 ) -> Answer<Upload> {
     Ok(Json(app.upload(&caller, upload).await?))
 }
@@ -117,7 +93,7 @@ pub async fn upload(
 pub async fn sources(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Body(request): Body<SourcesRequest>,
+    JsonBody(request): JsonBody<SourcesRequest>,
 ) -> Answer<Sources> {
     Ok(Json(app.sources(&caller, request).await?))
 }
@@ -130,7 +106,7 @@ pub async fn sources(
 pub async fn search(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Asked(query): Asked<SearchQuery>,
+    QueryParams(query): QueryParams<SearchQuery>,
 ) -> Answer<Page<File>> {
     Ok(Json(app.search(&caller, query).await?))
 }
@@ -143,7 +119,7 @@ pub async fn search(
 pub async fn locate(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Named(name): Named,
+    PathName(name): PathName,
 ) -> Answer<Located> {
     Ok(Json(app.locate(&caller, &name).await?))
 }

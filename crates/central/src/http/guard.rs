@@ -15,7 +15,7 @@ use peral_wire::fail;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use super::problem::Refusal;
+use super::problem::ProblemResponse;
 use crate::config::Limits;
 
 pub(super) struct Guard {
@@ -33,7 +33,7 @@ pub(super) async fn guard(
     State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ProblemResponse> {
     let Ok(place) = Arc::clone(&guard.places).try_acquire_owned() else {
         return Err(
             fail!(Busy, "central has as much to do as it takes on; try again in a moment").into()

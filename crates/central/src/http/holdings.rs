@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use peral_wire::rest::holdings::{Bucket, DeltaAnswer, Deltas, Digest, DigestAnswer};
 
-use super::{auth::PeerCaller, extract::Body, problem::Answer};
-use crate::service::App;
+use super::{extract::JsonBody, problem::Answer};
+use crate::service::{App, PeerCaller};
 
 /// The next holdings of the calling peer, without a gap.
 #[utoipa::path(
@@ -15,8 +15,8 @@ use crate::service::App;
 )]
 pub async fn index(
     State(app): State<Arc<App>>,
-    PeerCaller(peer): PeerCaller,
-    Body(deltas): Body<Deltas>,
+    peer: PeerCaller,
+    JsonBody(deltas): JsonBody<Deltas>,
 ) -> Answer<DeltaAnswer> {
     Ok(Json(app.index(&peer, deltas).await?))
 }
@@ -28,8 +28,8 @@ pub async fn index(
 )]
 pub async fn digest(
     State(app): State<Arc<App>>,
-    PeerCaller(peer): PeerCaller,
-    Body(digest): Body<Digest>,
+    peer: PeerCaller,
+    JsonBody(digest): JsonBody<Digest>,
 ) -> Answer<DigestAnswer> {
     Ok(Json(app.digest(&peer, &digest).await?))
 }
@@ -41,8 +41,8 @@ pub async fn digest(
 )]
 pub async fn bucket(
     State(app): State<Arc<App>>,
-    PeerCaller(peer): PeerCaller,
-    Body(bucket): Body<Bucket>,
+    peer: PeerCaller,
+    JsonBody(bucket): JsonBody<Bucket>,
 ) -> Answer<DeltaAnswer> {
     Ok(Json(app.bucket(&peer, bucket).await?))
 }

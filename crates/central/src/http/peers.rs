@@ -13,11 +13,11 @@ use peral_wire::{
 };
 
 use super::{
-    auth::{PeerCaller, Remote},
-    extract::{Asked, At, Body},
+    auth::Remote,
+    extract::{JsonBody, PathParams, QueryParams},
     problem::Answer,
 };
-use crate::service::{App, Caller, PageQuery};
+use crate::service::{App, Caller, PageQuery, PeerCaller};
 
 /// Registers a peer. The proof holds a `RegisterRequest`, signed by the key of its signing request.
 #[utoipa::path(
@@ -27,7 +27,7 @@ use crate::service::{App, Caller, PageQuery};
 pub async fn register(
     State(app): State<Arc<App>>,
     Remote(remote): Remote,
-    Body(proof): Body<Proven>,
+    JsonBody(proof): JsonBody<Proven>,
 ) -> Answer<Registration> {
     Ok(Json(app.register(remote, &proof).await?))
 }
@@ -39,8 +39,8 @@ pub async fn register(
 )]
 pub async fn heartbeat(
     State(app): State<Arc<App>>,
-    PeerCaller(peer): PeerCaller,
-    Body(beat): Body<Heartbeat>,
+    peer: PeerCaller,
+    JsonBody(beat): JsonBody<Heartbeat>,
 ) -> Answer<HeartbeatAnswer> {
     Ok(Json(app.heartbeat(&peer, &beat).await?))
 }
@@ -53,7 +53,7 @@ pub async fn heartbeat(
 pub async fn peers(
     State(app): State<Arc<App>>,
     _: Caller,
-    Asked(page): Asked<PageQuery>,
+    QueryParams(page): QueryParams<PageQuery>,
 ) -> Answer<Page<Peer>> {
     Ok(Json(app.peers(&page).await?))
 }
@@ -65,8 +65,8 @@ pub async fn peers(
 )]
 pub async fn log_out_peer(
     State(app): State<Arc<App>>,
-    PeerCaller(peer): PeerCaller,
-    At(id): At<PeerId>,
+    peer: PeerCaller,
+    PathParams(id): PathParams<PeerId>,
 ) -> Answer<Done> {
     app.log_out_peer(&peer, id).await?;
     Ok(Json(Done {}))
@@ -81,8 +81,8 @@ pub async fn log_out_peer(
 pub async fn change_peer(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At(id): At<PeerId>,
-    Body(change): Body<PeerChange>,
+    PathParams(id): PathParams<PeerId>,
+    JsonBody(change): JsonBody<PeerChange>,
 ) -> Answer<Done> {
     app.change_peer(&caller, id, &change).await?;
     Ok(Json(Done {}))

@@ -9,29 +9,29 @@ use peral_runtime::propagate::ErrorType;
 use peral_wire::{ErrorCode, Failure, fail};
 
 /// What a handler answers: a body, or a problem document.
-pub type Answer<T> = Result<Json<T>, Refusal>;
+pub type Answer<T> = Result<Json<T>, ProblemResponse>;
 
 /// A failure on its way to the caller.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ProblemResponse {
     failure: Failure,
     status: Option<StatusCode>,
 }
 
-impl Refusal {
+impl ProblemResponse {
     /// A failure whose HTTP status is not the usual one of its code.
     pub fn with_status(failure: Failure, status: StatusCode) -> Self {
         Self { failure, status: Some(status) }
     }
 }
 
-impl From<Failure> for Refusal {
+impl From<Failure> for ProblemResponse {
     fn from(failure: Failure) -> Self {
         Self { failure, status: None }
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let trace = peral_runtime::propagate::trace_id();
         let Self { mut failure, status } = self;
@@ -70,13 +70,13 @@ impl IntoResponse for Refusal {
 }
 
 /// For paths that are no route. Whoever calls: there is nothing to protect.
-pub async fn no_route() -> Refusal {
+pub async fn no_route() -> ProblemResponse {
     fail!(NotFound, "there is no such route; /v1/openapi.json lists them all").into()
 }
 
 /// For methods that a route does not have.
-pub async fn no_method() -> Refusal {
-    Refusal::with_status(
+pub async fn no_method() -> ProblemResponse {
+    ProblemResponse::with_status(
         fail!(
             InvalidArgument,
             "this route does not take this method; /v1/openapi.json lists what it takes"

@@ -16,7 +16,7 @@ use peral_wire::{
 
 use super::{
     auth::Remote,
-    extract::{At, Body},
+    extract::{JsonBody, PathParams},
     problem::Answer,
 };
 use crate::service::{App, Caller};
@@ -56,7 +56,7 @@ pub async fn nonce(State(app): State<Arc<App>>, Remote(remote): Remote) -> Answe
 pub async fn login(
     State(app): State<Arc<App>>,
     Remote(remote): Remote,
-    Body(proof): Body<Proven>,
+    JsonBody(proof): JsonBody<Proven>,
 ) -> Answer<Login> {
     Ok(Json(app.login(remote, &proof).await?))
 }
@@ -80,7 +80,7 @@ pub async fn logout(State(app): State<Arc<App>>, caller: Caller) -> Answer<Done>
 pub async fn renew(
     State(app): State<Arc<App>>,
     Remote(remote): Remote,
-    Body(proof): Body<Proven>,
+    JsonBody(proof): JsonBody<Proven>,
 ) -> Answer<Credentials> {
     Ok(Json(app.renew(remote, &proof).await?))
 }
@@ -103,7 +103,7 @@ pub async fn change_password(
     State(app): State<Arc<App>>,
     caller: Caller,
     Remote(remote): Remote,
-    Body(change): Body<PasswordChange>,
+    JsonBody(change): JsonBody<PasswordChange>,
 ) -> Answer<Done> {
     app.change_password(&caller, remote, change).await?;
     Ok(Json(Done {}))
@@ -126,7 +126,7 @@ pub async fn sessions(State(app): State<Arc<App>>, caller: Caller) -> Answer<Pag
 pub async fn end_session(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At(id): At<SessionId>,
+    PathParams(id): PathParams<SessionId>,
 ) -> Answer<Done> {
     app.end_session(&caller, id).await?;
     Ok(Json(Done {}))

@@ -7,12 +7,9 @@ use std::sync::Arc;
 use axum::{Extension, Router, extract::DefaultBodyLimit, middleware, response::Response};
 use peral_runtime::propagate::RouteClass;
 use utoipa::openapi::{OpenApi, PathItem, path::Operation, security::SecurityRequirement};
-use utoipa_axum::{
-    router::{OpenApiRouter, UtoipaMethodRouter},
-    routes,
-};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use super::{accounts, auth, docs, files, holdings, peers, sessions, tokens};
+use super::{accounts, auth, class::Class, docs, files, holdings, peers, sessions, tokens};
 use crate::service::App;
 
 /// Largest body of most requests, in bytes.
@@ -20,38 +17,7 @@ const BODY: usize = 1 << 20;
 /// Largest body of the requests that carry a thousand rows, in bytes.
 const ROWS: usize = 4 << 20;
 
-/// Who may use a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// Whoever can connect.
-    Public,
-    /// Whoever can connect; the request proves by a signature who sends it.
-    Proof,
-    /// A user's session.
-    User,
-    /// A peer at its current epoch.
-    Peer,
-    /// Users and peers.
-    Member,
-    /// A session of an administrator.
-    Admin,
-}
-
-impl Class {
-    /// The class in one word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Proof => "proof",
-            Self::User => "user",
-            Self::Peer => "peer",
-            Self::Member => "member",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// A route, as the inventory lists it.
+/// A route of the REST interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Such as `GET`.
@@ -62,7 +28,7 @@ pub struct Route {
     pub class: Class,
 }
 
-struct Row {
+struct TableRow {
     class: Class,
     /// The store checks the caller with what it writes, so that nobody else needs to: for what each
     /// peer does every ten seconds.
@@ -77,12 +43,12 @@ macro_rules! table {
     (@ light light) => { true };
     (@ light $($other:ident)?) => { false };
     ($($class:ident $module:ident::$handler:ident $($how:ident)?;)*) => {
-        fn rows() -> Vec<Row> {
-            vec![$(Row {
+        fn rows() -> Vec<TableRow> {
+            vec![$(TableRow {
                 class: Class::$class,
                 light: table!(@ light $($how)?),
                 body: table!(@ body $($how)?),
-                handler: routes!($module::$handler),
+                handler: utoipa_axum::routes!($module::$handler),
             }),*]
         }
     };
@@ -140,8 +106,8 @@ table! {
 }
 
 /// All routes of the REST interface.
-pub fn inventory() -> Vec<Route> {
-    let of = |row: Row| {
+pub fn routes() -> Vec<Route> {
+    let of = |row: TableRow| {
         let paths = row.handler.1.paths.into_iter();
         paths.flat_map(move |(path, mut item)| {
             operations(&mut item)
@@ -169,15 +135,15 @@ pub fn document() -> OpenApi {
 }
 
 /// The router of all routes.
-pub fn router(app: &Arc<App>) -> Router {
-    let add = |router: Router<Arc<App>>, row: Row| {
+pub(super) fn router(app: &Arc<App>) -> Router {
+    let add = |router: Router<Arc<App>>, row: TableRow| {
         let (class, light, body) = (row.class, row.light, row.body);
         let (_, paths, handler) = row.handler;
         let handler = handler.layer(DefaultBodyLimit::max(body));
-        let handler = match class {
-            Class::Public | Class::Proof => handler,
-            _ => handler.route_layer(middleware::from_fn_with_state(
-                auth::Door { app: Arc::clone(app), class, light },
+        let handler = match class.needs_token() {
+            false => handler,
+            true => handler.route_layer(middleware::from_fn_with_state(
+                auth::RouteAuth { app: Arc::clone(app), class, light },
                 auth::authenticate,
             )),
         };
@@ -186,11 +152,16 @@ pub fn router(app: &Arc<App>) -> Router {
         }));
         paths.paths.keys().fold(router, |router, path| router.route(path, handler.clone()))
     };
-    rows().into_iter().fold(Router::new(), add).with_state(Arc::clone(app))
+    let document: docs::Document = Arc::new(document());
+    rows()
+        .into_iter()
+        .fold(Router::new(), add)
+        .layer(Extension(document))
+        .with_state(Arc::clone(app))
 }
 
 /// Says in the document what the class means.
-fn described(mut row: Row) -> UtoipaMethodRouter<Arc<App>> {
+fn described(mut row: TableRow) -> UtoipaMethodRouter<Arc<App>> {
     let who = match row.class {
         Class::Public => "Whoever can connect.",
         Class::Proof => "Whoever can connect; the signature in the request proves who sends it.",
@@ -203,7 +174,7 @@ fn described(mut row: Row) -> UtoipaMethodRouter<Arc<App>> {
         for (_, operation) in operations(item) {
             let said = operation.description.take().unwrap_or_default();
             operation.description = Some(format!("{said}\n\nFor: {who}").trim_start().to_owned());
-            if !matches!(row.class, Class::Public | Class::Proof) {
+            if row.class.needs_token() {
                 operation.security =
                     Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
             }

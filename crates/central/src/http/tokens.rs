@@ -10,7 +10,7 @@ use peral_wire::rest::{
 };
 
 use super::{
-    extract::{Asked, At, Body},
+    extract::{JsonBody, PathParams, QueryParams},
     problem::Answer,
 };
 use crate::service::{App, Caller, PageQuery};
@@ -23,7 +23,7 @@ use crate::service::{App, Caller, PageQuery};
 pub async fn api_tokens(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Asked(page): Asked<PageQuery>,
+    QueryParams(page): QueryParams<PageQuery>,
 ) -> Answer<Page<Token>> {
     Ok(Json(app.api_tokens(&caller, &page).await?))
 }
@@ -36,7 +36,7 @@ pub async fn api_tokens(
 pub async fn add_api_token(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Body(token): Body<NewApiToken>,
+    JsonBody(token): JsonBody<NewApiToken>,
 ) -> Answer<MintedToken> {
     Ok(Json(app.add_api_token(&caller, token).await?))
 }
@@ -49,7 +49,7 @@ pub async fn add_api_token(
 pub async fn remove_api_token(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At(id): At<TokenId>,
+    PathParams(id): PathParams<TokenId>,
 ) -> Answer<Done> {
     app.remove_api_token(&caller, id).await?;
     Ok(Json(Done {}))
@@ -63,7 +63,7 @@ pub async fn remove_api_token(
 pub async fn join_tokens(
     State(app): State<Arc<App>>,
     _: Caller,
-    Asked(page): Asked<PageQuery>,
+    QueryParams(page): QueryParams<PageQuery>,
 ) -> Answer<Page<Token>> {
     Ok(Json(app.join_tokens(&page).await?))
 }
@@ -76,7 +76,7 @@ pub async fn join_tokens(
 pub async fn add_join_token(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Body(token): Body<NewJoinToken>,
+    JsonBody(token): JsonBody<NewJoinToken>,
 ) -> Answer<MintedToken> {
     Ok(Json(app.add_join_token(&caller, token).await?))
 }
@@ -90,7 +90,7 @@ pub async fn add_join_token(
 pub async fn remove_join_token(
     State(app): State<Arc<App>>,
     caller: Caller,
-    At(id): At<TokenId>,
+    PathParams(id): PathParams<TokenId>,
 ) -> Answer<Done> {
     app.remove_join_token(&caller, id).await?;
     Ok(Json(Done {}))

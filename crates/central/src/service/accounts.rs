@@ -10,7 +10,7 @@ use peral_wire::{
 };
 use secrecy::SecretString;
 
-use super::{App, Caller, PageQuery, listing};
+use super::{app::App, caller::Caller, check::account_name, listing, listing::PageQuery};
 use crate::{password, store::accounts as kept};
 
 impl App {
@@ -27,7 +27,7 @@ impl App {
     /// # Errors
     /// ALREADY_EXISTS, WEAK_PASSWORD, INVALID_ARGUMENT.
     pub async fn add_account(&self, caller: &Caller, new: NewAccount) -> Result<Account, Failure> {
-        good_name(&new.name)?;
+        account_name(&new.name)?;
         let password = self.new_password(new.password, &new.name).await?;
         let account =
             kept::NewAccount { name: new.name, role: new.role, password, now_ms: self.now() };
@@ -45,7 +45,7 @@ impl App {
         name: &str,
         password: &SecretString,
     ) -> Result<Option<Account>, Failure> {
-        good_name(name)?;
+        account_name(name)?;
         password::good_enough(password, name)?;
         let password = Some(self.passwords.hash(password).await?);
         let account =
@@ -84,7 +84,7 @@ impl App {
             kept::AccountChange { role: change.role, disabled: change.disabled, password };
         let account =
             self.store()?.change_account(id, changed, self.now()).await?.ok_or_else(absent)?;
-        self.forget_all();
+        self.live.forget_all();
         tracing::info!(account = account.name, role = ?account.role, disabled = account.disabled, by = %caller.identity(), "changed an account");
         Ok(account)
     }
@@ -102,7 +102,7 @@ impl App {
     /// # Errors
     /// ALREADY_EXISTS, INVALID_ARGUMENT.
     pub async fn add_group(&self, caller: &Caller, new: NewGroup) -> Result<Group, Failure> {
-        good_name(&new.name)?;
+        account_name(&new.name)?;
         let group = self.store()?.add_group(&new.name).await?;
         tracing::info!(group = group.name, by = %caller.identity(), "made a group");
         Ok(group)
@@ -143,20 +143,4 @@ impl App {
         tracing::info!(%group, %account, inside, by = %caller.identity(), "changed a group");
         Ok(())
     }
-}
-
-/// 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
-pub(crate) fn good_name(name: &str) -> Result<(), Failure> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let good = name.len() <= 64
-        && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
-        && name.bytes().next().is_some_and(plain);
-    if good {
-        return Ok(());
-    }
-    Err(fail!(
-        InvalidArgument,
-        "{:?} is no name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
-        name.chars().take(80).collect::<String>()
-    ))
 }

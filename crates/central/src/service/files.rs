@@ -1,30 +1,21 @@
-//! Files: looking up, changing, removing, searching.
+//! Files: looking up, changing, removing.
 
-use peral_model::{FileName, search::Query};
+use peral_model::FileName;
 use peral_wire::{
     Failure, fail,
-    rest::{
-        Page,
-        files::{Access, File, FileChange, FileDetail, Located},
-    },
+    rest::files::{Access, FileChange, FileDetail},
 };
 
-use super::{App, Caller, listing, short};
-use crate::{
-    http::files::SearchQuery,
-    store::search::{MAX_PAGE, Search},
-};
+use super::{app::App, caller::Caller, check::at_most};
 
 /// Most lines of an access list that one call takes.
 const MAX_ACCESS: usize = 200;
 /// Most tags of a file.
 const MAX_TAGS: usize = 20;
 /// Most characters of a tag.
-const MAX_TAG: usize = 64;
+pub(super) const MAX_TAG: usize = 64;
 /// Most characters of who is on an access list: `group:` and a name.
 const MAX_WHO: usize = 70;
-/// Files of a page where the caller does not say.
-const PAGE: u32 = 100;
 
 impl App {
     /// A file.
@@ -56,7 +47,7 @@ impl App {
         change
             .withdraw
             .iter()
-            .try_for_each(|who| short("name on the access list", who, MAX_WHO))?;
+            .try_for_each(|who| at_most("name on the access list", who, MAX_WHO))?;
         let changed = self
             .store()?
             .change_file(name, caller.viewer(), change, self.seal(), self.now())
@@ -77,58 +68,10 @@ impl App {
         tracing::info!(file = ?name.as_str(), by = %caller.identity(), "removed a file");
         Ok(())
     }
-
-    /// The next page of a search.
-    ///
-    /// # Errors
-    /// INVALID_ARGUMENT.
-    pub async fn search(&self, caller: &Caller, asked: SearchQuery) -> Result<Page<File>, Failure> {
-        let outcome = self.try_search(caller, asked).await;
-        self.metrics.search("words", &outcome);
-        outcome
-    }
-
-    async fn try_search(&self, caller: &Caller, asked: SearchQuery) -> Result<Page<File>, Failure> {
-        let wrong = |error: &dyn std::fmt::Display| fail!(InvalidArgument, "{error}");
-        short("query", &asked.q, usize::MAX)?;
-        for text in [&asked.owner, &asked.tag].into_iter().flatten() {
-            short("owner or tag", text, MAX_TAG)?;
-        }
-        let search = Search {
-            query: Query::parse(&asked.q).map_err(|error| wrong(&error))?,
-            owner: asked.owner,
-            tag: asked.tag,
-            hash: asked
-                .hash
-                .map(|hash| hash.parse())
-                .transpose()
-                .map_err(|error: peral_model::content::InvalidContentId| wrong(&error))?,
-            after: asked.cursor.as_deref().map(listing::open).transpose()?,
-            limit: listing::rows(asked.limit, PAGE, MAX_PAGE)?,
-            viewer: caller.viewer(),
-            now_ms: self.now(),
-        };
-        Ok(listing::seal(self.store()?.search(search).await?))
-    }
-
-    /// The peers that hold a file of exactly this name.
-    ///
-    /// # Errors
-    /// NOT_FOUND: not there, or not for this caller.
-    pub async fn locate(&self, caller: &Caller, name: &FileName) -> Result<Located, Failure> {
-        let outcome = self.try_locate(caller, name).await;
-        self.metrics.search("exact", &outcome);
-        outcome
-    }
-
-    async fn try_locate(&self, caller: &Caller, name: &FileName) -> Result<Located, Failure> {
-        let located = self.store()?.locate(name, caller.viewer(), self.now()).await?;
-        located.ok_or_else(|| no_file(name))
-    }
 }
 
 /// One answer for what is not there and for what the caller may not see.
-fn no_file(name: &FileName) -> Failure {
+pub(super) fn no_file(name: &FileName) -> Failure {
     fail!(NotFound, "there is no file {:?}", name.as_str())
 }
 
@@ -141,12 +84,12 @@ pub(super) fn checked_lists(access: &[Access], tags: &[String]) -> Result<(), Fa
             access.len()
         ));
     }
-    access.iter().try_for_each(|line| short("name on the access list", &line.who, MAX_WHO))?;
+    access.iter().try_for_each(|line| at_most("name on the access list", &line.who, MAX_WHO))?;
     if tags.len() > MAX_TAGS || tags.iter().any(String::is_empty) {
         return Err(fail!(
             InvalidArgument,
             "a file has at most {MAX_TAGS} tags, none of them empty"
         ));
     }
-    tags.iter().try_for_each(|tag| short("tag", tag, MAX_TAG))
+    tags.iter().try_for_each(|tag| at_most("tag", tag, MAX_TAG))
 }

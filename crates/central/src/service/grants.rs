@@ -10,7 +10,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, publish::is_peer, short};
+use super::{app::App, caller::Caller, check::at_most};
 use crate::store::{
     Viewer,
     files::{FileKey, Found, SourcesOf},
@@ -31,23 +31,6 @@ struct Right {
     asked_ms: i64,
 }
 
-/// Who may show what is given to this caller: itself; or, for a user, a peer that works for it.
-///
-/// # Errors
-/// FORBIDDEN.
-pub(super) fn bearer(caller: &Caller, named: Option<Identity>) -> Result<Identity, Failure> {
-    let own = caller.identity();
-    match named {
-        None => Ok(own),
-        Some(named) if named == own => Ok(own),
-        Some(named) if is_peer(named) && !is_peer(own) => Ok(named),
-        Some(named) => Err(fail!(
-            Forbidden,
-            "{own} can take rights for itself, and a user for peers, but not for {named}"
-        )),
-    }
-}
-
 impl App {
     /// Who has a file, its record, and the right to it.
     ///
@@ -59,9 +42,9 @@ impl App {
         caller: &Caller,
         request: SourcesRequest,
     ) -> Result<Sources, Failure> {
-        let bearer = bearer(caller, request.bearer)?;
-        short("node", &request.node, MAX_PLACE)?;
-        short("zone", &request.zone, MAX_PLACE)?;
+        let bearer = caller.bearer(request.bearer)?;
+        at_most("node", &request.node, MAX_PLACE)?;
+        at_most("zone", &request.zone, MAX_PLACE)?;
         let (key, version, right) = match &request.renew {
             None => (
                 key_of(&request)?,

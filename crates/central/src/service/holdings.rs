@@ -8,7 +8,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, PeerCaller};
+use super::{app::App, caller::PeerCaller};
 
 impl App {
     /// Applies the next deltas of a peer.

@@ -14,7 +14,7 @@ pub(super) const MAX_ROWS: u32 = 1000;
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub struct PageQuery {
+pub(crate) struct PageQuery {
     /// Where to go on: `next` of the page before.
     pub cursor: Option<String>,
     /// Most rows, at most 1,000, which is also what is given without it.

@@ -1,9 +1,6 @@
 //! What central counts. Never by name, id or address: such labels would grow without end.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::{
     KeyValue, global,
@@ -11,17 +8,14 @@ use opentelemetry::{
 };
 use peral_wire::Failure;
 
-use super::{App, beats::Beats};
+use super::beats::Beats;
 use crate::store::{SharedStore, counts::Counts};
-
-/// Counting the catalogue takes at most one part in so many of the time.
-const COUNTING: u32 = 100;
 
 /// One of the counts, where it is known.
 type Of = fn(&Counts) -> Option<u64>;
 
 /// Central's instruments.
-pub struct Metrics {
+pub(crate) struct Metrics {
     heartbeats: Counter<u64>,
     /// As the catalogue was counted last.
     counted: Arc<Mutex<Option<Counts>>>,
@@ -107,6 +101,12 @@ impl Metrics {
         self.heartbeats.add(lost as u64, &[KeyValue::new("outcome", "failed")]);
     }
 
+    /// The catalogue, as it was counted last; nothing while the database is away, when nobody knows
+    /// whether that is still so.
+    pub fn catalogue(&self, counts: Option<Counts>) {
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+
     pub(super) fn login<T>(&self, outcome: &Result<T, Failure>) {
         self.logins.add(1, &[label(outcome)]);
     }
@@ -122,23 +122,6 @@ impl Metrics {
     pub(super) fn published(&self, good: usize, refused: usize) {
         self.published.add(good as u64, &[KeyValue::new("outcome", "ok")]);
         self.published.add(refused as u64, &[KeyValue::new("outcome", "refused")]);
-    }
-}
-
-impl App {
-    /// Counts the catalogue now and then, for the metrics, for as long as it is polled: every so
-    /// often as is configured, and less often where counting takes long. While the database is away
-    /// the last count is not shown: nobody knows whether it is still so.
-    pub(crate) async fn keep_counting(&self, store: &SharedStore) {
-        loop {
-            let start = Instant::now();
-            let counts = store
-                .counts(self.now())
-                .await
-                .inspect_err(|error| tracing::debug!(%error, "the catalogue is not counted now"));
-            *self.metrics.counted.lock().unwrap_or_else(PoisonError::into_inner) = counts.ok();
-            tokio::time::sleep(self.config.limits.count.max(start.elapsed() * COUNTING)).await;
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Peers: registration, heartbeat, listing, logout, revocation.
+//! Peers: registration, listing, logout, revocation.
 
 use std::net::IpAddr;
 
@@ -8,18 +8,22 @@ use peral_wire::{
     proof::Proven,
     rest::{
         Page,
-        peers::{Heartbeat, HeartbeatAnswer, Peer, PeerChange, RegisterRequest, Registration},
+        peers::{Peer, PeerChange, RegisterRequest, Registration},
     },
 };
 
 use super::{
-    App, Caller, PageQuery, PeerCaller, beats::LEASE_MS, listing, pods::Registrant,
-    proofs::SigningRequest, short, tokens,
+    app::App,
+    caller::{Caller, PeerCaller},
+    check::at_most,
+    credentials::SigningRequest,
+    heartbeats::LEASE_MS,
+    listing,
+    listing::PageQuery,
+    pods::Registrant,
+    tokens,
 };
-use crate::{
-    store::peers::{Beat, Registering},
-    token::Subject,
-};
+use crate::{store::peers::Registering, token::Subject};
 
 impl App {
     /// Registers a peer: as a pod, or by a join token if its key is new.
@@ -40,7 +44,7 @@ impl App {
         let request: RegisterRequest = self.read_proof(remote, proof)?;
         let signing = SigningRequest::read(&request.csr)?;
         let checked = self.check_proof(proof, &signing.public_key)?;
-        short("version", &request.version, 64)?;
+        at_most("version", &request.version, 64)?;
         let Registrant { pod, place, label } = self.registrant(remote, &request).await?;
         self.use_up(checked).await?;
         let now_ms = self.now();
@@ -67,9 +71,9 @@ impl App {
             ends,
         )?;
         // The process that had this id before is superseded at once.
-        self.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
+        self.live.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
         if let Some(ended) = done.ended {
-            self.forget_all();
+            self.live.forget_all();
             tracing::warn!(peer = %done.peer, %ended, "a pod came with a new key, as after its \
                 volume was lost: the peer that it \
                 was before is revoked");
@@ -86,43 +90,6 @@ impl App {
             last_delta,
             node,
             zone,
-        })
-    }
-
-    /// Takes a heartbeat; its answer tells the peer what to obey. Its token lasts no longer than
-    /// the peer's last proof: who has but a token does not go on for ever.
-    ///
-    /// # Errors
-    /// STALE_EPOCH, UNAVAILABLE, BUSY.
-    pub async fn heartbeat(
-        &self,
-        peer: &PeerCaller,
-        beat: &Heartbeat,
-    ) -> Result<HeartbeatAnswer, Failure> {
-        let now_ms = self.now();
-        let room = peral_wire::convert::size(beat.room)?;
-        let beat_row = Beat {
-            writer: peer.writer,
-            state: beat.state,
-            room,
-            seen_ms: now_ms,
-            lease_ends_ms: now_ms + LEASE_MS,
-        };
-        let outcome = self.beats.add(beat_row).await?;
-        let (mut notices, mut obeyed) = (vec![], beat.obeyed);
-        if outcome.newest_notice != beat.obeyed {
-            let news = self.store()?.notices(peer.writer.peer, beat.obeyed, now_ms).await?;
-            (notices, obeyed) = (news.notices, news.obeyed);
-        }
-        let subject = Subject::Peer { pid: peer.writer.peer, epoch: peer.writer.epoch };
-        let (token, token_ends_ms) =
-            self.keys.tokens.make(peer.account, subject, peer.proof_ends_ms, self.now())?;
-        Ok(HeartbeatAnswer {
-            token,
-            token_ends_ms,
-            last_delta: outcome.last_delta,
-            notices,
-            obeyed,
         })
     }
 
@@ -143,7 +110,7 @@ impl App {
             return Err(fail!(Forbidden, "a peer logs out itself and no other"));
         }
         self.store()?.log_out_peer(id, Some(peer.writer.epoch), self.now()).await?;
-        self.forget_peer(id, peer.writer.epoch).await;
+        self.live.forget_peer(id, peer.writer.epoch).await;
         tracing::info!(peer = %id, "a peer logged out");
         Ok(())
     }
@@ -167,7 +134,7 @@ impl App {
         if !self.store()?.revoke_peer(id, self.now()).await? {
             return Err(fail!(NotFound, "there is no peer {id}"));
         }
-        self.forget_all();
+        self.live.forget_all();
         tracing::info!(peer = %id, by = %caller.identity(), "revoked a peer");
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use peral_wire::{Failure, fail, rest::peers::RegisterRequest};
 
-use super::{App, short};
+use super::{app::App, check::at_most};
 use crate::{
     address,
     pods::Pods,
@@ -39,7 +39,7 @@ impl App {
                 ("node", &request.node, 253),
                 ("zone", &request.zone, 253),
             ] {
-                short(what, text, most)?;
+                at_most(what, text, most)?;
             }
             let place = Place {
                 address: check(&request.address)?,

@@ -1,7 +1,7 @@
 //! Publishing, and uploads that lead to it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_model::{Content, Identity, Ticket};
+use peral_model::{Content, Ticket};
 use peral_wire::{
     Failure, Sealed, convert, fail,
     rest::{
@@ -12,7 +12,11 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, PeerCaller, files::checked_lists, grants::bearer};
+use super::{
+    app::App,
+    caller::{Caller, PeerCaller},
+    files::checked_lists,
+};
 use crate::store::publish as kept;
 
 /// How long an upload can be opened, in milliseconds.
@@ -62,7 +66,7 @@ impl App {
     /// NAME_TAKEN, VERSION_CONFLICT, NO_SPACE, UNAVAILABLE, FORBIDDEN (the bearer),
     /// INVALID_ARGUMENT, INVALID_NAME.
     pub async fn upload(&self, caller: &Caller, new: NewUpload) -> Result<Upload, Failure> {
-        let bearer = bearer(caller, new.bearer)?;
+        let bearer = caller.bearer(new.bearer)?;
         let name = convert::name(&new.name)?;
         let size = convert::size(new.size)?;
         checked_lists(&new.access, &new.tags)?;
@@ -135,9 +139,4 @@ fn result(result: Result<Vec<u8>, Failure>) -> PublishResult {
         Ok(envelope) => PublishResult::Record(STANDARD.encode(envelope)),
         Err(failure) => PublishResult::Problem(failure.problem(None)),
     }
-}
-
-/// Is this the identity of a peer?
-pub(super) fn is_peer(identity: Identity) -> bool {
-    matches!(identity, Identity::Peer(_))
 }

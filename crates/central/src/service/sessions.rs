@@ -16,9 +16,8 @@ use peral_wire::{
 };
 use secrecy::SecretString;
 
-use super::{App, Caller, proofs::SigningRequest, short, tokens};
+use super::{app::App, caller::Caller, check::at_most, credentials::SigningRequest, tokens};
 use crate::{
-    limit::address_key,
     password,
     store::{
         Refusal, accounts,
@@ -53,9 +52,9 @@ impl App {
     }
 
     async fn try_login(&self, remote: IpAddr, proof: &Proven) -> Result<Login, Failure> {
-        self.limits.logins_from.take(&address_key(remote))?;
+        self.attempts.login(remote)?;
         let request: LoginRequest = self.read_proof(remote, proof)?;
-        short("label", &request.label, 100)?;
+        at_most("label", &request.label, 100)?;
         let signing = SigningRequest::read(&request.csr)?;
         let checked = self.check_proof(proof, &signing.public_key)?;
         let (account, basis, proof_ends_ms) = self.believe(request.credential, remote).await?;
@@ -91,14 +90,6 @@ impl App {
         })
     }
 
-    /// Counts a try of a password. The strict limit is for one address, so that nobody else can
-    /// keep the account's owner out.
-    fn take_login(&self, account: &str, remote: IpAddr) -> Result<(), Failure> {
-        let account: String = account.chars().take(64).collect();
-        self.limits.logins.take(&(account.clone(), address_key(remote)))?;
-        self.limits.logins_in_all.take(&account)
-    }
-
     /// The account that a credential proves, and when that proof ends.
     async fn believe(
         &self,
@@ -107,7 +98,7 @@ impl App {
     ) -> Result<(Account, Basis, i64), Failure> {
         match credential {
             Credential::Password { account, password } => {
-                self.take_login(&account, remote)?;
+                self.attempts.password(&account, remote)?;
                 let known = self.store()?.secret(&account).await?;
                 let hash = known.as_ref().and_then(|known| known.password.clone());
                 let right =
@@ -136,7 +127,7 @@ impl App {
     pub async fn logout(&self, caller: &Caller) -> Result<(), Failure> {
         let session = caller.session()?;
         self.store()?.end_session(session, Some(caller.account), self.now()).await?;
-        self.forget_session(session).await;
+        self.live.forget_session(session).await;
         tracing::info!(%session, "logged out");
         Ok(())
     }
@@ -245,7 +236,7 @@ impl App {
         let keep = Some(caller.session()?);
         let store = self.store()?;
         let account = store.account(caller.account).await?.ok_or_else(nobody)?;
-        self.take_login(&account.name, remote)?;
+        self.attempts.password(&account.name, remote)?;
         let expected = store.secret(&account.name).await?.and_then(|known| known.password);
         let wrong = || fail!(Forbidden, "the current password is not right");
         let expected = expected.ok_or_else(|| {
@@ -274,7 +265,7 @@ impl App {
         {
             return Err(wrong());
         }
-        self.forget_all();
+        self.live.forget_all();
         tracing::info!(account = account.name, "changed its password");
         Ok(())
     }
@@ -299,7 +290,7 @@ impl App {
         if !self.store()?.end_session(id, Some(caller.account), self.now()).await? {
             return Err(fail!(NotFound, "there is no session {id}"));
         }
-        self.forget_session(id).await;
+        self.live.forget_session(id).await;
         tracing::info!(session = %id, "ended a session");
         Ok(())
     }

@@ -10,7 +10,7 @@ use peral_wire::{
     },
 };
 
-use super::{App, Caller, PageQuery, listing, short};
+use super::{app::App, caller::Caller, check::at_most, listing, listing::PageQuery};
 use crate::store::accounts::NewToken;
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -87,7 +87,7 @@ impl App {
         ends_ms: Option<i64>,
         usual_ms: i64,
     ) -> Result<NewToken, Failure> {
-        short("label", &label, 100)?;
+        at_most("label", &label, 100)?;
         let now_ms = self.now();
         let ends_ms = ends_ms.unwrap_or(now_ms + usual_ms);
         if ends_ms <= now_ms || ends_ms > now_ms + LONGEST_MS {
@@ -106,7 +106,7 @@ impl App {
         if !self.store()?.remove_api_token(id, whose, self.now()).await? {
             return Err(fail!(NotFound, "there is no API token {id}"));
         }
-        self.forget_all();
+        self.live.forget_all();
         tracing::info!(token = %id, by = %caller.identity(), "ended an API token");
         Ok(())
     }

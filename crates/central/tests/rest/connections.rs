@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use peral_central::config::GivenTls;
+use peral_central::GivenTls;
 use peral_model::Identity;
 use peral_runtime::{
     Clock, SystemClock,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use peral_central::{Class, http::document, routes};
+use peral_central::{Class, document, routes};
 
 use crate::support::Net;
 

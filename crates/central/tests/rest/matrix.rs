@@ -77,9 +77,8 @@ impl Tokens<'_> {
             Caller::Expired => {
                 let (ago, nobody) =
                     (self.net.clock.now_ms() - 86_400_000, AccountId(uuid::Uuid::nil()));
-                let subject = peral_central::service::Subject::User {
-                    sid: peral_model::SessionId(uuid::Uuid::nil()),
-                };
+                let subject =
+                    peral_central::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) };
                 assert!(matches!(subject.identity(), Identity::User(_)));
                 (Some(self.net.keys().tokens.make(nobody, subject, i64::MAX, ago).unwrap().0), any)
             }

@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_central::{
-    KeysArgs,
-    keys::Keys,
-    provision::{Outcome, Provisioned, provision},
-};
+use peral_central::{Keys, KeysArgs, Outcome, Provisioned, provision};
 use peral_runtime::{MockClock, SharedClock};
 use peral_wire::{ErrorCode, Failure};
 use serde_json::Value;

@@ -131,7 +131,7 @@ async fn without_its_database_central_waits_and_says_so() {
     eventually("it listens", async || client.ca().await.is_ok()).await;
     let token = net.keys().tokens.make(
         peral_model::AccountId(uuid::Uuid::nil()),
-        peral_central::service::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) },
+        peral_central::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) },
         i64::MAX,
         NOW,
     );

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_central::{Central, Config, keys::Keys};
+use peral_central::{Central, Config, Keys};
 use peral_model::{ContentId, Identity, NetworkId, Visibility};
 use peral_runtime::{
     MockClock, Shutdown,

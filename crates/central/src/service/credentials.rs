@@ -1,0 +1,79 @@
+//! Credentials: the certificate and the token that a proof earns.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use peral_model::{AccountId, Identity};
+use peral_runtime::tls::{Purpose, TlsError, csr_public_key};
+use peral_wire::{Failure, fail, rest::sessions::Credentials};
+
+use super::app::App;
+use crate::{keys, token::Subject};
+
+/// How long a certificate of a user or peer lasts.
+const CERTIFICATE: Duration = Duration::from_hours(12);
+/// Certificates begin so long before they are made, in milliseconds: clocks differ a little.
+pub(crate) const BACKDATE_MS: i64 = 5 * 60 * 1000;
+
+/// A signing request, with its key.
+pub(super) struct SigningRequest {
+    pub der: Vec<u8>,
+    pub public_key: Vec<u8>,
+}
+
+impl SigningRequest {
+    /// # Errors
+    /// INVALID_ARGUMENT.
+    pub fn read(text: &str) -> Result<Self, Failure> {
+        let refused = |error: &dyn std::fmt::Display| {
+            fail!(InvalidArgument, "the signing request cannot be used: {error}")
+        };
+        let der = STANDARD.decode(text).map_err(|error| refused(&error))?;
+        let public_key = csr_public_key(&der).map_err(|error| refused(&error))?;
+        Ok(Self { der, public_key })
+    }
+}
+
+impl App {
+    /// When a certificate made now ends.
+    pub(super) fn certificate_ends(&self, not_after_ms: i64) -> i64 {
+        let life = i64::try_from(CERTIFICATE.as_millis()).unwrap_or(i64::MAX);
+        // X.509 counts whole seconds.
+        self.now().saturating_add(life).min(not_after_ms) / 1000 * 1000
+    }
+
+    /// A certificate and a token for an identity.
+    pub(super) fn credentials(
+        &self,
+        request: &SigningRequest,
+        account: AccountId,
+        subject: Subject,
+        ends_ms: i64,
+    ) -> Result<Credentials, Failure> {
+        let identity = subject.identity();
+        let purpose =
+            if matches!(identity, Identity::Peer(_)) { Purpose::Peer } else { Purpose::Client };
+        let begin = (self.now() - BACKDATE_MS) / 1000 * 1000;
+        let life = Duration::from_millis(u64::try_from(ends_ms - begin).unwrap_or(0));
+        let certificate = self
+            .keys
+            .authority
+            .issue(&request.der, &identity, Some(account), purpose, begin, life)
+            .map_err(|error| not_issued(&error))?;
+        let (token, token_ends_ms) =
+            self.keys.tokens.make(account, subject, ends_ms, self.now())?;
+        Ok(Credentials {
+            certificate: keys::pem("CERTIFICATE", &certificate),
+            certificate_ends_ms: ends_ms,
+            token,
+            token_ends_ms,
+        })
+    }
+}
+
+fn not_issued(error: &TlsError) -> Failure {
+    match error {
+        TlsError::Request(_) => fail!(InvalidArgument, "{error}"),
+        _ => fail!(Internal, "{error}"),
+    }
+}
