@@ -4,17 +4,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use peral_wire::{Failure, fail};
 
-/// Addresses under which clouds tell machines their secrets; IPv4's is link-local as well.
+/// Addresses of metadata services, where clouds give machines their secrets; the first is also
+/// link-local.
 const METADATA: [IpAddr; 3] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// Reads an address that a peer wants to be reached by.
+/// Reads the address under which a peer wants to be reached.
 ///
 /// # Errors
-/// INVALID_ADDRESS, when it is no `IP:port`, or one that must not be registered.
+/// INVALID_ADDRESS, when it is not an `IP:port`, or may not be registered.
 pub fn check(text: &str, loopback: bool) -> Result<SocketAddr, Failure> {
     let refused = |why| refused(text, why);
     let given = parse(text)?;
@@ -26,7 +27,7 @@ pub fn check(text: &str, loopback: bool) -> Result<SocketAddr, Failure> {
     }
 }
 
-/// Only the port of such an address: of a pod the rest is known.
+/// Reads only the port of such an address: Kubernetes knows the rest of a pod's.
 ///
 /// # Errors
 /// As [`check`].
@@ -36,7 +37,7 @@ pub fn port(text: &str) -> Result<u16, Failure> {
 
 fn parse(text: &str) -> Result<SocketAddr, Failure> {
     text.parse().map_err(|_| {
-        refused(text, "is no IP address with a port, such as 10.0.0.7:7071 or [fd00::7]:7071")
+        refused(text, "is not an IP address with a port, such as 10.0.0.7:7071 or [fd00::7]:7071")
     })
 }
 
@@ -50,8 +51,8 @@ fn fault(ip: IpAddr, loopback: bool) -> Option<&'static str> {
     }
     if ip.is_loopback() {
         return (!loopback).then_some(
-            "is a loopback address, which means another machine to everybody else; start \
-            central with --allow-loopback-peers if all peers run on this machine",
+            "is a loopback address, which other machines cannot reach; start central with \
+             --allow-loopback-peers if all peers run on this machine",
         );
     }
     let (local, odd) = match ip {
@@ -60,11 +61,11 @@ fn fault(ip: IpAddr, loopback: bool) -> Option<&'static str> {
     };
     match ip {
         _ if ip.is_unspecified() => {
-            Some("is unspecified; name the one that others reach this peer by (--advertise)")
+            Some("is unspecified; give the one under which others reach this peer (--advertise)")
         }
         _ if local => Some("is link-local"),
         _ if ip.is_multicast() => Some("is a multicast address"),
-        _ if odd => Some("cannot be that of a peer"),
+        _ if odd => Some("is reserved and cannot be the address of a peer"),
         _ => None,
     }
 }

@@ -17,19 +17,19 @@ use crate::{
     service::{App, BACKDATE_MS},
 };
 
-/// How long central's own certificate lasts; it is renewed at half.
+/// How long central's own certificate is valid; it is renewed after half of that.
 const LIFE: Duration = Duration::from_hours(48);
 
 /// Central's own certificate.
 pub struct Certificate {
     store: Arc<CertStore>,
-    state: Mutex<State>,
+    origin: Mutex<CertificateOrigin>,
 }
 
-enum State {
-    /// Of our own authority, made at this time (milliseconds since 1970).
+enum CertificateOrigin {
+    /// Issued by our own authority at this time (milliseconds since 1970).
     Own(i64),
-    /// A given one, with the times of its files.
+    /// From files, with their times of modification.
     Given(GivenTls, [Option<SystemTime>; 2]),
 }
 
@@ -37,34 +37,34 @@ impl Certificate {
     /// The certificate that the configuration asks for.
     ///
     /// # Errors
-    /// A given one that cannot be used, or a name that is none.
+    /// A given certificate, or a name for it, that cannot be used.
     pub fn new(app: &App) -> Result<Self, Failure> {
         let store = CertStore::shared();
-        let state = match &app.config.tls {
-            None => State::Own(issue(app, &store)?),
+        let origin = match &app.config.tls {
+            None => CertificateOrigin::Own(issue(app, &store)?),
             Some(given) => {
                 let times = times(given);
                 read(given, &store)?;
-                State::Given(given.clone(), times)
+                CertificateOrigin::Given(given.clone(), times)
             }
         };
-        Ok(Self { store, state: Mutex::new(state) })
+        Ok(Self { store, origin: Mutex::new(origin) })
     }
 
-    /// What the listener shows.
+    /// The certificate that the listener presents.
     pub fn store(&self) -> Arc<CertStore> {
         Arc::clone(&self.store)
     }
 
-    /// Renews it at half its life, or reads it again when its files changed. The old one stays when
-    /// that fails.
+    /// Renews the certificate after half of its life, or reads it again when its files changed. If
+    /// that fails, the old one stays in use.
     ///
     /// # Errors
     /// As [`Certificate::new`].
     pub fn keep_fresh(&self, app: &App) -> Result<(), Failure> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *state {
-            State::Own(made) => {
+        let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *origin {
+            CertificateOrigin::Own(made) => {
                 let half = i64::try_from(LIFE.as_millis() / 2).unwrap_or(i64::MAX);
                 if (*made..made.saturating_add(half)).contains(&app.now()) {
                     return Ok(());
@@ -72,14 +72,17 @@ impl Certificate {
                 *made = issue(app, &self.store)?;
                 tracing::info!("renewed central's certificate");
             }
-            State::Given(given, seen) => {
+            CertificateOrigin::Given(given, seen) => {
                 let now = times(given);
                 if now == *seen {
                     return Ok(());
                 }
                 read(given, &self.store)?;
                 *seen = now;
-                tracing::info!(file = %given.certificate.display(), "read central's certificate again");
+                tracing::info!(
+                    file = %given.certificate.display(),
+                    "reloaded central's certificate"
+                );
             }
         }
         Ok(())
@@ -87,7 +90,7 @@ impl Certificate {
 }
 
 fn issue(app: &App, store: &CertStore) -> Result<i64, Failure> {
-    let failed = |error: TlsError| fail!(Internal, "central's certificate cannot be made: {error}");
+    let failed = |error: TlsError| fail!(Internal, "cannot issue central's certificate: {error}");
     let (key, now) = (new_key(), app.now());
     let request = signing_request(&key).map_err(failed)?;
     let authority = &app.keys.authority;
@@ -98,7 +101,7 @@ fn issue(app: &App, store: &CertStore) -> Result<i64, Failure> {
     Ok(now)
 }
 
-/// The names for browsers: this machine's loopback, and those given.
+/// The names for browsers: those of loopback, and those configured.
 fn names(config: &Config) -> Purpose {
     let mut ips = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let mut dns_names = vec!["localhost".to_owned()];
@@ -114,7 +117,7 @@ fn names(config: &Config) -> Purpose {
 fn read(given: &GivenTls, store: &CertStore) -> Result<(), Failure> {
     let text = |path: &std::path::Path| {
         fs::read_to_string(path)
-            .map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))
+            .map_err(|error| fail!(InvalidArgument, "cannot read {}: {error}", path.display()))
     };
     let (chain, key) = (text(&given.certificate)?, zeroize::Zeroizing::new(text(&given.key)?));
     store

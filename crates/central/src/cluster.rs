@@ -1,5 +1,5 @@
-//! The API server of Kubernetes, as far as central needs it: single objects, read and made, each
-//! call with a deadline.
+//! A small client of the Kubernetes API server: reads and creates single objects, each call with a
+//! deadline.
 
 use std::{error::Error, time::Duration};
 
@@ -15,37 +15,32 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Longest wait for one answer.
 const CALL: Duration = Duration::from_secs(5);
 
-/// An API server, and who central is there.
+/// An API server, and the namespace of central in it.
 pub(crate) struct Cluster {
     client: Client,
     namespace: String,
     server: String,
 }
 
-/// Why a call gave nothing.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// It may be there later.
-    #[error("the API server is away or too busy: {0}")]
+pub(crate) enum ClusterError {
+    /// Trying again may help.
+    #[error("the API server is unreachable or overloaded: {0}")]
     Away(String),
-    /// It says no.
-    #[error("the API server refuses ({status}): {message}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// Its words.
-        message: String,
-    },
+    /// The API server refused; trying again does not help.
+    #[error("the API server refused the request ({status}): {message}")]
+    Refused { status: u16, message: String },
 }
 
-impl Trouble {
+impl ClusterError {
     pub fn is(&self, wanted: u16) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == wanted)
     }
 }
 
 impl Cluster {
-    /// Nothing is called yet. Needs a Tokio runtime.
+    /// Calls nothing yet. Needs a Tokio runtime.
     ///
     /// # Errors
     /// INVALID_ARGUMENT, when the configuration cannot be used.
@@ -58,25 +53,23 @@ impl Cluster {
         let client = Client::try_from(config).map_err(|error| {
             fail!(
                 InvalidArgument,
-                "the API server of Kubernetes at {server} cannot be called: {}",
+                "cannot call the Kubernetes API server at {server}: {}",
                 chain(&error)
             )
         })?;
         Ok(Self { client, namespace, server })
     }
 
-    /// Central's own namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Where the API server is.
     pub fn server(&self) -> &str {
         &self.server
     }
 
     /// An object of central's namespace.
-    pub async fn get<T>(&self, name: &str) -> Result<T, Trouble>
+    pub async fn get<T>(&self, name: &str) -> Result<T, ClusterError>
     where
         T: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
     {
@@ -87,32 +80,32 @@ impl Cluster {
     pub async fn get_global<T: Resource<DynamicType = ()> + DeserializeOwned>(
         &self,
         name: &str,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, ClusterError> {
         self.read(&T::url_path(&(), None), name).await
     }
 
-    /// Makes an object in central's namespace; false where it is there already.
-    pub async fn make<T>(&self, object: &T) -> Result<bool, Trouble>
+    /// Creates an object in central's namespace; false if it exists already.
+    pub async fn create<T>(&self, object: &T) -> Result<bool, ClusterError>
     where
         T: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
     {
         match self.post(&T::url_path(&(), Some(&self.namespace)), object).await {
             Ok(_) => Ok(true),
-            Err(trouble) if trouble.is(409) => Ok(false),
-            Err(trouble) => Err(trouble),
+            Err(error) if error.is(409) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
-    /// Puts a question that is an object of the whole cluster; gives the same object with its
-    /// answer.
+    /// Asks a question in the form of an object of the whole cluster, such as a TokenReview; gives
+    /// the same object with its answer.
     pub async fn ask<T: Resource<DynamicType = ()> + Serialize + DeserializeOwned>(
         &self,
         question: &T,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, ClusterError> {
         parse(&self.post(&T::url_path(&(), None), question).await?)
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: &str, name: &str) -> Result<T, Trouble> {
+    async fn read<T: DeserializeOwned>(&self, path: &str, name: &str) -> Result<T, ClusterError> {
         parse(&self.call(Request::new(path).get(name, &GetParams::default())).await?)
     }
 
@@ -120,9 +113,9 @@ impl Cluster {
         &self,
         path: &str,
         object: &(impl Serialize + ?Sized),
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, ClusterError> {
         let body = serde_json::to_vec(object)
-            .map_err(|error| Trouble::Away(format!("the object cannot be written: {error}")))?;
+            .map_err(|error| ClusterError::Away(format!("cannot serialize the object: {error}")))?;
         self.call(Request::new(path).create(&PostParams::default(), body)).await
     }
 
@@ -130,34 +123,34 @@ impl Cluster {
     async fn call(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<String, Trouble> {
+    ) -> Result<String, ClusterError> {
         let request = request.map_err(|error| {
-            Trouble::Away(format!("the request cannot be made: {}", chain(&error)))
+            ClusterError::Away(format!("cannot build the request: {}", chain(&error)))
         })?;
         match tokio::time::timeout(CALL, self.client.request_text(request)).await {
             Ok(Ok(text)) => Ok(text),
             Ok(Err(kube::Error::Api(status)))
                 if (400..500).contains(&status.code) && status.code != 429 =>
             {
-                Err(Trouble::Refused { status: status.code, message: status.message.clone() })
+                Err(ClusterError::Refused { status: status.code, message: status.message.clone() })
             }
-            Ok(Err(error)) => Err(Trouble::Away(chain(&error))),
-            Err(_) => Err(Trouble::Away(format!("no answer within {} s", CALL.as_secs()))),
+            Ok(Err(error)) => Err(ClusterError::Away(chain(&error))),
+            Err(_) => Err(ClusterError::Away(format!("no answer within {} s", CALL.as_secs()))),
         }
     }
 }
 
-/// Reads an answer. What it holds is not repeated where it cannot be read.
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Trouble> {
+/// Reads an answer. The error does not repeat its content, which may be secret.
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ClusterError> {
     serde_json::from_str(text).map_err(|error| {
         let (what, line, column) = (error.classify(), error.line(), error.column());
-        Trouble::Away(format!(
-            "its answer cannot be read: {what:?} at line {line}, column {column}"
+        ClusterError::Away(format!(
+            "cannot read its answer: {what:?} error at line {line}, column {column}"
         ))
     })
 }
 
-/// An error with all that caused it.
+/// An error with its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! What central is told at its start.
+//! Central's configuration.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -14,45 +14,47 @@ use secrecy::SecretString;
 pub struct Config {
     /// Central's folder: keys, and the SQLite file.
     pub data: PathBuf,
-    /// A folder of keys that somebody else made, such as a mounted Secret, in place of those that
-    /// central makes in its own.
+    /// A folder of existing keys, such as a mounted Secret, used instead of the keys that central
+    /// creates in its own folder.
     pub given_keys: Option<PathBuf>,
-    /// Where the REST interface listens; port 0 takes a free one.
+    /// Address of the REST interface; port 0 chooses a free port.
     pub listen: SocketAddr,
-    /// Where probes and metrics are served; port 0 takes a free one.
+    /// Address of probes and metrics; port 0 chooses a free port.
     pub admin_listen: SocketAddr,
     /// The database; without it, `central.db` (SQLite) in the data folder.
     pub database_url: Option<SecretString>,
     /// DNS names and addresses for the server certificate, for browsers.
     pub names: Vec<String>,
-    /// A given certificate chain and its key (PEM files), in place of one of the own authority.
+    /// An existing certificate chain and its key (PEM files), used instead of a certificate of
+    /// central's own authority.
     pub tls: Option<GivenTls>,
-    /// Peers may register loopback addresses: everything runs on one machine.
+    /// Peers may register loopback addresses, because everything runs on one machine.
     pub allow_loopback_peers: bool,
-    /// For how long a login lasts.
+    /// How long a login is valid.
     pub session: Duration,
-    /// A file with `name:password` of the first administrator; read once, when there is none.
+    /// A file with `NAME:PASSWORD` of the first administrator, used only while none exists.
     pub bootstrap_file: Option<PathBuf>,
     /// Pods may join as peers, by their own tokens.
     pub kubernetes: Option<Kubernetes>,
-    /// How much of everything.
+    /// Limits on load.
     pub limits: Limits,
 }
 
 /// The pods that may join as peers.
 #[derive(Debug, Clone)]
 pub struct Kubernetes {
-    /// The API server, who central is there, and its namespace: that of the pods too.
+    /// The API server, the credentials of central, and its namespace, which is that of the pods
+    /// too.
     pub cluster: Box<kube::Config>,
-    /// The audience that a pod's token must be for.
+    /// The audience for which the token of a pod must be issued.
     pub audience: String,
-    /// The service account that they run under.
+    /// The service account under which they run.
     pub service_account: String,
-    /// The account of the catalogue that they work for; made where it is missing.
+    /// The account of the catalogue for which they act; created if it does not exist.
     pub account: String,
 }
 
-/// A certificate that somebody else made.
+/// An existing certificate.
 #[derive(Debug, Clone)]
 pub struct GivenTls {
     /// The chain, leaf first (PEM).
@@ -61,33 +63,34 @@ pub struct GivenTls {
     pub key: PathBuf,
 }
 
-/// How much of everything central takes on.
+/// Limits on the load that central accepts.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Logins tried for one account from one address in a minute.
+    /// Login attempts per minute for one account from one address.
     pub logins_per_account: u32,
-    /// Logins tried for one account from all addresses in a minute: many more, or anybody could
-    /// keep the account's owner out.
+    /// Login attempts per minute for one account from all addresses: much higher, or anybody could
+    /// lock the owner out.
     pub logins_per_account_in_all: u32,
-    /// Logins tried from one address in a minute.
+    /// Login attempts per minute from one address.
     pub logins_per_address: u32,
-    /// Proofs (logins, registrations, renewals) tried from one address in a minute.
+    /// Proofs (logins, registrations, renewals) per minute from one address.
     pub proofs_per_address: u32,
-    /// Nonces given to one address in a minute.
+    /// Nonces per minute for one address.
     pub nonces_per_address: u32,
-    /// Password hashes made at once, each of 19 MiB.
+    /// Password hashes computed at the same time, each in 19 MiB.
     pub hashes_at_once: usize,
-    /// Requests worked on at once, heartbeats that wait to be written among them; more get BUSY.
+    /// Requests handled at the same time, including heartbeats that wait to be written; further
+    /// ones get BUSY.
     pub requests: usize,
-    /// Connections held at once.
+    /// Open connections.
     pub connections: usize,
-    /// Connections held at once from one address.
+    /// Open connections from one address.
     pub connections_per_address: usize,
-    /// Longest time for one request.
+    /// Deadline of one request.
     pub request: Duration,
-    /// Between two counts of the catalogue for the metrics, at least.
+    /// Minimum time between two counts of the catalogue for the metrics.
     pub count: Duration,
-    /// How long requests may still run after the drain began.
+    /// How long running requests may take to finish during shutdown.
     pub drain: Duration,
 }
 
@@ -130,7 +133,7 @@ impl Config {
         }
     }
 
-    /// For one machine: free ports of 127.0.0.1, where peers may register too.
+    /// For one machine: listens on free ports of 127.0.0.1, and lets peers register there too.
     #[must_use]
     pub fn on_loopback(self) -> Self {
         let free = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
@@ -142,7 +145,7 @@ impl Config {
         self.given_keys.clone().unwrap_or_else(|| self.data.join("keys"))
     }
 
-    /// The SQLite file that is the database where no other is given.
+    /// The SQLite file that is the default database.
     pub fn database_file(&self) -> PathBuf {
         self.data.join("central.db")
     }

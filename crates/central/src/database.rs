@@ -31,14 +31,14 @@ pub(crate) async fn open_store(
     store::open(&options).await
 }
 
-/// Makes central's folder, if anything is to be in it, and in it the SQLite file where that is the
-/// database, for this user alone: it holds password hashes.
-pub(crate) fn make_data_folder(config: &Config) -> Result<(), Failure> {
+/// Creates central's folder, if anything will be in it, and the SQLite file, if that is the
+/// database: only this user may read it, because it holds password hashes.
+pub(crate) fn create_data_folder(config: &Config) -> Result<(), Failure> {
     if config.given_keys.is_some() && config.database_url.is_some() {
         return Ok(());
     }
     let failed = |path: &Path, error: std::io::Error| {
-        fail!(Internal, "{} cannot be made: {error}", path.display())
+        fail!(Internal, "cannot create {}: {error}", path.display())
     };
     fs::DirBuilder::new()
         .recursive(true)

@@ -1,8 +1,8 @@
-//! The REST interface: routes, and what surrounds each request.
+//! The REST interface: routes, and what applies to every request.
 
+mod access;
 mod accounts;
 mod auth;
-mod class;
 mod docs;
 mod extract;
 mod files;
@@ -21,13 +21,13 @@ use http::{HeaderName, HeaderValue, header};
 use peral_runtime::propagate::{Kind, traced};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-pub use class::Class;
+pub use access::RouteAccess;
 pub use table::{Route, document, routes};
 
 use crate::service::App;
 
-/// What browsers are told with every answer. The page at `/docs` styles itself inline; nothing else
-/// is loosened.
+/// Security headers of every answer. The page at `/docs` has inline styles; nothing else is
+/// loosened.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -40,13 +40,13 @@ const HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// The whole interface, ready to be served.
+/// The whole interface.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let routes = table::router(app)
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method);
     let guarded = routes.layer(middleware::from_fn_with_state(
-        Arc::new(guard::Guard::new(&app.config.limits)),
+        Arc::new(guard::RequestGuard::new(&app.config.limits)),
         guard::guard,
     ));
     let headed = HEADERS.into_iter().fold(guarded, |router, (name, value)| {

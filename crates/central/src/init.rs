@@ -1,4 +1,4 @@
-//! `central init`: keys, database and first administrator, made once.
+//! `central init`: creates the keys, the database and the first administrator, once.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use serde::Serialize;
 
 use crate::{
     config::Config,
-    database::{make_data_folder, open_store},
+    database::{create_data_folder, open_store},
     keys::Keys,
     password,
     service::App,
 };
 
-/// What init made.
+/// The new network.
 #[derive(Debug, Clone, Serialize)]
 pub struct Initialized {
     /// Id of the network.
     pub network: NetworkId,
-    /// Fingerprint of its authority: what others compare at first contact.
+    /// Fingerprint of its authority, to be compared at first contact.
     pub fingerprint: String,
     /// Name of the first administrator.
     pub administrator: String,
@@ -36,21 +36,21 @@ impl fmt::Display for Initialized {
         writeln!(f, "Fingerprint  {fingerprint}")?;
         writeln!(f, "Folder       {data}")?;
         writeln!(f)?;
-        writeln!(f, "Start central:            peral central --data {data}")?;
+        writeln!(f, "Start central:           peral central --data {data}")?;
         writeln!(
             f,
-            "Log in from anywhere:     peral login --central https://HOST:7070 --account \
+            "Log in from anywhere:    peral login --central https://HOST:7070 --account \
              {administrator} --ca-fingerprint {fingerprint}"
         )?;
-        writeln!(f, "Make peers an account:    peral user add peers --no-password")?;
-        write!(f, "Let a peer join:          peral token join --account peers")
+        writeln!(f, "Create peers' account:   peral user add peers --no-password")?;
+        write!(f, "Let a peer join:         peral token join --account peers")
     }
 }
 
-/// Makes keys, database and the first administrator.
+/// Creates the keys, the database and the first administrator.
 ///
 /// # Errors
-/// ALREADY_EXISTS: there is an administrator. WEAK_PASSWORD, INVALID_ARGUMENT, UNAVAILABLE.
+/// ALREADY_EXISTS: an administrator exists. WEAK_PASSWORD, INVALID_ARGUMENT, UNAVAILABLE.
 pub async fn init(
     config: Config,
     administrator: &str,
@@ -58,18 +58,20 @@ pub async fn init(
     clock: SharedClock,
 ) -> Result<Initialized, Failure> {
     password::good_enough(password, administrator)?;
-    make_data_folder(&config)?;
+    create_data_folder(&config)?;
     let known = Keys::known(&config)?;
     let store = open_store(&config, known.as_ref().map(|keys| keys.network))
         .await
         .map_err(|error| fail!(Unavailable, "{error}"))?;
-    let keys = known
-        .map_or_else(|| Keys::open_or_make(&config.keys(), store.network(), clock.now_ms()), Ok)?;
+    let keys = known.map_or_else(
+        || Keys::open_or_create(&config.keys(), store.network(), clock.now_ms()),
+        Ok,
+    )?;
     if keys.network != store.network() {
         return Err(fail!(
             AlreadyExists,
-            "the keys in {} are of another network than the database; give an empty folder, or \
-             the database that belongs to it",
+            "the keys in {} belong to another network than the database; use an empty folder, or \
+             the database that belongs to these keys",
             config.keys().display()
         ));
     }
@@ -81,22 +83,22 @@ pub async fn init(
     };
     let app = App::new(config, keys, clock)?;
     app.open(store.clone());
-    let made = app.add_first_administrator(administrator, password).await;
+    let made = app.create_first_administrator(administrator, password).await;
     store.close().await;
     match made? {
         Some(_) => Ok(done),
         None => Err(fail!(
             AlreadyExists,
-            "there is an administrator already; log in as one, and use `peral user add`"
+            "an administrator exists already; log in as an administrator and use `peral user add`"
         )),
     }
 }
 
-/// Checks that there is a network to run: its keys, or a bootstrap file to make the first
-/// administrator of a new one.
+/// Checks that a network exists: its keys, or a bootstrap file with the first administrator of a
+/// new network.
 ///
 /// # Errors
-/// INVALID_ARGUMENT: neither is there. A network made now would have nobody who could log in.
+/// INVALID_ARGUMENT: neither exists. Nobody could log in to a network created now.
 pub fn has_network(config: &Config) -> Result<(), Failure> {
     if config.given_keys.is_some() || config.keys().exists() || config.bootstrap_file.is_some() {
         return Ok(());
@@ -104,7 +106,7 @@ pub fn has_network(config: &Config) -> Result<(), Failure> {
     let data = config.data.display();
     Err(fail!(
         InvalidArgument,
-        "there is no network in {data}; make one with `peral central init --data {data} --admin \
+        "no network exists in {data}; create one with `peral central init --data {data} --admin \
          NAME`"
     ))
 }
@@ -112,10 +114,14 @@ pub fn has_network(config: &Config) -> Result<(), Failure> {
 /// The fingerprint of the network's authority.
 ///
 /// # Errors
-/// The keys are not there or cannot be used.
+/// The keys do not exist or cannot be used.
 pub fn fingerprint(config: &Config) -> Result<String, Failure> {
     let missing = || {
-        fail!(NotFound, "{} is not there: run `peral central init` first", config.keys().display())
+        fail!(
+            NotFound,
+            "{} does not exist: run `peral central init` first",
+            config.keys().display()
+        )
     };
     Ok(Keys::known(config)?.ok_or_else(missing)?.authority.fingerprint())
 }

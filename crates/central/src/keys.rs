@@ -1,74 +1,60 @@
 //! Central's keys: the authority, the key of tokens and the key of records, in a folder that nobody
 //! else may read.
 //!
-//! Central makes that folder itself, or is given one that somebody else filled, such as a mounted
+//! Central creates that folder itself, or is given one that somebody else filled, such as a mounted
 //! Secret: there root owns folders and files, a group may read them, and the names are links.
 
-mod given;
+mod access;
+mod files;
 
-use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-};
+use std::{fmt::Display, fs, path::Path};
 
-use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
 use peral_model::NetworkId;
 use peral_runtime::tls::Authority;
 use peral_wire::{
-    Failure, fail,
+    Failure,
     keys::{Jwk, Jwks, KeyUse, SigningKey, Verifier},
 };
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use zeroize::Zeroizing;
 
+pub(crate) use self::files::{CA, FILES, generate, pem};
+use self::files::{CA_KEY, NETWORK, RECORD_KEY, RETIRED, TOKEN_KEY, failed};
 use crate::{config::Config, nonce::Nonces, token::Tokens};
-
-const NETWORK: &str = "network";
-pub(crate) const CA: &str = "ca.pem";
-const CA_KEY: &str = "ca.key";
-const TOKEN_KEY: &str = "token.key";
-const RECORD_KEY: &str = "record.key";
-/// Public halves of keys that no longer sign: a `jwks.json` of its own, kept by whoever changes
-/// keys.
-const RETIRED: &str = "retired.json";
-/// All files that must be there.
-pub(crate) const FILES: [&str; 5] = [NETWORK, CA, CA_KEY, TOKEN_KEY, RECORD_KEY];
 
 /// Central's keys, ready for use.
 pub struct Keys {
-    /// The network that they make.
+    /// Id of the network.
     pub network: NetworkId,
     /// Signs certificates.
     pub authority: Authority,
-    /// Makes and checks bearer tokens.
+    /// Issues and checks bearer tokens.
     pub tokens: Tokens,
     /// Signs records, grants and tickets.
     pub record: SigningKey,
-    /// Checks what the record keys signed, retired ones too.
+    /// Checks signatures of record keys, including retired ones.
     pub verifier: Verifier,
-    /// Makes and checks nonces.
+    /// Issues and checks nonces.
     pub nonces: Nonces,
-    /// The public halves.
+    /// The public keys.
     pub jwks: Jwks,
 }
 
 impl Keys {
-    /// Reads the keys; makes those of `network` first where the folder is not there.
+    /// Reads the keys; creates those of `network` first if the folder does not exist.
     ///
     /// # Errors
-    /// Naming the path: INVALID_ARGUMENT, the folder or a file in it is open to others or somebody
-    /// else's; INTERNAL, a file is missing or cannot be read.
-    pub fn open_or_make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<Self, Failure> {
+    /// All name the path. INVALID_ARGUMENT: other users can open the folder or a file in it, or own
+    /// it. INTERNAL: a file is missing or cannot be read.
+    pub fn open_or_create(folder: &Path, network: NetworkId, now_ms: i64) -> Result<Self, Failure> {
         if !folder.exists() {
-            make(folder, network, now_ms)?;
+            files::create(folder, network, now_ms)?;
         }
         Self::open(folder)
     }
 
-    /// The keys that are there already: those of a given folder, which must be, or central's own,
-    /// if they are.
+    /// The existing keys: those of a given folder, which must exist, or central's own, if they
+    /// exist.
     ///
     /// # Errors
     /// As [`Keys::open`] and [`Keys::open_given`].
@@ -84,20 +70,20 @@ impl Keys {
     /// Reads the keys from central's own folder.
     ///
     /// # Errors
-    /// As [`Keys::open_or_make`].
+    /// As [`Keys::open_or_create`].
     pub fn open(folder: &Path) -> Result<Self, Failure> {
-        private(folder)?;
-        Self::read(folder, |path, _| private(path))
+        access::private(folder)?;
+        Self::read(folder, |path, _| access::private(path))
     }
 
     /// Reads the keys from a folder that somebody else filled.
     ///
     /// # Errors
-    /// Naming the path: INVALID_ARGUMENT, somebody but root and this user could read a key or
-    /// change one, or one is missing; INTERNAL, one cannot be read.
+    /// All name the path. INVALID_ARGUMENT: users other than root and this one could read or change
+    /// a key, or one is missing. INTERNAL: one cannot be read.
     pub fn open_given(folder: &Path) -> Result<Self, Failure> {
-        given::folder(folder)?;
-        Self::read(folder, given::file)
+        access::given_folder(folder)?;
+        Self::read(folder, access::given_file)
     }
 
     fn read(
@@ -109,11 +95,10 @@ impl Keys {
             safe(&path, [CA_KEY, TOKEN_KEY, RECORD_KEY].contains(&name))?;
             fs::read_to_string(&path)
                 .map(Zeroizing::new)
-                .map_err(|error| at(&path, "cannot be read", &error))
+                .map_err(|error| failed(&path, "cannot be read", &error))
         };
-        let bad = |name: &str, error: &dyn std::fmt::Display| {
-            at(&folder.join(name), "cannot be used", error)
-        };
+        let bad =
+            |name: &str, error: &dyn Display| failed(&folder.join(name), "cannot be used", error);
         let network =
             text(NETWORK)?.trim().parse::<NetworkId>().map_err(|error| bad(NETWORK, &error))?;
         let authority =
@@ -159,124 +144,16 @@ fn read_retired(text: &str) -> Result<Vec<Jwk>, serde_json::Error> {
     Ok(set.keys.into_iter().map(|key| Jwk { retired: true, ..key }).collect())
 }
 
-fn at(path: &Path, what: &str, error: &dyn std::fmt::Display) -> Failure {
-    fail!(Internal, "{} {what}: {error}", path.display())
-}
-
-/// It is this user's, or root's, who can read everything anyway.
-fn trusted_owner(path: &Path, meta: &fs::Metadata) -> Result<(), Failure> {
-    let (me, owner) = (rustix::process::geteuid().as_raw(), meta.uid());
-    if owner == me || owner == 0 {
-        return Ok(());
-    }
-    let shown = path.display();
-    Err(fail!(
-        InvalidArgument,
-        "{shown} belongs to user {owner}, not to user {me} who runs central: whoever owns it \
-         could change central's keys"
-    ))
-}
-
-/// Only this user may read or write it.
-fn private(path: &Path) -> Result<(), Failure> {
-    let meta = fs::metadata(path).map_err(|error| at(path, "cannot be read", &error))?;
-    trusted_owner(path, &meta)?;
-    let shown = path.display();
-    if meta.mode() & 0o077 != 0 {
-        let mode = meta.mode() & 0o777;
-        let right = if meta.is_dir() { "700" } else { "600" };
-        return Err(fail!(
-            InvalidArgument,
-            "{shown} is open to other users (mode {mode:03o}); it holds central's keys: chmod \
-             {right} {shown}"
-        ));
-    }
-    Ok(())
-}
-
-/// New keys of a network: the text of each file.
-pub(crate) fn generate(
-    network: NetworkId,
-    now_ms: i64,
-) -> Result<[(&'static str, Zeroizing<String>); FILES.len()], Failure> {
-    let authority =
-        Authority::generate(network, now_ms).map_err(|error| fail!(Internal, "{error}"))?;
-    let (ca, ca_key) = authority.to_pem().map_err(|error| fail!(Internal, "{error}"))?;
-    Ok([
-        (NETWORK, Zeroizing::new(network.to_string())),
-        (CA, Zeroizing::new(ca)),
-        (CA_KEY, Zeroizing::new(ca_key)),
-        (TOKEN_KEY, new_ed25519()?),
-        (RECORD_KEY, new_ed25519()?),
-    ])
-}
-
-/// Makes all keys in a folder beside, which then takes its name in one step: nobody ever sees half
-/// of them.
-fn make(folder: &Path, network: NetworkId, now_ms: i64) -> Result<(), Failure> {
-    let files = generate(network, now_ms)?;
-    let beside = beside(folder);
-    let failed = |error: &dyn std::fmt::Display| at(folder, "cannot be made", error);
-    if let Some(parent) = folder.parent() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)
-            .map_err(|error| failed(&error))?;
-    }
-    fs::DirBuilder::new().mode(0o700).create(&beside).map_err(|error| failed(&error))?;
-    let written = files.iter().try_for_each(|(name, text)| write_secret(&beside.join(name), text));
-    let placed = written
-        .and_then(|()| fs::rename(&beside, folder))
-        .and_then(|()| sync_folder(folder.parent()));
-    if let Err(error) = placed {
-        drop(fs::remove_dir_all(&beside));
-        // Another process may have been quicker: its keys are as good.
-        return if folder.join(RECORD_KEY).exists() { Ok(()) } else { Err(failed(&error)) };
-    }
-    tracing::info!(folder = %folder.display(), %network, "made the keys of a new network");
-    Ok(())
-}
-
-fn beside(folder: &Path) -> PathBuf {
-    let mut name = folder.as_os_str().to_owned();
-    name.push(format!(".{}", uuid::Uuid::new_v4().simple()));
-    name.into()
-}
-
-fn new_ed25519() -> Result<Zeroizing<String>, Failure> {
-    let failed = |_| fail!(Internal, "no key can be made: the system gives no randomness");
-    let der = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(failed)?;
-    Ok(Zeroizing::new(pem("PRIVATE KEY", der.as_ref())))
-}
-
-/// PEM of some bytes.
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let text = STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-}
-
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-fn sync_folder(folder: Option<&Path>) -> io::Result<()> {
-    folder
-        .filter(|path| !path.as_os_str().is_empty())
-        .map_or(Ok(()), |path| fs::File::open(path)?.sync_all())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::{
+        os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+        path::PathBuf,
+    };
 
     use peral_wire::ErrorCode;
 
-    use super::*;
+    use super::{files::write_secret, *};
 
     const NOW: i64 = 1_800_000_000_000;
     const NETWORK_ID: NetworkId = NetworkId(uuid::Uuid::from_u128(7));
@@ -285,8 +162,8 @@ mod tests {
     fn keys_are_made_once_and_read_back() {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("a/keys");
-        let made = Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
-        let again = Keys::open_or_make(&folder, NETWORK_ID, NOW + 1).unwrap();
+        let made = Keys::open_or_create(&folder, NETWORK_ID, NOW).unwrap();
+        let again = Keys::open_or_create(&folder, NETWORK_ID, NOW + 1).unwrap();
         assert_eq!(
             (made.network, &made.jwks, made.authority.fingerprint()),
             (again.network, &again.jwks, again.authority.fingerprint())
@@ -301,7 +178,7 @@ mod tests {
     fn a_folder_or_key_that_others_can_read_is_refused_by_its_path() {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("keys");
-        Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
+        Keys::open_or_create(&folder, NETWORK_ID, NOW).unwrap();
         for (path, mode) in [
             (folder.clone(), 0o755),
             (folder.clone(), 0o750),
@@ -355,7 +232,7 @@ mod tests {
         mode(&real.join(NETWORK), 0o644);
         mode(&folder, 0o755);
         Keys::open_given(&folder).unwrap();
-        assert!(Keys::open(&folder).is_err(), "central's own folder is nobody else's to read");
+        assert!(Keys::open(&folder).is_err(), "nobody else may read central's own folder");
         fs::remove_file(folder.join(RECORD_KEY)).unwrap();
         let missing = Keys::known(&config).err().unwrap();
         assert!(
@@ -368,7 +245,11 @@ mod tests {
             missing.detail.contains("peral central keys") && !data.path().join("no").exists(),
             "{missing}"
         );
-        assert_eq!(missing.code, ErrorCode::InvalidArgument, "no defect of ours");
+        assert_eq!(
+            missing.code,
+            ErrorCode::InvalidArgument,
+            "a wrong setting, not an internal error"
+        );
     }
 
     #[test]
@@ -391,7 +272,11 @@ mod tests {
                 failure.detail.starts_with(&format!("{} ", shown.display())),
                 "{wrong:o}: {failure}"
             );
-            assert_eq!(failure.code, ErrorCode::InvalidArgument, "no defect of ours");
+            assert_eq!(
+                failure.code,
+                ErrorCode::InvalidArgument,
+                "a wrong setting, not an internal error"
+            );
             fs::set_permissions(&path, right).unwrap();
         }
         Keys::open_given(&folder).unwrap();
@@ -401,7 +286,7 @@ mod tests {
     fn a_missing_or_broken_key_is_named() {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("keys");
-        Keys::open_or_make(&folder, NETWORK_ID, NOW).unwrap();
+        Keys::open_or_create(&folder, NETWORK_ID, NOW).unwrap();
         fs::write(folder.join(RECORD_KEY), "nonsense").unwrap();
         let failure = Keys::open(&folder).err().unwrap();
         assert!(failure.detail.contains("record.key"), "{}", failure.detail);
@@ -414,8 +299,8 @@ mod tests {
     fn retired_keys_are_published_as_such() {
         let data = tempfile::tempdir().unwrap();
         let (old, new) = (data.path().join("old"), data.path().join("new"));
-        let old = Keys::open_or_make(&old, NETWORK_ID, NOW).unwrap();
-        Keys::open_or_make(&new, NETWORK_ID, NOW).unwrap();
+        let old = Keys::open_or_create(&old, NETWORK_ID, NOW).unwrap();
+        Keys::open_or_create(&new, NETWORK_ID, NOW).unwrap();
         write_secret(&new.join(RETIRED), &serde_json::to_string(&old.jwks).unwrap()).unwrap();
         let keys = Keys::open(&new).unwrap().jwks.keys;
         assert_eq!(

@@ -23,9 +23,11 @@ mod worker;
 
 pub use args::{CentralArgs, CentralCommand, RunArgs};
 pub use config::{Config, GivenTls, Kubernetes, Limits};
-pub use http::{Class, Route, document, routes};
+pub use http::{Route, RouteAccess, document, routes};
 pub use init::{Initialized, fingerprint, has_network, init};
 pub use keys::Keys;
-pub use provision::{KeysArgs, Outcome, Provided, Provisioned, make_keys, provision};
+pub use provision::{
+    KeysArgs, ObjectOutcome, Provisioned, ProvisionedObject, create_keys, provision,
+};
 pub use server::Central;
 pub use token::Subject;

@@ -1,11 +1,11 @@
-//! Limits on how often somebody may try.
+//! Rate limits.
 
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use peral_wire::{Failure, fail};
 
-/// Most keys that are remembered; when there are more, everybody new waits.
+/// Maximum number of keys that are remembered; beyond it, new keys are refused.
 const MAX_KEYS: usize = 100_000;
 
 /// A bucket for each key, refilled evenly over a minute.
@@ -21,7 +21,7 @@ impl<K: Hash + Eq + Clone> PerMinute<K> {
         Self { what, buckets: RateLimiter::keyed(Quota::per_minute(count)) }
     }
 
-    /// Takes one.
+    /// Takes one from the bucket of this key.
     ///
     /// # Errors
     /// RATE_LIMITED.
@@ -33,7 +33,7 @@ impl<K: Hash + Eq + Clone> PerMinute<K> {
         if room && self.buckets.check_key(key).is_ok() {
             return Ok(());
         }
-        Err(fail!(RateLimited, "too many {}; wait a minute and try again", self.what))
+        Err(fail!(RateLimited, "too many {}; try again in a minute", self.what))
     }
 
     /// Forgets keys whose bucket is full again.
@@ -43,7 +43,7 @@ impl<K: Hash + Eq + Clone> PerMinute<K> {
     }
 }
 
-/// What counts as one address: an IPv6 user has a whole /64.
+/// What counts as one address: IPv6 users have a whole /64 each.
 pub fn address_key(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => IpAddr::from((u128::from(v6) & !u128::from(u64::MAX)).to_be_bytes()),

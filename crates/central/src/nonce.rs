@@ -1,19 +1,18 @@
-//! Nonces for proofs: made without keeping anything, and each good once within two minutes.
+//! Nonces for proofs: issued without storing anything, and each valid once within two minutes.
 //!
-//! A nonce is random bytes and the time, with a MAC that only this network's central can make. That
-//! it is used once only is for the store to say, which remembers used ones until they are too old
-//! to pass here.
+//! A nonce is random bytes and the time, with a MAC that only this network's central can compute.
+//! The store ensures that it is used once: it remembers used nonces until they have expired.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use peral_wire::{Failure, fail};
 
-/// For how long a nonce is good, in milliseconds.
-pub const LIFE_MS: i64 = 120_000;
+/// How long a nonce is valid, in milliseconds.
+const LIFE_MS: i64 = 120_000;
 const RANDOM: usize = 16;
 const TIME: usize = 8;
 const MAC: usize = 16;
 
-/// Makes and checks nonces.
+/// Issues and checks nonces.
 pub struct Nonces {
     key: [u8; 32],
 }
@@ -25,7 +24,7 @@ impl Nonces {
     }
 
     /// A fresh nonce.
-    pub fn make(&self, now_ms: i64) -> String {
+    pub fn issue(&self, now_ms: i64) -> String {
         let mut bytes = rand::random::<[u8; RANDOM]>().to_vec();
         bytes.extend(now_ms.to_be_bytes());
         bytes.extend(self.mac(&bytes));
@@ -38,13 +37,14 @@ impl Nonces {
         mac
     }
 
-    /// Checks that a nonce was made here and is not too old; gives the time after which nobody
-    /// needs to remember it.
+    /// Checks that a nonce was issued by this network and has not expired; gives the time when it
+    /// expires.
     ///
     /// # Errors
     /// UNAUTHENTICATED.
     pub fn check(&self, nonce: &str, now_ms: i64) -> Result<i64, Failure> {
-        let refused = || fail!(Unauthenticated, "the nonce is not one of this network's central");
+        let refused =
+            || fail!(Unauthenticated, "the nonce was not issued by this network's central");
         let bytes = URL_SAFE_NO_PAD.decode(nonce).map_err(|_| refused())?;
         let (said, mac) = bytes.split_at_checked(RANDOM + TIME).ok_or_else(refused)?;
         if !bool::from(subtle::ConstantTimeEq::ct_eq(self.mac(said).as_slice(), mac)) {
@@ -69,17 +69,17 @@ mod tests {
     #[test]
     fn only_fresh_nonces_of_the_same_secret_pass() {
         let (ours, theirs) = (Nonces::new(b"one"), Nonces::new(b"two"));
-        let nonce = ours.make(1_000);
+        let nonce = ours.issue(1_000);
         assert_eq!(ours.check(&nonce, 1_000), Ok(1_000 + LIFE_MS));
         assert!(ours.check(&nonce, 1_000 + LIFE_MS).is_err(), "too old");
         assert!(theirs.check(&nonce, 1_000).is_err(), "another network's");
-        assert_ne!(ours.make(1_000), nonce);
+        assert_ne!(ours.issue(1_000), nonce);
     }
 
     #[test]
     fn no_changed_nonce_passes() {
         let nonces = Nonces::new(b"one");
-        let bytes = URL_SAFE_NO_PAD.decode(nonces.make(1_000)).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(nonces.issue(1_000)).unwrap();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;

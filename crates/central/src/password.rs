@@ -1,4 +1,4 @@
-//! Passwords: what is good enough, and argon2id away from the async threads.
+//! Passwords: which are strong enough, and argon2id away from the async threads.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use zxcvbn::{Score, zxcvbn};
 
-/// Fewest characters of a password.
+/// Minimum number of characters of a password.
 const MIN_CHARS: usize = 12;
-/// Most bytes of a password: hashing is not a way to keep central busy.
+/// Maximum number of bytes of a password, so that hashing cannot be used to keep central busy.
 const MAX_BYTES: usize = 1024;
 /// Memory in KiB, passes and lanes of argon2id.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
@@ -27,20 +27,20 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// With room for `at_once` hashes in parallel, each of 19 MiB.
+    /// Computes at most `at_once` hashes in parallel, each in 19 MiB.
     ///
     /// # Errors
     /// INTERNAL, when the system gives no randomness.
     pub fn new(at_once: usize) -> Result<Self, Failure> {
         let (memory, passes, lanes) = COST;
         let params = Params::new(memory, passes, lanes, None)
-            .map_err(|error| fail!(Internal, "argon2id cannot be set up: {error}"))?;
+            .map_err(|error| fail!(Internal, "cannot set up argon2id: {error}"))?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash_with(&argon, &uuid::Uuid::new_v4().to_string())?;
         Ok(Self { argon, turn: Arc::new(Semaphore::new(at_once)), decoy })
     }
 
-    /// The hash to keep of a password.
+    /// The hash of a password, to be stored.
     ///
     /// # Errors
     /// INTERNAL, when hashing fails.
@@ -49,7 +49,7 @@ impl Passwords {
         self.aside(move || hash_with(&argon, password.expose_secret())).await?
     }
 
-    /// Is this the password? Without a hash to compare with the answer is no, as slowly as with
+    /// Whether this is the password. Without a hash the answer is no, and takes as long as with
     /// one.
     ///
     /// # Errors
@@ -63,9 +63,8 @@ impl Passwords {
         let (argon, password, hash) =
             (self.argon.clone(), password.clone(), hash.unwrap_or_else(|| self.decoy.clone()));
         let right = self.aside(move || {
-            let hash = PasswordHash::new(&hash).map_err(|error| {
-                fail!(Internal, "a stored password hash cannot be read: {error}")
-            })?;
+            let hash = PasswordHash::new(&hash)
+                .map_err(|error| fail!(Internal, "cannot read a stored password hash: {error}"))?;
             let text: String = password.expose_secret().chars().take(MAX_BYTES).collect();
             Ok::<_, Failure>(argon.verify_password(text.as_bytes(), &hash).is_ok())
         });
@@ -89,11 +88,11 @@ impl Passwords {
 fn hash_with(argon: &Argon2<'_>, password: &str) -> Result<String, Failure> {
     let hash = argon
         .hash_password(password.as_bytes())
-        .map_err(|error| fail!(Internal, "a password cannot be hashed: {error}"))?;
+        .map_err(|error| fail!(Internal, "cannot hash a password: {error}"))?;
     Ok(hash.to_string())
 }
 
-/// Is this password good enough for this account?
+/// Checks that a password is strong enough for an account.
 ///
 /// # Errors
 /// WEAK_PASSWORD with the reason.
@@ -103,21 +102,21 @@ pub fn good_enough(password: &SecretString, account: &str) -> Result<(), Failure
     if chars < MIN_CHARS {
         return Err(fail!(
             WeakPassword,
-            "the password has {chars} characters; it needs at least {MIN_CHARS}"
+            "the password has {chars} characters; use at least {MIN_CHARS}"
         ));
     }
     if text.len() > MAX_BYTES {
-        return Err(fail!(WeakPassword, "the password has more than {MAX_BYTES} bytes"));
+        return Err(fail!(WeakPassword, "the password is longer than {MAX_BYTES} bytes"));
     }
     let strength = zxcvbn(text, &[account, "peral", "pear"]);
     if strength.score() >= Score::Three {
         return Ok(());
     }
     let why = strength.feedback().and_then(zxcvbn::feedback::Feedback::warning);
-    let why = why.map_or_else(|| "it follows a pattern".to_owned(), |warning| warning.to_string());
+    let why = why.map_or_else(|| "it follows a pattern.".to_owned(), |warning| warning.to_string());
     Err(fail!(
         WeakPassword,
-        "the password is easy to guess: {why} Four or more uncommon words make a good one."
+        "the password is easy to guess: {why} Use four or more uncommon words."
     ))
 }
 

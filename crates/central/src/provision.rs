@@ -1,5 +1,5 @@
-//! `central keys`: the keys and passwords of a network as Secrets of Kubernetes, each made only
-//! where it is missing, and none ever shown.
+//! `central keys`: creates the keys and passwords of a network as Kubernetes Secrets, unless they
+//! exist, and never shows them.
 
 mod objects;
 
@@ -18,38 +18,38 @@ use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use crate::{
-    cluster::{Cluster, Trouble},
+    cluster::{Cluster, ClusterError},
     keys::{self, CA},
     service::account_name,
 };
 
-/// How long an API server that is away is waited for.
+/// How long to wait for an API server that is not reachable.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// For how much of that time it may say that this is not allowed: a role takes a moment until it
-/// counts everywhere.
+/// The part of that time in which it may answer that this is forbidden: a new role takes a moment
+/// to take effect.
 const FORBIDDEN: u32 = 8;
-/// First and longest pause between two tries.
+/// First and longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Arguments of `central keys`.
 #[derive(Debug, Clone, Args)]
 pub struct KeysArgs {
-    /// Secret with central's keys
+    /// Name of the Secret with central's keys
     #[arg(long, value_name = "NAME", value_parser = objects::object_name)]
     pub keys_secret: String,
-    /// That Secret is somebody else's: it must be there, and is never made
+    /// Use an existing Secret with keys, and never create it
     #[arg(long)]
     pub keys_given: bool,
-    /// ConfigMap with the certificate of central's authority, which peers and commands are given
+    /// Name of the ConfigMap with the certificate of central's authority, for peers and commands
     #[arg(long, value_name = "NAME", value_parser = objects::object_name)]
     pub ca_config_map: String,
-    /// Secret with name and password of the first administrator
+    /// Name of the Secret with the name and password of the first administrator
     #[arg(long, value_name = "NAME", value_parser = objects::object_name)]
     pub administrator_secret: Option<String>,
     /// Name of the first administrator
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub administrator: String,
-    /// Secret with name, password and URL of a database
+    /// Name of the Secret with the user, password and URL of a database
     #[arg(
         long, value_name = "NAME", value_parser = objects::object_name, requires = "database_host"
     )]
@@ -60,72 +60,74 @@ pub struct KeysArgs {
         requires = "database_secret"
     )]
     pub database_host: Option<String>,
-    /// Label for what is made; can be given more than once
+    /// Label of created objects; can be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = objects::label)]
     pub labels: Vec<(String, String)>,
 }
 
-/// What there is now.
+/// The objects that exist now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provisioned {
-    /// Namespace of all of it.
+    /// Their namespace.
     pub namespace: String,
-    /// One after the other.
-    pub items: Vec<Provided>,
+    /// The objects, in the order of their creation.
+    pub items: Vec<ProvisionedObject>,
 }
 
-/// An object that is there now.
+/// An object that exists now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Provided {
+pub struct ProvisionedObject {
     /// Secret or ConfigMap.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// What was done for it.
-    pub outcome: Outcome,
+    /// What was done.
+    pub outcome: ObjectOutcome,
 }
 
 /// What was done for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// It was missing.
-    Made,
-    /// It was there.
+pub enum ObjectOutcome {
+    /// It did not exist.
+    #[serde(rename = "made")]
+    Created,
+    /// It existed, and was not changed.
     Kept,
 }
 
 impl fmt::Display for Provisioned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |item: &Provided| {
-            let outcome = if item.outcome == Outcome::Made { "made" } else { "kept" };
+        let line = |item: &ProvisionedObject| {
+            let outcome = if item.outcome == ObjectOutcome::Created { "made" } else { "kept" };
             format!("{outcome}  {:<9}  {}", item.kind, item.name)
         };
         f.write_str(&self.items.iter().map(line).collect::<Vec<_>>().join("\n"))
     }
 }
 
-/// Makes what is missing, in the cluster that `KUBECONFIG` names or that this process is a pod of.
+/// Creates what is missing, in the cluster that `KUBECONFIG` names or in which this process is a
+/// pod.
 ///
 /// # Errors
-/// As [`provision`]; INVALID_ARGUMENT, when there is no cluster.
-pub async fn make_keys(args: &KeysArgs, clock: &SharedClock) -> Result<Provisioned, Failure> {
+/// As [`provision`]; INVALID_ARGUMENT: no cluster is configured.
+pub async fn create_keys(args: &KeysArgs, clock: &SharedClock) -> Result<Provisioned, Failure> {
     let cluster = kube::Config::infer().await;
     let cluster = cluster.map_err(|error| {
         fail!(
             InvalidArgument,
-            "there is no cluster to make keys in: {error}; run it in a pod, or set KUBECONFIG"
+            "no Kubernetes cluster is configured: {error}; run this in a pod, or set KUBECONFIG"
         )
     })?;
     provision(cluster, args, clock, PATIENCE).await
 }
 
-/// Makes what is missing, keys first; waits for an API server that is away. To be run again after a
-/// failure.
+/// Creates what is missing, keys first; waits for an API server that is not reachable. Can be
+/// repeated after a failure.
 ///
 /// # Errors
-/// UNAVAILABLE: the API server stayed away. FORBIDDEN: this may not be done there. ALREADY_EXISTS:
-/// what is there is not whole, or does not fit.
+/// UNAVAILABLE: the API server was not reachable. FORBIDDEN: the API server does not allow it.
+/// ALREADY_EXISTS: an existing object is incomplete, or does not match.
 pub async fn provision(
     cluster: kube::Config,
     args: &KeysArgs,
@@ -134,32 +136,31 @@ pub async fn provision(
 ) -> Result<Provisioned, Failure> {
     account_name(&args.administrator)?;
     let cluster = Cluster::new(cluster)?;
-    let mut work = Work { cluster, args, began: Instant::now(), patience, items: vec![] };
+    let mut work = Provisioner { cluster, args, began: Instant::now(), patience, items: vec![] };
     let ca = work.keys(clock.now_ms()).await?;
     work.certificate(&ca).await?;
     if let Some(name) = &args.administrator_secret {
         let secret =
             objects::secret(name, &args.labels, objects::administrator(&args.administrator)?);
-        work.make("Secret", name, &secret).await?;
+        work.create("Secret", name, &secret).await?;
     }
     if let Some((name, host)) = args.database_secret.as_ref().zip(args.database_host.as_ref()) {
         let secret = objects::secret(name, &args.labels, objects::database(host));
-        work.make("Secret", name, &secret).await?;
+        work.create("Secret", name, &secret).await?;
     }
     Ok(Provisioned { namespace: work.cluster.namespace().to_owned(), items: work.items })
 }
 
-struct Work<'a> {
+struct Provisioner<'a> {
     cluster: Cluster,
     args: &'a KeysArgs,
     began: Instant,
     patience: Duration,
-    items: Vec<Provided>,
+    items: Vec<ProvisionedObject>,
 }
 
-impl Work<'_> {
-    /// The Secret of the keys; gives the authority's certificate, of the one that was there if it
-    /// was.
+impl Provisioner<'_> {
+    /// Creates the Secret of the keys, unless it exists; gives the authority's certificate.
     async fn keys(&mut self, now_ms: i64) -> Result<Zeroizing<String>, Failure> {
         let name = &self.args.keys_secret;
         if self.args.keys_given {
@@ -169,15 +170,15 @@ impl Work<'_> {
         let files = keys::generate(NetworkId(uuid::Uuid::new_v4()), now_ms)?;
         let ca = files.iter().find(|(file, _)| *file == CA).map(|(_, text)| text.clone());
         let secret = objects::secret(name, &self.args.labels, files.into());
-        if self.make("Secret", name, &secret).await? == Outcome::Made {
-            return ca.ok_or_else(|| fail!(Internal, "no certificate was made"));
+        if self.create("Secret", name, &secret).await? == ObjectOutcome::Created {
+            return ca.ok_or_else(|| fail!(Internal, "the new keys have no certificate"));
         }
         self.kept_keys(name).await
     }
 
-    /// New keys are for a network that begins: where its certificate is published, its keys were
-    /// there once, and others would be of no use to its database and its peers. The keys are made
-    /// before the ConfigMap, and so looked for after it.
+    /// New keys are for a new network: if a certificate is already published, its keys have
+    /// existed, and others would not fit the database and the peers. The keys are created before
+    /// the ConfigMap, and therefore looked for after it.
     async fn begins_or_goes_on(&self, keys: &str) -> Result<(), Failure> {
         let ca = &self.args.ca_config_map;
         if !self.is_there::<ConfigMap>(ca).await? || self.is_there::<Secret>(keys).await? {
@@ -185,10 +186,9 @@ impl Work<'_> {
         }
         Err(fail!(
             AlreadyExists,
-            "the ConfigMap {ca} is there, and the Secret {keys} with the keys of its certificate \
-             is not: put your copy of the Secret back, and              run this again; or delete \
-             the ConfigMap too, central's database and the volumes of the peers, and a new \
-             network begins"
+            "the ConfigMap {ca} exists, but the Secret {keys} with the keys of its certificate \
+             does not: restore the Secret from your copy and run this again; or, for a new network, \
+             also delete the ConfigMap, central's database and the volumes of the peers"
         ))
     }
 
@@ -198,114 +198,117 @@ impl Work<'_> {
             + DeserializeOwned,
     {
         let found = async || match self.cluster.get::<T>(name).await {
-            Err(trouble) if trouble.is(404) => Ok(false),
+            Err(error) if error.is(404) => Ok(false),
             found => found.map(|_| true),
         };
         self.insist(name, found).await
     }
 
-    /// The authority's certificate in the Secret of the keys, which must be there.
+    /// The authority's certificate from the existing Secret of the keys.
     async fn kept_keys(&mut self, name: &str) -> Result<Zeroizing<String>, Failure> {
         let kept: Secret = self.insist(name, async || self.cluster.get(name).await).await?;
         let ca = objects::whole(name, &kept).map(Zeroizing::new)?;
         if self.args.keys_given {
-            self.items.push(Provided {
+            self.items.push(ProvisionedObject {
                 kind: "Secret",
                 name: name.to_owned(),
-                outcome: Outcome::Kept,
+                outcome: ObjectOutcome::Kept,
             });
         }
         Ok(ca)
     }
 
-    /// The ConfigMap of the authority's certificate; one that is there must have it.
+    /// Creates the ConfigMap of the authority's certificate; an existing one must have the same.
     async fn certificate(&mut self, ca: &str) -> Result<(), Failure> {
         let name = &self.args.ca_config_map;
-        let made =
-            self.make("ConfigMap", name, &objects::config_map(name, &self.args.labels, ca)).await?;
-        if made == Outcome::Kept {
+        let made = self
+            .create("ConfigMap", name, &objects::config_map(name, &self.args.labels, ca))
+            .await?;
+        if made == ObjectOutcome::Kept {
             let kept: ConfigMap = self.insist(name, async || self.cluster.get(name).await).await?;
             let shown = kept.data.and_then(|mut data| data.remove(CA)).unwrap_or_default();
             if !objects::holds(&shown, ca) {
                 let keys = &self.args.keys_secret;
                 return Err(fail!(
                     AlreadyExists,
-                    "the ConfigMap {name} has another certificate than the Secret {keys}: nobody \
-                     who believes it could reach central; \
-                     delete the ConfigMap, or put the right Secret back, and run this again"
+                    "the ConfigMap {name} has another certificate than the Secret {keys}, so that \
+                     peers and commands would not trust central; delete the ConfigMap, or \
+                     restore the right Secret, and run this again"
                 ));
             }
         }
         Ok(())
     }
 
-    /// Makes an object unless it is there.
-    async fn make<T>(
+    /// Creates an object unless it exists.
+    async fn create<T>(
         &mut self,
         kind: &'static str,
         name: &str,
         object: &T,
-    ) -> Result<Outcome, Failure>
+    ) -> Result<ObjectOutcome, Failure>
     where
         T: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Serialize,
     {
-        let made = self.insist(name, async || self.cluster.make(object).await).await?;
-        let outcome = if made { Outcome::Made } else { Outcome::Kept };
-        tracing::info!(kind, name, ?outcome, "looked after");
-        self.items.push(Provided { kind, name: name.to_owned(), outcome });
+        let made = self.insist(name, async || self.cluster.create(object).await).await?;
+        let outcome = if made { ObjectOutcome::Created } else { ObjectOutcome::Kept };
+        tracing::info!(kind, name, ?outcome, "provisioned");
+        self.items.push(ProvisionedObject { kind, name: name.to_owned(), outcome });
         Ok(outcome)
     }
 
-    /// Calls until there is an answer that waiting does not change.
+    /// Calls until an answer comes that waiting does not change.
     async fn insist<T>(
         &self,
         name: &str,
-        call: impl AsyncFn() -> Result<T, Trouble>,
+        call: impl AsyncFn() -> Result<T, ClusterError>,
     ) -> Result<T, Failure> {
         let mut pause = PAUSES.0;
         loop {
-            let trouble = match call().await {
+            let error = match call().await {
                 Ok(done) => return Ok(done),
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
-            let patience = match &trouble {
-                Trouble::Away(_) => self.patience,
-                trouble if trouble.is(403) => self.patience / FORBIDDEN,
-                Trouble::Refused { .. } => Duration::ZERO,
+            let patience = match &error {
+                ClusterError::Away(_) => self.patience,
+                error if error.is(403) => self.patience / FORBIDDEN,
+                ClusterError::Refused { .. } => Duration::ZERO,
             };
             if self.began.elapsed() + pause > patience {
-                return Err(self.gave_up(name, &trouble));
+                return Err(self.gave_up(name, &error));
             }
-            tracing::warn!(reason = %trouble, name, "trying again");
+            tracing::warn!(
+                reason = %error,
+                name,
+                "the API server did not answer as needed; retrying"
+            );
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
     }
 
-    fn gave_up(&self, name: &str, trouble: &Trouble) -> Failure {
+    fn gave_up(&self, name: &str, error: &ClusterError) -> Failure {
         let (server, namespace) = (self.cluster.server(), self.cluster.namespace());
-        match trouble {
-            Trouble::Away(_) => fail!(
+        match error {
+            ClusterError::Away(_) => fail!(
                 Unavailable,
-                "{name} in the namespace {namespace} cannot be made at {server}: {trouble}; run \
-                 this again later"
+                "cannot create {name} in the namespace {namespace} at {server}: {error}; run this \
+                 again later"
             ),
-            Trouble::Refused { status: 401 | 403, .. } => fail!(
+            ClusterError::Refused { status: 401 | 403, .. } => fail!(
                 Forbidden,
-                "{name} in the namespace {namespace} cannot be made: {trouble}; the service \
-                 account needs create, and get on these names, of secrets and configmaps"
+                "cannot create {name} in the namespace {namespace}: {error}; allow the service \
+                 account to create secrets and configmaps, and to get those of these names"
             ),
-            Trouble::Refused { status: 404, .. } => fail!(
+            ClusterError::Refused { status: 404, .. } => fail!(
                 NotFound,
-                "{name} is not in the namespace {namespace}, and is to be given: check its name, \
-                 or put it there, and run this again; without \
-                 --keys-given (in the chart: keys.existingSecret) the keys of a new network are \
-                 made"
+                "{name} does not exist in the namespace {namespace}: check its name or create it, \
+                 and run this again; without --keys-given (in the chart: keys.existingSecret) \
+                 central creates the keys of a new network"
             ),
-            Trouble::Refused { .. } => fail!(
-                InvalidArgument,
-                "{name} in the namespace {namespace} cannot be made: {trouble}"
-            ),
+            ClusterError::Refused { .. } => {
+                fail!(InvalidArgument, "cannot create {name} in the namespace {namespace}: {error}")
+            }
         }
     }
 }

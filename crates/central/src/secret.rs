@@ -8,7 +8,7 @@ use secrecy::SecretString;
 /// The first line of a file that holds a secret.
 pub(crate) fn secret_line(path: &Path) -> Result<SecretString, Failure> {
     let text = fs::read_to_string(path)
-        .map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
+        .map_err(|error| fail!(InvalidArgument, "cannot read {}: {error}", path.display()))?;
     Ok(first_line(&text))
 }
 

@@ -1,4 +1,4 @@
-//! Central as a process: its listeners, its database, its own certificate, and its end.
+//! Central as a process: its listeners, its database, its own certificate, and its shutdown.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     certificate::Certificate,
     config::Config,
-    database::{make_data_folder, open_store},
+    database::{create_data_folder, open_store},
     http,
     keys::Keys,
     secret::secret_line,
@@ -24,10 +24,10 @@ use crate::{
     worker::Worker,
 };
 
-/// Longest pause between two tries to reach the database.
+/// Longest pause between two attempts to reach the database.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The central server, bound and not running yet.
+/// The central server: its ports are bound, but it does not run yet.
 pub struct Central {
     config: Config,
     clock: SharedClock,
@@ -37,7 +37,7 @@ pub struct Central {
 }
 
 impl Central {
-    /// Binds central's ports. `metrics` is what the admin listener shows.
+    /// Binds central's ports. The admin listener exposes `metrics`.
     ///
     /// # Errors
     /// UNAVAILABLE, when a port is taken.
@@ -68,12 +68,11 @@ impl Central {
         self.admin.local_addr()
     }
 
-    /// Runs until the drain is over. Waits for its database as long as it takes, not ready
-    /// meanwhile.
+    /// Runs until the shutdown is complete. Waits for the database as long as it takes, and is not
+    /// ready until then.
     ///
     /// # Errors
-    /// Keys or certificates that cannot be used, a database of another network, a bootstrap file
-    /// that is wrong.
+    /// Unusable keys or certificates, a database of another network, an invalid bootstrap file.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let checks = Checks::new();
         let ready = checks.register("database");
@@ -81,7 +80,7 @@ impl Central {
         tokio::spawn(serve_admin(self.admin, checks, self.metrics, shutdown.clone()));
         let serving =
             Serving { config: self.config, clock: self.clock, ready, shutdown: shutdown.clone() };
-        let served = serving.run(self.listener).await;
+        let served = Box::pin(serving.run(self.listener)).await;
         shutdown.finish(grace).await;
         tracing::info!("stopped");
         served
@@ -97,16 +96,19 @@ struct Serving {
 
 impl Serving {
     async fn run(self, listener: Listener) -> Result<(), Failure> {
-        make_data_folder(&self.config)?;
-        // Without keys the database comes first: it gives the network its id. With keys, which give
-        // it to a new database, callers hear at once that it is away.
+        create_data_folder(&self.config)?;
+        // Without keys the database comes first: it gives the network its id. With keys, central
+        // listens at once and answers that the database is not available.
         let mut store = None;
         let keys = match Keys::known(&self.config)? {
             Some(keys) => keys,
             None => {
                 let Some(opened) = self.database(None).await? else { return Ok(()) };
-                let keys =
-                    Keys::open_or_make(&self.config.keys(), opened.network(), self.clock.now_ms())?;
+                let keys = Keys::open_or_create(
+                    &self.config.keys(),
+                    opened.network(),
+                    self.clock.now_ms(),
+                )?;
                 store = Some(opened);
                 keys
             }
@@ -147,10 +149,10 @@ impl Serving {
         }
     }
 
-    /// The database, however long it takes; nothing when central must stop before.
+    /// Waits for the database; gives nothing if central shuts down before.
     ///
     /// # Errors
-    /// A URL that no database can have.
+    /// An invalid URL of the database.
     async fn database(&self, network: Option<NetworkId>) -> Result<Option<SharedStore>, Failure> {
         let mut pause = Duration::from_millis(250);
         let mut said = String::new();
@@ -179,7 +181,7 @@ impl Serving {
         }
     }
 
-    /// The first administrator from a file, where there is none.
+    /// Creates the first administrator from a file, if there is none.
     async fn bootstrap(&self, app: &App) -> Result<(), Failure> {
         let Some(path) = &self.config.bootstrap_file else { return Ok(()) };
         if app.store()?.has_administrator().await? {
@@ -187,9 +189,11 @@ impl Serving {
         }
         let line = secret_line(path)?;
         let (name, password) = line.expose_secret().split_once(':').ok_or_else(|| {
-            fail!(InvalidArgument, "{} does not hold name:password", path.display())
+            fail!(InvalidArgument, "{} does not contain NAME:PASSWORD", path.display())
         })?;
-        app.add_first_administrator(name, &SecretString::from(password.to_owned())).await.map(drop)
+        app.create_first_administrator(name, &SecretString::from(password.to_owned()))
+            .await
+            .map(drop)
     }
 }
 
@@ -205,8 +209,8 @@ fn same_network(app: &App, store: &SharedStore) -> Result<(), Failure> {
     let keys = app.config.keys();
     Err(fail!(
         InvalidArgument,
-        "the keys in {} are of network {ours}, the database is of network {its}: give the keys \
-         and the database that belong together",
+        "the keys in {} belong to network {ours}, but the database belongs to network {its}: use \
+         keys and a database of the same network",
         keys.display()
     ))
 }

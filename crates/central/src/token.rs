@@ -13,13 +13,14 @@ use peral_wire::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// For how long a token is good, in milliseconds.
-pub const LIFE_MS: i64 = 15 * 60 * 1000;
+/// How long a token is valid, in milliseconds.
+const LIFE_MS: i64 = 15 * 60 * 1000;
 const AUDIENCE: &str = "peral:central";
-/// Most tokens whose signature need not be checked again: a quarter of the work of a small request.
+/// Maximum number of tokens whose signature is not checked again: checking takes a quarter of the
+/// time of a small request.
 const REMEMBERED: u64 = 20_000;
 
-/// Whom a token speaks for.
+/// Who shows a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Subject {
@@ -32,13 +33,13 @@ pub enum Subject {
     Peer {
         /// The peer.
         pid: PeerId,
-        /// Its epoch when the token was made.
+        /// Its epoch when the token was issued.
         epoch: u64,
     },
 }
 
 impl Subject {
-    /// The certificate identity of it.
+    /// The identity in its certificate.
     pub fn identity(self) -> Identity {
         match self {
             Self::User { sid } => Identity::User(sid),
@@ -54,32 +55,31 @@ pub struct Claims {
     aud: String,
     /// The account.
     pub sub: AccountId,
-    /// When it was made, in seconds since 1970.
+    /// When it was issued, in seconds since 1970.
     pub iat: i64,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub exp: i64,
-    /// When the proof that it goes back to ends, in seconds since 1970: no token that is made from
-    /// this one lasts longer.
+    /// When the proof behind it expires, in seconds since 1970: no token that is issued for this
+    /// one is valid longer.
     #[serde(default)]
     pub proof: i64,
-    /// Whom it speaks for.
     #[serde(flatten)]
     pub subject: Subject,
 }
 
-/// Makes and checks tokens.
+/// Issues and checks tokens.
 pub struct Tokens {
     network: NetworkId,
     header: Header,
     signer: EncodingKey,
     verifiers: HashMap<String, DecodingKey>,
     rules: Validation,
-    /// What good tokens said, by their hash: the tokens themselves are kept nowhere.
+    /// Claims of valid tokens by hash: the tokens themselves are not stored.
     read: Cache<[u8; 32], Claims>,
 }
 
 impl Tokens {
-    /// Signs with the private key (PKCS#8, DER); takes tokens of all token keys among `public`.
+    /// Signs with the private key (PKCS#8, DER); accepts tokens of all token keys in `public`.
     ///
     /// # Errors
     /// INTERNAL, when a key cannot be read.
@@ -91,7 +91,7 @@ impl Tokens {
         let key = SigningKey::from_pkcs8(private, KeyUse::Token)?;
         let readable = |jwk: &Jwk| {
             let key = DecodingKey::from_ed_components(&jwk.x).map_err(|error| {
-                fail!(Internal, "the token key {} cannot be read: {error}", jwk.kid)
+                fail!(Internal, "cannot read the token key {}: {error}", jwk.kid)
             })?;
             Ok((jwk.kid.clone(), key))
         };
@@ -101,7 +101,7 @@ impl Tokens {
         rules.set_audience(&[AUDIENCE]);
         rules.set_issuer(&[network]);
         rules.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // The injected clock decides when a token ends, see `read`.
+        // The injected clock decides when a token expires, see `read`.
         rules.validate_exp = false;
         let header = Header { kid: Some(key.id().to_owned()), ..Header::new(Algorithm::EdDSA) };
         Ok(Self {
@@ -114,12 +114,12 @@ impl Tokens {
         })
     }
 
-    /// A fresh token, and when it ends in milliseconds since 1970: with the proof that it goes back
-    /// to, if that is sooner.
+    /// A new token, and when it expires in milliseconds since 1970: with the proof behind it, if
+    /// that is sooner.
     ///
     /// # Errors
     /// INTERNAL.
-    pub fn make(
+    pub fn issue(
         &self,
         account: AccountId,
         subject: Subject,
@@ -131,11 +131,11 @@ impl Tokens {
         let claims =
             Claims { iss, aud, sub: account, iat, exp, proof: proof_ends_ms / 1000, subject };
         let token = jsonwebtoken::encode(&self.header, &claims, &self.signer)
-            .map_err(|error| fail!(Internal, "a token cannot be signed: {error}"))?;
+            .map_err(|error| fail!(Internal, "cannot sign a token: {error}"))?;
         Ok((token, exp * 1000))
     }
 
-    /// What a token says, if it is one of this network's and has not ended.
+    /// The claims of a token, if it belongs to this network and has not expired.
     ///
     /// # Errors
     /// UNAUTHENTICATED.
@@ -148,13 +148,13 @@ impl Tokens {
             .map_err(|failure| Failure::clone(&failure))?;
         if claims.exp * 1000 <= now_ms {
             self.read.invalidate(&hash);
-            return Err(fail!(Unauthenticated, "the token has ended; renew it or log in again"));
+            return Err(fail!(Unauthenticated, "the token has expired; renew it or log in again"));
         }
         Ok(claims)
     }
 
     fn check(&self, token: &str) -> Result<Claims, Failure> {
-        let refused = || fail!(Unauthenticated, "the token is not one of this network's");
+        let refused = || fail!(Unauthenticated, "the token does not belong to this network");
         let header = jsonwebtoken::decode_header(token).map_err(|_| refused())?;
         let key = header.kid.and_then(|kid| self.verifiers.get(&kid)).ok_or_else(refused)?;
         Ok(jsonwebtoken::decode::<Claims>(token, key, &self.rules).map_err(|_| refused())?.claims)
@@ -184,7 +184,7 @@ mod tests {
         let (tokens, _) = tokens(1);
         for subject in [USER, Subject::Peer { pid: PeerId(Uuid::from_u128(6)), epoch: 7 }] {
             let (token, ends) =
-                tokens.make(AccountId(Uuid::from_u128(2)), subject, i64::MAX, NOW).unwrap();
+                tokens.issue(AccountId(Uuid::from_u128(2)), subject, i64::MAX, NOW).unwrap();
             let claims = tokens.read(&token, NOW).unwrap();
             assert_eq!(
                 (claims.sub, claims.subject, ends),
@@ -192,7 +192,7 @@ mod tests {
             );
             assert!(tokens.read(&token, ends - 1).is_ok() && tokens.read(&token, ends).is_err());
             let (short, ends) =
-                tokens.make(AccountId(Uuid::from_u128(2)), subject, NOW + 5_000, NOW).unwrap();
+                tokens.issue(AccountId(Uuid::from_u128(2)), subject, NOW + 5_000, NOW).unwrap();
             assert_eq!(
                 (ends, tokens.read(&short, NOW).unwrap().proof * 1000),
                 (NOW + 5_000, NOW + 5_000)
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn other_keys_networks_and_texts_are_refused() {
         let (ours, key) = tokens(1);
-        let (token, _) = ours.make(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
+        let (token, _) = ours.issue(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
         assert!(tokens(1).0.read(&token, NOW).is_err(), "another key");
         let other = Tokens::new(NetworkId(Uuid::from_u128(9)), &key, &[]).unwrap();
         assert!(other.read(&token, NOW).is_err(), "another network");
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_retired_key_still_verifies() {
         let (old, key) = tokens(1);
-        let (token, _) = old.make(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
+        let (token, _) = old.issue(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
         let retired =
             Jwk { retired: true, ..SigningKey::from_pkcs8(&key, KeyUse::Token).unwrap().public() };
         let (_, next) = tokens(1);

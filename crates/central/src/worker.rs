@@ -1,4 +1,4 @@
-//! What central does by itself while it serves.
+//! Background work while central serves.
 
 use std::{
     sync::Arc,
@@ -11,13 +11,13 @@ use crate::{certificate::Certificate, service::App, store::SharedStore};
 
 /// How often heartbeats are written.
 const WRITE_BEATS: Duration = Duration::from_secs(1);
-/// How often the database is asked whether it answers.
+/// How often the database is checked.
 const PING: Duration = Duration::from_secs(2);
-/// How often things in memory are tidied and the certificate is looked at.
+/// How often memory is cleaned up and the certificate is checked.
 const TIDY: Duration = Duration::from_secs(60);
-/// The database is cleaned up once in so many of those.
+/// The database is cleaned up every so many of those rounds.
 const CLEAN: u32 = 5;
-/// Counting the catalogue takes at most one part in so many of the time.
+/// Counting the catalogue takes at most this fraction (one in so many) of the time.
 const COUNTING: u32 = 100;
 
 /// What the background work needs.
@@ -62,12 +62,17 @@ impl Worker {
         for round in 0_u32.. {
             self.app.tidy();
             if let Err(failure) = self.certificate.keep_fresh(&self.app) {
-                tracing::error!(reason = %failure, "central's certificate cannot be renewed");
+                tracing::error!(
+                    reason = %failure,
+                    "could not renew central's certificate; will retry"
+                );
             }
             if round % CLEAN == 0 {
                 match self.store.clean(self.app.now()).await {
-                    Ok(rows) => tracing::debug!(rows, "tidied the database"),
-                    Err(error) => tracing::warn!(%error, "the database could not be tidied"),
+                    Ok(rows) => tracing::debug!(rows, "cleaned up the database"),
+                    Err(error) => {
+                        tracing::warn!(%error, "could not clean up the database; will retry");
+                    }
                 }
             }
             tokio::time::sleep(TIDY).await;
@@ -79,10 +84,9 @@ impl Worker {
     async fn count_catalogue(&self) {
         loop {
             let start = Instant::now();
-            let counts =
-                self.store.counts(self.app.now()).await.inspect_err(
-                    |error| tracing::debug!(%error, "the catalogue is not counted now"),
-                );
+            let counts = self.store.counts(self.app.now()).await.inspect_err(
+                |error| tracing::debug!(%error, "could not count the catalogue; will retry"),
+            );
             self.app.metrics.catalogue(counts.ok());
             let pause = self.app.config.limits.count.max(start.elapsed() * COUNTING);
             tokio::time::sleep(pause).await;

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use peral_central::{Central, CentralArgs, CentralCommand, RunArgs, has_network, init, make_keys};
+use peral_central::{
+    Central, CentralArgs, CentralCommand, RunArgs, create_keys, has_network, init,
+};
 use peral_peer::{args::PeerArgs, server::Peer};
 use peral_runtime::{SharedClock, Shutdown, limits::raise_open_files};
 use peral_wire::{Failure, fail};
@@ -50,7 +52,7 @@ pub async fn central(args: CentralArgs, around: Surroundings) -> Result<(), Fail
             around.out.result("peral.central-init/1", &made, |made| format!("{made}\n"))
         }
         Some(CentralCommand::Keys(args)) => {
-            let made = make_keys(&args, &around.clock).await?;
+            let made = create_keys(&args, &around.clock).await?;
             around.out.result("peral.central-keys/1", &made, |made| format!("{made}\n"))
         }
         Some(CentralCommand::Fingerprint(place)) => {

@@ -28,20 +28,21 @@ pub async fn accounts(
     Ok(Json(app.accounts(&page).await?))
 }
 
-/// Makes an account.
+/// Creates an account.
 #[utoipa::path(
     post, path = "/v1/accounts", tag = "administration", operation_id = "add_account",
     request_body = NewAccount, responses((status = 200, body = Account))
 )]
-pub async fn add_account(
+pub async fn create_account(
     State(app): State<Arc<App>>,
     caller: Caller,
     JsonBody(account): JsonBody<NewAccount>,
 ) -> Answer<Account> {
-    Ok(Json(app.add_account(&caller, account).await?))
+    Ok(Json(app.create_account(&caller, account).await?))
 }
 
-/// Changes an account. Disabling it ends its sessions, tokens and peers.
+/// Changes an account. Disabling it ends its sessions, its tokens and the registrations of
+/// its peers.
 #[utoipa::path(
     patch, path = "/v1/accounts/{id}", tag = "administration", operation_id = "change_account",
     params(("id" = String, Path)), request_body = AccountChange,
@@ -69,34 +70,34 @@ pub async fn groups(
     Ok(Json(app.groups(&page).await?))
 }
 
-/// Makes a group.
+/// Creates a group.
 #[utoipa::path(
     post, path = "/v1/groups", tag = "administration", operation_id = "add_group",
     request_body = NewGroup, responses((status = 200, body = Group))
 )]
-pub async fn add_group(
+pub async fn create_group(
     State(app): State<Arc<App>>,
     caller: Caller,
     JsonBody(group): JsonBody<NewGroup>,
 ) -> Answer<Group> {
-    Ok(Json(app.add_group(&caller, group).await?))
+    Ok(Json(app.create_group(&caller, group).await?))
 }
 
-/// Removes a group, and what access lists gave to it.
+/// Deletes a group and removes it from all access lists.
 #[utoipa::path(
     delete, path = "/v1/groups/{id}", tag = "administration", operation_id = "remove_group",
     params(("id" = String, Path)), responses((status = 200, body = Done))
 )]
-pub async fn remove_group(
+pub async fn delete_group(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParams(id): PathParams<GroupId>,
 ) -> Answer<Done> {
-    app.remove_group(&caller, id).await?;
+    app.delete_group(&caller, id).await?;
     Ok(Json(Done {}))
 }
 
-/// Puts an account into a group.
+/// Adds an account to a group.
 #[utoipa::path(
     put, path = "/v1/groups/{group}/members/{account}", tag = "administration",
     operation_id = "add_member", params(("group" = String, Path), ("account" = String, Path)),
@@ -111,7 +112,7 @@ pub async fn add_member(
     Ok(Json(Done {}))
 }
 
-/// Takes an account out of a group.
+/// Removes an account from a group.
 #[utoipa::path(
     delete, path = "/v1/groups/{group}/members/{account}", tag = "administration",
     operation_id = "remove_member", params(("group" = String, Path), ("account" = String, Path)),

@@ -1,4 +1,4 @@
-//! Who calls: the middleware of every route that is not marked public.
+//! Authentication: the middleware of every route that needs a token.
 
 use std::sync::Arc;
 
@@ -10,23 +10,23 @@ use axum::{
 use http::{HeaderMap, header, request::Parts};
 use peral_wire::{Failure, fail, rest::accounts::Role};
 
-use super::{class::Class, problem::ProblemResponse};
+use super::{access::RouteAccess, problem::ProblemResponse};
 use crate::{
     service::{App, Caller, PeerCaller},
     token::Subject,
 };
 
-/// What one route asks of its callers.
+/// What one route requires of its callers.
 #[derive(Clone)]
 pub(super) struct RouteAuth {
     pub app: Arc<App>,
-    pub class: Class,
-    /// Take the token's word: the store checks the caller itself.
+    pub access: RouteAccess,
+    /// Trust the token alone: the store checks the caller itself.
     pub light: bool,
 }
 
-/// Lets a request pass if its bearer token is good and its caller may use routes of this class; the
-/// caller goes along with it.
+/// Passes a request on, with its caller, if its bearer token is valid and its caller may use the
+/// route.
 pub async fn authenticate(
     State(route): State<RouteAuth>,
     mut request: Request,
@@ -38,29 +38,29 @@ pub async fn authenticate(
     } else {
         route.app.caller(token).await?
     };
-    admits(route.class, &caller)?;
+    admits(route.access, &caller)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
-    let missing = || fail!(Unauthenticated, "this needs a bearer token; log in first");
+    let missing = || fail!(Unauthenticated, "this request needs a bearer token; log in first");
     let value =
         headers.get(header::AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;
     let (scheme, token) = value.split_once(' ').ok_or_else(missing)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
 }
 
-fn admits(class: Class, caller: &Caller) -> Result<(), Failure> {
+fn admits(access: RouteAccess, caller: &Caller) -> Result<(), Failure> {
     let user = matches!(caller.subject, Subject::User { .. });
-    match class {
-        Class::Public | Class::Proof | Class::Member => Ok(()),
-        Class::User if user => Ok(()),
-        Class::User => Err(fail!(Forbidden, "this is for users, not for peers; log in")),
-        Class::Peer if !user => Ok(()),
-        Class::Peer => Err(fail!(Forbidden, "this is for peers, not for users")),
-        Class::Admin if user && caller.role == Role::Admin => Ok(()),
-        Class::Admin => Err(fail!(Forbidden, "this is for administrators")),
+    match access {
+        RouteAccess::Public | RouteAccess::Proof | RouteAccess::Member => Ok(()),
+        RouteAccess::User if user => Ok(()),
+        RouteAccess::User => Err(fail!(Forbidden, "only users may do this, not peers; log in")),
+        RouteAccess::Peer if !user => Ok(()),
+        RouteAccess::Peer => Err(fail!(Forbidden, "only peers may do this, not users")),
+        RouteAccess::Admin if user && caller.role == Role::Admin => Ok(()),
+        RouteAccess::Admin => Err(fail!(Forbidden, "only administrators may do this")),
     }
 }
 
@@ -69,10 +69,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ProblemResponse> {
         let caller = parts.extensions.get::<Self>().cloned();
-        // Only a route that is marked public could come here without one, and no such route takes a
-        // caller.
-        caller
-            .ok_or_else(|| fail!(Unauthenticated, "this needs a bearer token; log in first").into())
+        // Only public routes get here without a caller, and none of them asks for one.
+        caller.ok_or_else(|| {
+            fail!(Unauthenticated, "this request needs a bearer token; log in first").into()
+        })
     }
 }
 
@@ -85,15 +85,15 @@ impl<S: Send + Sync> FromRequestParts<S> for PeerCaller {
     }
 }
 
-/// Where a request comes from.
-pub struct Remote(pub std::net::IpAddr);
+/// The address from which a request comes.
+pub struct RemoteAddress(pub std::net::IpAddr);
 
-impl<S: Send + Sync> FromRequestParts<S> for Remote {
+impl<S: Send + Sync> FromRequestParts<S> for RemoteAddress {
     type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ProblemResponse> {
         let caller = parts.extensions.get::<peral_runtime::serve::Caller>();
         let remote = caller.map(|caller| caller.remote.ip());
-        remote.map(Self).ok_or_else(|| fail!(Internal, "a request came by no connection").into())
+        remote.map(Self).ok_or_else(|| fail!(Internal, "a request has no connection").into())
     }
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document, and the page that shows it, with nothing fetched from elsewhere.
+//! The OpenAPI document, and the page that shows it without fetching anything from elsewhere.
 
 use std::sync::{Arc, LazyLock};
 
@@ -30,7 +30,7 @@ use super::problem::{self, ProblemResponse};
 const DOCUMENT: &str = "/v1/openapi.json";
 
 /// The document of all routes, which the table hands in: it describes this route too.
-pub(super) type Document = Arc<utoipa::openapi::OpenApi>;
+pub(super) type OpenApiDocument = Arc<utoipa::openapi::OpenApi>;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,15 +38,15 @@ pub(super) type Document = Arc<utoipa::openapi::OpenApi>;
     info(
         title = "Peral central",
         description = "Catalogue, accounts and rights of a Peral network. Errors are problem \
-            documents \
-            (RFC 9457) with a stable `code`. Times are milliseconds since 1970, sizes bytes.",
+            documents (RFC 9457) with a stable `code`. Times are milliseconds since 1970, sizes \
+            bytes.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     )
 )]
 struct Header;
 
-/// The document without its routes. What proofs hold is no body of its own, so that no route would
-/// bring it in.
+/// The document without its routes. The requests inside proofs are listed here, because no route
+/// has them as its body.
 pub(super) fn header() -> utoipa::openapi::OpenApi {
     let mut api = Header::openapi();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
@@ -56,12 +56,12 @@ pub(super) fn header() -> utoipa::openapi::OpenApi {
     api
 }
 
-/// Completes an operation: every route may answer a problem document, and every answer is
-/// described.
+/// Completes an operation: every route may answer with a problem document, and every answer has a
+/// description.
 pub(super) fn complete(operation: &mut Operation) {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let problem = ResponseBuilder::new()
-        .description("Why not.")
+        .description("The request failed; `code` and `detail` say why.")
         .content("application/problem+json", content)
         .build();
     let answers = &mut operation.responses.responses;
@@ -70,21 +70,21 @@ pub(super) fn complete(operation: &mut Operation) {
         if let RefOr::T(answer) = answer
             && answer.description.is_empty()
         {
-            answer.description = "Done.".into();
+            answer.description = "The request succeeded.".into();
         }
     }
 }
 
-/// This document.
+/// The OpenAPI document.
 #[utoipa::path(
     get, path = "/v1/openapi.json", tag = "about", operation_id = "openapi",
     responses((status = 200, content_type = "application/json"))
 )]
-pub async fn openapi(Extension(document): Extension<Document>) -> Json<Document> {
+pub async fn openapi(Extension(document): Extension<OpenApiDocument>) -> Json<OpenApiDocument> {
     Json(document)
 }
 
-/// Leads to the page that shows the interface.
+/// Redirects to the page that documents the interface.
 #[utoipa::path(
     get, path = "/docs", tag = "about", operation_id = "docs", responses((status = 303))
 )]
@@ -92,7 +92,7 @@ pub async fn page() -> Redirect {
     Redirect::to("/docs/index.html")
 }
 
-/// The page that shows the interface, and what belongs to it.
+/// The page that documents the interface, and its assets.
 #[utoipa::path(
     get, path = "/docs/{*file}", tag = "about", operation_id = "docs_file",
     params(("file" = String, Path)), responses((status = 200, content_type = "text/html"))
@@ -102,7 +102,7 @@ pub async fn asset(Path(file): Path<String>) -> Result<Response, ProblemResponse
         LazyLock::new(|| Arc::new(Config::from(DOCUMENT).validator_url("none")));
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&CONFIG));
     let found =
-        found.map_err(|error| peral_wire::fail!(Internal, "the page cannot be made: {error}"))?;
+        found.map_err(|error| peral_wire::fail!(Internal, "cannot render the page: {error}"))?;
     let Some(found) = found else { return Err(problem::no_route().await) };
     let mut response = found.bytes.into_owned().into_response();
     let kind = HeaderValue::from_str(&found.content_type)

@@ -1,4 +1,4 @@
-//! What handlers take from a request; what cannot be read is refused with a problem document.
+//! What handlers take from a request. A request that cannot be read gets a problem document.
 
 use axum::{
     Json,
@@ -27,14 +27,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
 fn unreadable(rejection: &JsonRejection) -> ProblemResponse {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            fail!(TooLarge, "the request is larger than this route takes; send less at once").into()
-        }
-        _ => fail!(InvalidArgument, "the request cannot be read: {}", rejection.body_text()).into(),
+        StatusCode::PAYLOAD_TOO_LARGE => fail!(
+            TooLarge,
+            "the request is too large for this route; split it into smaller requests"
+        )
+        .into(),
+        _ => fail!(InvalidArgument, "cannot read the request: {}", rejection.body_text()).into(),
     }
 }
 
-/// An id (or ids) in the path.
+/// Ids in the path.
 pub struct PathParams<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathParams<T> {
@@ -43,13 +45,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathPar
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let path = Path::<T>::from_request_parts(parts, state).await;
         let Path(value) = path.map_err(|rejection| {
-            fail!(InvalidArgument, "the path cannot be read: {}", rejection.body_text())
+            fail!(InvalidArgument, "cannot read the path: {}", rejection.body_text())
         })?;
         Ok(Self(value))
     }
 }
 
-/// A file name: the rest of the path.
+/// A file name, which is the rest of the path.
 pub struct PathName(pub FileName);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathName {
@@ -58,7 +60,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|rejection| {
-            fail!(InvalidName, "the name cannot be read: {}", rejection.body_text())
+            fail!(InvalidName, "cannot read the name: {}", rejection.body_text())
         })?;
         let name = FileName::new(text)
             .map_err(|error| Failure::new(ErrorCode::InvalidName, error.to_string()))?;
@@ -75,7 +77,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         let Query(value) = query.map_err(|rejection| {
-            fail!(InvalidArgument, "the query cannot be read: {}", rejection.body_text())
+            fail!(InvalidArgument, "cannot read the query: {}", rejection.body_text())
         })?;
         Ok(Self(value))
     }

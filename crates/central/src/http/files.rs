@@ -17,7 +17,7 @@ use super::{
 };
 use crate::service::{App, Caller, PeerCaller, SearchQuery};
 
-/// Publishes versions: what names mean. Each has a result of its own.
+/// Publishes versions of files. Each has a result of its own.
 #[utoipa::path(
     post, path = "/v1/files", tag = "files", operation_id = "publish", request_body = Publish,
     responses((status = 200, body = Published))
@@ -30,7 +30,7 @@ pub async fn publish(
     Ok(Json(app.publish(&peer, publish).await?))
 }
 
-/// A file with its versions and, for those who manage it, its access list.
+/// A file with its versions and, for its owner and administrators, its access list.
 #[utoipa::path(
     get, path = "/v1/files/{*name}", tag = "files", operation_id = "file",
     params(("name" = String, Path)), responses((status = 200, body = FileDetail))
@@ -43,7 +43,7 @@ pub async fn file(
     Ok(Json(app.file(&caller, &name).await?))
 }
 
-/// Changes who may have a file, or its tags.
+/// Changes who can read a file, or its tags.
 #[utoipa::path(
     patch, path = "/v1/files/{*name}", tag = "files", operation_id = "change_file",
     params(("name" = String, Path)), request_body = FileChange,
@@ -58,21 +58,21 @@ pub async fn change_file(
     Ok(Json(app.change_file(&caller, &name, change).await?))
 }
 
-/// Removes a name.
+/// Deletes a file.
 #[utoipa::path(
     delete, path = "/v1/files/{*name}", tag = "files", operation_id = "remove_file",
     params(("name" = String, Path)), responses((status = 200, body = Done))
 )]
-pub async fn remove_file(
+pub async fn delete_file(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathName(name): PathName,
 ) -> Answer<Done> {
-    app.remove_file(&caller, &name).await?;
+    app.delete_file(&caller, &name).await?;
     Ok(Json(Done {}))
 }
 
-/// Begins an upload: names the peer that takes it, with the ticket to show there.
+/// Begins an upload: names the peer that accepts it, and gives the ticket to show to that peer.
 #[utoipa::path(
     post, path = "/v1/uploads", tag = "files", operation_id = "upload", request_body = NewUpload,
     responses((status = 200, body = Upload))
@@ -85,7 +85,7 @@ pub async fn upload(
     Ok(Json(app.upload(&caller, upload).await?))
 }
 
-/// Who has a file, its record, and for a private one the right to it.
+/// The sources of a file, its record and, if it is private, a grant to read it.
 #[utoipa::path(
     post, path = "/v1/sources", tag = "files", operation_id = "sources",
     request_body = SourcesRequest, responses((status = 200, body = Sources))
@@ -98,7 +98,7 @@ pub async fn sources(
     Ok(Json(app.sources(&caller, request).await?))
 }
 
-/// Files by terms, in byte order of the name.
+/// Searches for files by terms, in byte order of the name.
 #[utoipa::path(
     get, path = "/v1/search", tag = "search", operation_id = "search", params(SearchQuery),
     responses((status = 200, body = Page<File>))
@@ -111,7 +111,7 @@ pub async fn search(
     Ok(Json(app.search(&caller, query).await?))
 }
 
-/// The peers that hold a file of exactly this name, with address and port.
+/// The peers that hold the file with exactly this name, with address and port.
 #[utoipa::path(
     get, path = "/v1/search/{*filename}", tag = "search", operation_id = "locate",
     params(("filename" = String, Path)), responses((status = 200, body = Located))

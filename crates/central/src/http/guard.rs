@@ -1,6 +1,5 @@
-//! What surrounds each request: a place among those that are worked on, a deadline, and a task of
-//! its own, so that a caller who goes away cannot stop a change halfway and a panic ends nothing
-//! but its request.
+//! What guards every request: a limit on how many run at once, a deadline, and a task of its own,
+//! so that a caller who disconnects cannot stop a change halfway and a panic ends only its request.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -18,28 +17,26 @@ use tracing::Instrument;
 use super::problem::ProblemResponse;
 use crate::config::Limits;
 
-pub(super) struct Guard {
+pub(super) struct RequestGuard {
     places: Arc<Semaphore>,
     deadline: Duration,
 }
 
-impl Guard {
+impl RequestGuard {
     pub(super) fn new(limits: &Limits) -> Self {
         Self { places: Arc::new(Semaphore::new(limits.requests)), deadline: limits.request }
     }
 }
 
 pub(super) async fn guard(
-    State(guard): State<Arc<Guard>>,
+    State(guard): State<Arc<RequestGuard>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ProblemResponse> {
     let Ok(place) = Arc::clone(&guard.places).try_acquire_owned() else {
-        return Err(
-            fail!(Busy, "central has as much to do as it takes on; try again in a moment").into()
-        );
+        return Err(fail!(Busy, "central is at its request limit; try again shortly").into());
     };
-    // Sent in drops, a body would keep its place for days.
+    // A body that is sent slowly must not keep its place for days.
     let over = tokio::time::sleep(guard.deadline);
     let request = request.map(|body| match body.is_end_stream() {
         true => body,
@@ -52,21 +49,21 @@ pub(super) async fn guard(
     match tokio::time::timeout(guard.deadline, tokio::spawn(work.in_current_span())).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(ended)) if ended.is_panic() => {
-            Err(fail!(Internal, "a handler panicked: {}", said(&*ended.into_panic())).into())
+            Err(fail!(Internal, "a handler panicked: {}", message_of(&*ended.into_panic())).into())
         }
         Ok(Err(_)) => Err(fail!(Unavailable, "central is stopping").into()),
         Err(_) => Err(fail!(
             DeadlineExceeded,
-            "this took longer than {} s; it may still be done",
+            "the request took longer than {} s; it may still be completed",
             guard.deadline.as_secs()
         )
         .into()),
     }
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+fn message_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 #[cfg(test)]
@@ -82,8 +79,8 @@ mod tests {
     use super::*;
 
     async fn answer(limits: &Limits, router: Router) -> (u16, peral_wire::failure::Problem) {
-        let router =
-            router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(limits)), guard));
+        let router = router
+            .layer(middleware::from_fn_with_state(Arc::new(RequestGuard::new(limits)), guard));
         let response =
             router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
@@ -119,8 +116,8 @@ mod tests {
         let router = Router::new()
             .route("/", post(|_: Bytes| async { "" }))
             .route("/free", get(|| async { "" }));
-        let router =
-            router.layer(middleware::from_fn_with_state(Arc::new(Guard::new(&limits)), guard));
+        let router = router
+            .layer(middleware::from_fn_with_state(Arc::new(RequestGuard::new(&limits)), guard));
         let drops = futures::stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(1)).await;
             Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))

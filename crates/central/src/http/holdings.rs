@@ -8,7 +8,7 @@ use peral_wire::rest::holdings::{Bucket, DeltaAnswer, Deltas, Digest, DigestAnsw
 use super::{extract::JsonBody, problem::Answer};
 use crate::service::{App, PeerCaller};
 
-/// The next holdings of the calling peer, without a gap.
+/// Applies the next changes to the holdings of the calling peer, without a gap.
 #[utoipa::path(
     post, path = "/v1/index", tag = "holdings", operation_id = "index", request_body = Deltas,
     responses((status = 200, body = DeltaAnswer))
@@ -21,7 +21,7 @@ pub async fn index(
     Ok(Json(app.index(&peer, deltas).await?))
 }
 
-/// What the calling peer holds, in short: the answer names the buckets that differ.
+/// Compares a digest of what the calling peer holds; the answer names the buckets that differ.
 #[utoipa::path(
     post, path = "/v1/index/digest", tag = "holdings", operation_id = "digest",
     request_body = Digest, responses((status = 200, body = DigestAnswer))
@@ -34,7 +34,7 @@ pub async fn digest(
     Ok(Json(app.digest(&peer, &digest).await?))
 }
 
-/// All that the calling peer holds of one bucket.
+/// Replaces what the calling peer holds in one bucket.
 #[utoipa::path(
     post, path = "/v1/index/buckets", tag = "holdings", operation_id = "bucket",
     request_body = Bucket, responses((status = 200, body = DeltaAnswer))

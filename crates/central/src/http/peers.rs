@@ -13,7 +13,7 @@ use peral_wire::{
 };
 
 use super::{
-    auth::Remote,
+    auth::RemoteAddress,
     extract::{JsonBody, PathParams, QueryParams},
     problem::Answer,
 };
@@ -26,13 +26,13 @@ use crate::service::{App, Caller, PageQuery, PeerCaller};
 )]
 pub async fn register(
     State(app): State<Arc<App>>,
-    Remote(remote): Remote,
+    RemoteAddress(remote): RemoteAddress,
     JsonBody(proof): JsonBody<Proven>,
 ) -> Answer<Registration> {
     Ok(Json(app.register(remote, &proof).await?))
 }
 
-/// Renews the lease of the calling peer; tells it what to obey.
+/// Renews the lease of the calling peer; the answer has the notices that it must obey.
 #[utoipa::path(
     post, path = "/v1/heartbeat", tag = "peers", operation_id = "heartbeat",
     request_body = Heartbeat, responses((status = 200, body = HeartbeatAnswer))
@@ -58,7 +58,7 @@ pub async fn peers(
     Ok(Json(app.peers(&page).await?))
 }
 
-/// Logs the calling peer out: it is away at once, and its token ends.
+/// Logs out the calling peer: its lease ends at once, and its token is no longer valid.
 #[utoipa::path(
     delete, path = "/v1/peers/{id}", tag = "peers", operation_id = "log_out_peer",
     params(("id" = String, Path)), responses((status = 200, body = Done))
@@ -72,18 +72,18 @@ pub async fn log_out_peer(
     Ok(Json(Done {}))
 }
 
-/// Revokes the key of a peer for good.
+/// Revokes the key of a peer permanently.
 #[utoipa::path(
     patch, path = "/v1/peers/{id}", tag = "peers", operation_id = "change_peer",
     params(("id" = String, Path)), request_body = PeerChange,
     responses((status = 200, body = Done))
 )]
-pub async fn change_peer(
+pub async fn revoke_peer(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParams(id): PathParams<PeerId>,
     JsonBody(change): JsonBody<PeerChange>,
 ) -> Answer<Done> {
-    app.change_peer(&caller, id, &change).await?;
+    app.revoke_peer(&caller, id, &change).await?;
     Ok(Json(Done {}))
 }

@@ -1,14 +1,14 @@
-//! Refusals as RFC 9457 problem documents.
+//! Failures as RFC 9457 problem documents.
 
 use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use peral_runtime::propagate::ErrorType;
 use peral_wire::{ErrorCode, Failure, fail};
 
-/// What a handler answers: a body, or a problem document.
+/// The answer of a handler: a body, or a problem document.
 pub type Answer<T> = Result<Json<T>, ProblemResponse>;
 
 /// A failure on its way to the caller.
@@ -36,12 +36,9 @@ impl IntoResponse for ProblemResponse {
         let trace = peral_runtime::propagate::trace_id();
         let Self { mut failure, status } = self;
         if failure.code == ErrorCode::Internal {
-            tracing::error!(error = %failure, "a request failed by a defect");
-            // What went wrong inside is for the log: it may name paths or statements.
-            failure.detail =
-                "central could not do this because of a defect; its log says more under this \
-                trace id"
-                    .into();
+            tracing::error!(error = %failure, "internal error");
+            // The reason is only for the log: it may name paths or statements.
+            failure.detail = "internal error in central; see its log for this trace id".into();
         }
         let mut problem = failure.problem(trace);
         let status = status
@@ -51,17 +48,8 @@ impl IntoResponse for ProblemResponse {
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match failure.code {
-            ErrorCode::Unauthenticated => {
-                drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
-            }
-            ErrorCode::RateLimited => {
-                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60")));
-            }
-            ErrorCode::Busy | ErrorCode::Unavailable => {
-                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")));
-            }
-            _ => {}
+        if let Some((name, value)) = advice(failure.code) {
+            headers.insert(name, HeaderValue::from_static(value));
         }
         response.extensions_mut().insert(failure.code);
         response.extensions_mut().insert(ErrorType(failure.code.as_str()));
@@ -69,17 +57,27 @@ impl IntoResponse for ProblemResponse {
     }
 }
 
-/// For paths that are no route. Whoever calls: there is nothing to protect.
-pub async fn no_route() -> ProblemResponse {
-    fail!(NotFound, "there is no such route; /v1/openapi.json lists them all").into()
+/// The header that tells a client what to do about a failure.
+fn advice(code: ErrorCode) -> Option<(HeaderName, &'static str)> {
+    match code {
+        ErrorCode::Unauthenticated => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        ErrorCode::RateLimited => Some((header::RETRY_AFTER, "60")),
+        ErrorCode::Busy | ErrorCode::Unavailable => Some((header::RETRY_AFTER, "1")),
+        _ => None,
+    }
 }
 
-/// For methods that a route does not have.
+/// For paths without a route. Needs no token, because there is nothing to protect.
+pub async fn no_route() -> ProblemResponse {
+    fail!(NotFound, "this route does not exist; /v1/openapi.json lists all routes").into()
+}
+
+/// For methods that a route does not support.
 pub async fn no_method() -> ProblemResponse {
     ProblemResponse::with_status(
         fail!(
             InvalidArgument,
-            "this route does not take this method; /v1/openapi.json lists what it takes"
+            "this route does not support this method; /v1/openapi.json lists the methods"
         ),
         StatusCode::METHOD_NOT_ALLOWED,
     )

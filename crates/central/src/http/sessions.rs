@@ -15,13 +15,13 @@ use peral_wire::{
 };
 
 use super::{
-    auth::Remote,
+    auth::RemoteAddress,
     extract::{JsonBody, PathParams},
     problem::Answer,
 };
 use crate::service::{App, Caller};
 
-/// Central's authority: what everybody trusts.
+/// The certificate of central's authority, which everybody trusts.
 #[utoipa::path(
     get, path = "/v1/ca", tag = "sessions", operation_id = "ca",
     responses((status = 200, body = Ca))
@@ -39,12 +39,15 @@ pub async fn jwks(State(app): State<Arc<App>>) -> Json<Jwks> {
     Json(app.keys.jwks.clone())
 }
 
-/// A nonce for a proof, good once within two minutes.
+/// A nonce for a proof, valid once within two minutes.
 #[utoipa::path(
     post, path = "/v1/nonces", tag = "sessions", operation_id = "nonce",
     responses((status = 200, body = Nonce))
 )]
-pub async fn nonce(State(app): State<Arc<App>>, Remote(remote): Remote) -> Answer<Nonce> {
+pub async fn nonce(
+    State(app): State<Arc<App>>,
+    RemoteAddress(remote): RemoteAddress,
+) -> Answer<Nonce> {
     Ok(Json(app.nonce(remote)?))
 }
 
@@ -55,7 +58,7 @@ pub async fn nonce(State(app): State<Arc<App>>, Remote(remote): Remote) -> Answe
 )]
 pub async fn login(
     State(app): State<Arc<App>>,
-    Remote(remote): Remote,
+    RemoteAddress(remote): RemoteAddress,
     JsonBody(proof): JsonBody<Proven>,
 ) -> Answer<Login> {
     Ok(Json(app.login(remote, &proof).await?))
@@ -71,15 +74,15 @@ pub async fn logout(State(app): State<Arc<App>>, caller: Caller) -> Answer<Done>
     Ok(Json(Done {}))
 }
 
-/// Renews certificate and token of a session or a peer. The proof holds a `RenewRequest`, signed by
-/// the key on record.
+/// Renews the certificate and token of a session or a peer. The proof holds a `RenewRequest`,
+/// signed by the registered key.
 #[utoipa::path(
     post, path = "/v1/certificates", tag = "sessions", operation_id = "renew",
     request_body = Proven, responses((status = 200, body = Credentials))
 )]
 pub async fn renew(
     State(app): State<Arc<App>>,
-    Remote(remote): Remote,
+    RemoteAddress(remote): RemoteAddress,
     JsonBody(proof): JsonBody<Proven>,
 ) -> Answer<Credentials> {
     Ok(Json(app.renew(remote, &proof).await?))
@@ -94,7 +97,7 @@ pub async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> Answer<WhoAm
     Ok(Json(app.who_am_i(&caller).await?))
 }
 
-/// Changes the caller's password, and ends its other sessions.
+/// Changes the caller's password and ends its other sessions.
 #[utoipa::path(
     put, path = "/v1/me/password", tag = "sessions", operation_id = "change_password",
     request_body = PasswordChange, responses((status = 200, body = Done))
@@ -102,7 +105,7 @@ pub async fn whoami(State(app): State<Arc<App>>, caller: Caller) -> Answer<WhoAm
 pub async fn change_password(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Remote(remote): Remote,
+    RemoteAddress(remote): RemoteAddress,
     JsonBody(change): JsonBody<PasswordChange>,
 ) -> Answer<Done> {
     app.change_password(&caller, remote, change).await?;

@@ -1,6 +1,6 @@
-//! Every route, with who may use it. The router and the OpenAPI document are both made from this
-//! one table: whatever is in neither column *public* nor *proof* asks for a bearer token, and a
-//! route that is not here does not exist.
+//! Every route, with who may use it. Both the router and the OpenAPI document are built from this
+//! one table: all routes but those marked *Public* or *Proof* require a bearer token, and a route
+//! that is not here does not exist.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use peral_runtime::propagate::RouteClass;
 use utoipa::openapi::{OpenApi, PathItem, path::Operation, security::SecurityRequirement};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use super::{accounts, auth, class::Class, docs, files, holdings, peers, sessions, tokens};
+use super::{access::RouteAccess, accounts, auth, docs, files, holdings, peers, sessions, tokens};
 use crate::service::App;
 
-/// Largest body of most requests, in bytes.
+/// Maximum body of most requests, in bytes.
 const BODY: usize = 1 << 20;
-/// Largest body of the requests that carry a thousand rows, in bytes.
+/// Maximum body of requests that carry a thousand rows, in bytes.
 const ROWS: usize = 4 << 20;
 
 /// A route of the REST interface.
@@ -25,13 +25,13 @@ pub struct Route {
     /// Such as `/v1/peers/{id}`; `{*name}` is the rest of the path.
     pub path: String,
     /// Who may use it.
-    pub class: Class,
+    pub access: RouteAccess,
 }
 
 struct TableRow {
-    class: Class,
-    /// The store checks the caller with what it writes, so that nobody else needs to: for what each
-    /// peer does every ten seconds.
+    access: RouteAccess,
+    /// The store checks the caller in the same transaction, so that the token suffices: for what
+    /// each peer does every ten seconds.
     light: bool,
     body: usize,
     handler: UtoipaMethodRouter<Arc<App>>,
@@ -42,10 +42,10 @@ macro_rules! table {
     (@ body $($other:ident)?) => { BODY };
     (@ light light) => { true };
     (@ light $($other:ident)?) => { false };
-    ($($class:ident $module:ident::$handler:ident $($how:ident)?;)*) => {
+    ($($access:ident $module:ident::$handler:ident $($how:ident)?;)*) => {
         fn rows() -> Vec<TableRow> {
             vec![$(TableRow {
-                class: Class::$class,
+                access: RouteAccess::$access,
                 light: table!(@ light $($how)?),
                 body: table!(@ body $($how)?),
                 handler: utoipa_axum::routes!($module::$handler),
@@ -70,7 +70,7 @@ table! {
     Peer   peers::heartbeat light;
     Member peers::peers;
     Peer   peers::log_out_peer;
-    Admin  peers::change_peer;
+    Admin  peers::revoke_peer;
 
     Peer   holdings::index rows;
     Peer   holdings::digest;
@@ -79,26 +79,26 @@ table! {
     Peer   files::publish rows;
     Member files::file;
     Member files::change_file;
-    Member files::remove_file;
+    Member files::delete_file;
     Member files::upload;
     Member files::sources;
     Member files::search;
     Member files::locate;
 
     Admin  accounts::accounts;
-    Admin  accounts::add_account;
+    Admin  accounts::create_account;
     Admin  accounts::change_account;
     Admin  accounts::groups;
-    Admin  accounts::add_group;
-    Admin  accounts::remove_group;
+    Admin  accounts::create_group;
+    Admin  accounts::delete_group;
     Admin  accounts::add_member;
     Admin  accounts::remove_member;
     User   tokens::api_tokens;
-    User   tokens::add_api_token;
-    User   tokens::remove_api_token;
+    User   tokens::create_api_token;
+    User   tokens::revoke_api_token;
     Admin  tokens::join_tokens;
-    Admin  tokens::add_join_token;
-    Admin  tokens::remove_join_token;
+    Admin  tokens::create_join_token;
+    Admin  tokens::revoke_join_token;
 
     Public docs::openapi;
     Public docs::page;
@@ -111,7 +111,7 @@ pub fn routes() -> Vec<Route> {
         let paths = row.handler.1.paths.into_iter();
         paths.flat_map(move |(path, mut item)| {
             operations(&mut item)
-                .map(|(method, _)| Route { method, path: path.clone(), class: row.class })
+                .map(|(method, _)| Route { method, path: path.clone(), access: row.access })
                 .collect::<Vec<_>>()
         })
     };
@@ -126,7 +126,7 @@ pub fn document() -> OpenApi {
             router.routes(described(row))
         });
     let mut api = merged.into_openapi();
-    // axum's way of writing "the rest of the path" is none of OpenAPI.
+    // OpenAPI does not have axum's notation for the rest of the path.
     api.paths.paths = std::mem::take(&mut api.paths.paths)
         .into_iter()
         .map(|(path, item)| (path.replace("{*", "{"), item))
@@ -137,22 +137,22 @@ pub fn document() -> OpenApi {
 /// The router of all routes.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let add = |router: Router<Arc<App>>, row: TableRow| {
-        let (class, light, body) = (row.class, row.light, row.body);
+        let (access, light, body) = (row.access, row.light, row.body);
         let (_, paths, handler) = row.handler;
         let handler = handler.layer(DefaultBodyLimit::max(body));
-        let handler = match class.needs_token() {
+        let handler = match access.needs_token() {
             false => handler,
             true => handler.route_layer(middleware::from_fn_with_state(
-                auth::RouteAuth { app: Arc::clone(app), class, light },
+                auth::RouteAuth { app: Arc::clone(app), access, light },
                 auth::authenticate,
             )),
         };
         let handler = handler.layer(middleware::map_response(move |answer: Response| async move {
-            (Extension(RouteClass(class.as_str())), answer)
+            (Extension(RouteClass(access.as_str())), answer)
         }));
         paths.paths.keys().fold(router, |router, path| router.route(path, handler.clone()))
     };
-    let document: docs::Document = Arc::new(document());
+    let document: docs::OpenApiDocument = Arc::new(document());
     rows()
         .into_iter()
         .fold(Router::new(), add)
@@ -160,21 +160,22 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
 }
 
-/// Says in the document what the class means.
+/// Adds to the document who may use the route.
 fn described(mut row: TableRow) -> UtoipaMethodRouter<Arc<App>> {
-    let who = match row.class {
-        Class::Public => "Whoever can connect.",
-        Class::Proof => "Whoever can connect; the signature in the request proves who sends it.",
-        Class::User => "Users.",
-        Class::Peer => "Peers.",
-        Class::Member => "Users and peers.",
-        Class::Admin => "Administrators.",
+    let who = match row.access {
+        RouteAccess::Public => "Everybody.",
+        RouteAccess::Proof => "Everybody; the signature in the request proves who sends it.",
+        RouteAccess::User => "Users.",
+        RouteAccess::Peer => "Peers.",
+        RouteAccess::Member => "Users and peers.",
+        RouteAccess::Admin => "Administrators.",
     };
     for item in row.handler.1.paths.values_mut() {
         for (_, operation) in operations(item) {
-            let said = operation.description.take().unwrap_or_default();
-            operation.description = Some(format!("{said}\n\nFor: {who}").trim_start().to_owned());
-            if row.class.needs_token() {
+            let description = operation.description.take().unwrap_or_default();
+            operation.description =
+                Some(format!("{description}\n\nFor: {who}").trim_start().to_owned());
+            if row.access.needs_token() {
                 operation.security =
                     Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
             }

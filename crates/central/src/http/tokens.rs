@@ -15,7 +15,7 @@ use super::{
 };
 use crate::service::{App, Caller, PageQuery};
 
-/// API tokens: the caller's own; for administrators, all.
+/// API tokens: the caller's own, or all for administrators.
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "administration", operation_id = "api_tokens",
     params(PageQuery), responses((status = 200, body = Page<Token>))
@@ -28,34 +28,34 @@ pub async fn api_tokens(
     Ok(Json(app.api_tokens(&caller, &page).await?))
 }
 
-/// Makes an API token, for the caller or, by an administrator, for another account.
+/// Creates an API token for the caller. Administrators can create one for another account.
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "administration", operation_id = "add_api_token",
     request_body = NewApiToken, responses((status = 200, body = MintedToken))
 )]
-pub async fn add_api_token(
+pub async fn create_api_token(
     State(app): State<Arc<App>>,
     caller: Caller,
     JsonBody(token): JsonBody<NewApiToken>,
 ) -> Answer<MintedToken> {
-    Ok(Json(app.add_api_token(&caller, token).await?))
+    Ok(Json(app.create_api_token(&caller, token).await?))
 }
 
-/// Ends an API token, and the sessions that it began.
+/// Revokes an API token and ends the sessions that were begun with it.
 #[utoipa::path(
     delete, path = "/v1/tokens/{id}", tag = "administration", operation_id = "remove_api_token",
     params(("id" = String, Path)), responses((status = 200, body = Done))
 )]
-pub async fn remove_api_token(
+pub async fn revoke_api_token(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParams(id): PathParams<TokenId>,
 ) -> Answer<Done> {
-    app.remove_api_token(&caller, id).await?;
+    app.revoke_api_token(&caller, id).await?;
     Ok(Json(Done {}))
 }
 
-/// Join tokens.
+/// All join tokens.
 #[utoipa::path(
     get, path = "/v1/join-tokens", tag = "administration", operation_id = "join_tokens",
     params(PageQuery), responses((status = 200, body = Page<Token>))
@@ -68,30 +68,30 @@ pub async fn join_tokens(
     Ok(Json(app.join_tokens(&page).await?))
 }
 
-/// Makes a join token: lets peers join for an account.
+/// Creates a join token, with which peers can join for an account.
 #[utoipa::path(
     post, path = "/v1/join-tokens", tag = "administration", operation_id = "add_join_token",
     request_body = NewJoinToken, responses((status = 200, body = MintedToken))
 )]
-pub async fn add_join_token(
+pub async fn create_join_token(
     State(app): State<Arc<App>>,
     caller: Caller,
     JsonBody(token): JsonBody<NewJoinToken>,
 ) -> Answer<MintedToken> {
-    Ok(Json(app.add_join_token(&caller, token).await?))
+    Ok(Json(app.create_join_token(&caller, token).await?))
 }
 
-/// Ends a join token. Peers that joined by it stay.
+/// Revokes a join token. Peers that joined with it stay registered.
 #[utoipa::path(
     delete, path = "/v1/join-tokens/{id}", tag = "administration",
     operation_id = "remove_join_token", params(("id" = String, Path)),
     responses((status = 200, body = Done))
 )]
-pub async fn remove_join_token(
+pub async fn revoke_join_token(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParams(id): PathParams<TokenId>,
 ) -> Answer<Done> {
-    app.remove_join_token(&caller, id).await?;
+    app.revoke_join_token(&caller, id).await?;
     Ok(Json(Done {}))
 }

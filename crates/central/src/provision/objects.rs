@@ -1,4 +1,4 @@
-//! What the objects hold.
+//! The content of the objects.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use zeroize::Zeroizing;
 
 use crate::{keys, password::good_enough};
 
-/// 32 letters and digits that nobody confuses: five bits each.
+/// 32 letters and digits that are not easily confused: five bits each.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-/// Letters of an administrator's password, and of each of its groups: 120 bits.
+/// Letters of an administrator's password (120 bits), and of each of its groups.
 const LENGTH: usize = 24;
 const GROUP: usize = 6;
-/// Chance makes a password that looks like a pattern about never.
+/// A random password almost never looks like a pattern.
 const TRIES: usize = 8;
 /// User and name of the database.
 const DATABASE: &str = "peral";
@@ -28,7 +28,7 @@ const PORT: &str = "5432";
 /// Keys of a Secret, with their values.
 pub(super) type Values = Vec<(&'static str, Zeroizing<String>)>;
 
-/// A name that Kubernetes takes, of an object or a host.
+/// A name of an object or a host that Kubernetes accepts.
 pub(super) fn object_name(text: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let part = |part: &str| {
@@ -38,14 +38,14 @@ pub(super) fn object_name(text: &str) -> Result<String, String> {
     if text.len() <= 253 && text.split('.').all(part) {
         return Ok(text.to_owned());
     }
-    Err("a name of a-z, 0-9, '-' and '.', such as peral-keys".into())
+    Err("use a name of a-z, 0-9, '-' and '.', such as peral-keys".into())
 }
 
-/// `KEY=VALUE`. What Kubernetes takes as such, it says itself.
+/// `KEY=VALUE`. Kubernetes checks the rest.
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| "a label is written KEY=VALUE".into())
+        .ok_or_else(|| "use KEY=VALUE".into())
 }
 
 fn metadata(name: &str, labels: &[(String, String)]) -> ObjectMeta {
@@ -67,7 +67,7 @@ pub(super) fn secret(name: &str, labels: &[(String, String)], values: Values) ->
 }
 
 pub(super) fn config_map(name: &str, labels: &[(String, String)], ca: &str) -> ConfigMap {
-    // The second name is the one under which a gateway looks for it (BackendTLSPolicy).
+    // A gateway looks for the second name (BackendTLSPolicy).
     let data = [keys::CA, "ca.crt"]
         .into_iter()
         .map(|key| (key.to_owned(), ca.to_owned()))
@@ -75,13 +75,13 @@ pub(super) fn config_map(name: &str, labels: &[(String, String)], ca: &str) -> C
     ConfigMap { metadata: metadata(name, labels), data: Some(data), ..ConfigMap::default() }
 }
 
-/// The first administrator, in the ways that people and central read it.
+/// The first administrator, as people and central read it.
 pub(super) fn administrator(name: &str) -> Result<Values, Failure> {
     let made = (0..TRIES)
         .map(|_| password())
         .find(|password| good_enough(&SecretString::from(password.as_str()), name).is_ok());
     let password = made.ok_or_else(|| {
-        fail!(Internal, "no password can be made: the system gives no good randomness")
+        fail!(Internal, "cannot generate a password: the system provides no good randomness")
     })?;
     let bootstrap = Zeroizing::new(format!("{name}:{}", *password));
     Ok(vec![
@@ -101,7 +101,7 @@ fn password() -> Zeroizing<String> {
     Zeroizing::new(groups.iter().map(|group| group.as_str()).collect::<Vec<_>>().join("-"))
 }
 
-/// A database of central's own: its password has nothing that a URL would have to escape.
+/// A database of central's own. Its password needs no escaping in a URL.
 pub(super) fn database(host: &str) -> Values {
     let password = Zeroizing::new(hex::encode(rand::random::<[u8; 24]>()));
     let uri =
@@ -116,7 +116,7 @@ pub(super) fn database(host: &str) -> Values {
     place.into_iter().chain([("password", password), ("uri", uri)]).collect()
 }
 
-/// The certificate in a Secret of keys, if all keys are there.
+/// The certificate in a Secret of keys, if it has all keys.
 pub(super) fn whole(name: &str, secret: &Secret) -> Result<String, Failure> {
     let data = secret.data.clone().unwrap_or_default();
     let missing: Vec<_> = keys::FILES
@@ -126,8 +126,8 @@ pub(super) fn whole(name: &str, secret: &Secret) -> Result<String, Failure> {
     if !missing.is_empty() {
         return Err(fail!(
             AlreadyExists,
-            "the Secret {name} is there and has no {}: put back what it had; or delete it, which \
-             begins a new network, and run this again",
+            "the Secret {name} exists, but has no {}: restore what it had, or delete it to begin a \
+             new network, and run this again",
             missing.join(", ")
         ));
     }
@@ -138,13 +138,13 @@ pub(super) fn whole(name: &str, secret: &Secret) -> Result<String, Failure> {
     ca.ok_or_else(|| {
         fail!(
             AlreadyExists,
-            "{} in the Secret {name} is no certificate: put back what it had, and run this again",
+            "{} in the Secret {name} is not a certificate: restore what it had, and run this again",
             keys::CA
         )
     })
 }
 
-/// Are all certificates of `wanted` in `text`?
+/// Whether all certificates of `wanted` are in `text`.
 pub(super) fn holds(text: &str, wanted: &str) -> bool {
     let there = certificates(text);
     certificates(wanted).iter().all(|certificate| there.contains(certificate))

@@ -22,25 +22,34 @@ impl App {
         Ok(listing::seal(self.store()?.accounts(page.paging()?).await?))
     }
 
-    /// Makes an account.
+    /// Creates an account.
     ///
     /// # Errors
     /// ALREADY_EXISTS, WEAK_PASSWORD, INVALID_ARGUMENT.
-    pub async fn add_account(&self, caller: &Caller, new: NewAccount) -> Result<Account, Failure> {
+    pub async fn create_account(
+        &self,
+        caller: &Caller,
+        new: NewAccount,
+    ) -> Result<Account, Failure> {
         account_name(&new.name)?;
         let password = self.new_password(new.password, &new.name).await?;
         let account =
             kept::NewAccount { name: new.name, role: new.role, password, now_ms: self.now() };
         let account = self.store()?.add_account(account).await?;
-        tracing::info!(account = account.name, role = ?account.role, by = %caller.identity(), "made an account");
+        tracing::info!(
+            account = account.name,
+            role = ?account.role,
+            by = %caller.identity(),
+            "created an account"
+        );
         Ok(account)
     }
 
-    /// Makes the first administrator; nothing when there is one.
+    /// Creates the first administrator; gives nothing if there is one already.
     ///
     /// # Errors
     /// ALREADY_EXISTS: a member has this name. WEAK_PASSWORD, INVALID_ARGUMENT.
-    pub async fn add_first_administrator(
+    pub async fn create_first_administrator(
         &self,
         name: &str,
         password: &SecretString,
@@ -52,7 +61,7 @@ impl App {
             kept::NewAccount { name: name.into(), role: Role::Admin, password, now_ms: self.now() };
         let made = self.store()?.add_first_administrator(account).await?;
         if let Some(account) = &made {
-            tracing::info!(account = account.name, "made the first administrator");
+            tracing::info!(account = account.name, "created the first administrator");
         }
         Ok(made)
     }
@@ -67,7 +76,8 @@ impl App {
         self.passwords.hash(&password).await.map(Some)
     }
 
-    /// Changes an account. Disabling it ends its sessions, tokens and peers.
+    /// Changes an account. Disabling it ends its sessions, its tokens and the
+    /// registrations of its peers.
     ///
     /// # Errors
     /// NOT_FOUND. ALREADY_EXISTS: it is the last administrator.
@@ -77,7 +87,7 @@ impl App {
         id: AccountId,
         change: AccountChange,
     ) -> Result<Account, Failure> {
-        let absent = || fail!(NotFound, "there is no account {id}");
+        let absent = || fail!(NotFound, "account {id} does not exist");
         let known = self.store()?.account(id).await?.ok_or_else(absent)?;
         let password = self.new_password(change.password, &known.name).await?;
         let changed =
@@ -85,7 +95,13 @@ impl App {
         let account =
             self.store()?.change_account(id, changed, self.now()).await?.ok_or_else(absent)?;
         self.live.forget_all();
-        tracing::info!(account = account.name, role = ?account.role, disabled = account.disabled, by = %caller.identity(), "changed an account");
+        tracing::info!(
+            account = account.name,
+            role = ?account.role,
+            disabled = account.disabled,
+            by = %caller.identity(),
+            "changed an account"
+        );
         Ok(account)
     }
 
@@ -97,30 +113,30 @@ impl App {
         Ok(listing::seal(self.store()?.groups(page.paging()?).await?))
     }
 
-    /// Makes a group.
+    /// Creates a group.
     ///
     /// # Errors
     /// ALREADY_EXISTS, INVALID_ARGUMENT.
-    pub async fn add_group(&self, caller: &Caller, new: NewGroup) -> Result<Group, Failure> {
+    pub async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Group, Failure> {
         account_name(&new.name)?;
         let group = self.store()?.add_group(&new.name).await?;
-        tracing::info!(group = group.name, by = %caller.identity(), "made a group");
+        tracing::info!(group = group.name, by = %caller.identity(), "created a group");
         Ok(group)
     }
 
-    /// Removes a group, and takes it off all access lists.
+    /// Deletes a group and removes it from all access lists.
     ///
     /// # Errors
     /// NOT_FOUND.
-    pub async fn remove_group(&self, caller: &Caller, id: GroupId) -> Result<(), Failure> {
+    pub async fn delete_group(&self, caller: &Caller, id: GroupId) -> Result<(), Failure> {
         if !self.store()?.remove_group(id).await? {
-            return Err(fail!(NotFound, "there is no group {id}"));
+            return Err(fail!(NotFound, "group {id} does not exist"));
         }
-        tracing::info!(group = %id, by = %caller.identity(), "removed a group");
+        tracing::info!(group = %id, by = %caller.identity(), "deleted a group");
         Ok(())
     }
 
-    /// Puts an account into a group, or takes it out.
+    /// Adds an account to a group, or removes it.
     ///
     /// # Errors
     /// NOT_FOUND.
@@ -138,9 +154,18 @@ impl App {
             store.remove_member(group, account).await?
         };
         if !done {
-            return Err(fail!(NotFound, "there is no such group or account, or it is not in it"));
+            return Err(fail!(
+                NotFound,
+                "the group or the account does not exist, or the account is not in the group"
+            ));
         }
-        tracing::info!(%group, %account, inside, by = %caller.identity(), "changed a group");
+        tracing::info!(
+            %group,
+            %account,
+            inside,
+            by = %caller.identity(),
+            "changed the members of a group"
+        );
         Ok(())
     }
 }

@@ -50,16 +50,16 @@ impl App {
         }))
     }
 
-    /// Takes the database, once; until then everything that needs it answers UNAVAILABLE.
+    /// Sets the database, once; until then everything that needs it answers UNAVAILABLE.
     pub fn open(&self, store: SharedStore) {
         Metrics::watch(&store);
         drop(self.store.set(store));
     }
 
     pub fn store(&self) -> Result<&SharedStore, Failure> {
-        self.store
-            .get()
-            .ok_or_else(|| fail!(Unavailable, "central waits for its database; try again later"))
+        self.store.get().ok_or_else(|| {
+            fail!(Unavailable, "central is waiting for its database; try again later")
+        })
     }
 
     pub fn now(&self) -> i64 {

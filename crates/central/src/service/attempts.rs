@@ -1,4 +1,4 @@
-//! How often somebody may try to log in, and to prove a key.
+//! How often somebody may try to log in or to prove a key.
 
 use std::net::IpAddr;
 
@@ -9,10 +9,10 @@ use crate::{
     limit::{PerMinute, address_key},
 };
 
-/// Most characters of an account's name that are counted by.
+/// Maximum number of characters of an account's name that count.
 const MAX_NAME: usize = 64;
 
-/// Limits per minute. Each method fails with RATE_LIMITED.
+/// Limits per minute. Each method counts one attempt and fails with RATE_LIMITED.
 pub(super) struct Attempts {
     logins: PerMinute<(String, IpAddr)>,
     logins_in_all: PerMinute<String>,
@@ -58,7 +58,7 @@ impl Attempts {
         self.nonces_from.take(&address_key(remote))
     }
 
-    /// Forgets whoever has not tried for a while.
+    /// Forgets those who have not tried for a while.
     pub fn tidy(&self) {
         self.logins.tidy();
         self.logins_in_all.tidy();

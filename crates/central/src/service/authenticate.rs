@@ -1,16 +1,19 @@
-//! Who calls: tokens, and whether the session or peer behind one still counts.
+//! Authentication: whose token it is, and whether its session or peer is still active.
 
 use peral_wire::{Failure, fail, rest::accounts::Role};
 
 use super::{app::App, caller::Caller};
-use crate::token::{Claims, Subject};
+use crate::{
+    store::Refusal,
+    token::{Claims, Subject},
+};
 
 impl App {
-    /// Who shows this token.
+    /// The caller that shows this token.
     ///
     /// # Errors
-    /// UNAUTHENTICATED: not ours, ended, revoked. STALE_EPOCH: a superseded peer. UNAVAILABLE: no
-    /// database.
+    /// UNAUTHENTICATED: of another network, expired or revoked. STALE_EPOCH: a superseded peer.
+    /// UNAVAILABLE: no database.
     pub async fn caller(&self, token: &str) -> Result<Caller, Failure> {
         let claims = self.keys.tokens.read(token, self.now())?;
         let caller = self.live.get(claims.subject, self.look_up(claims.subject)).await?;
@@ -20,7 +23,7 @@ impl App {
         Ok(Caller { proof_ends_ms: claims.proof.saturating_mul(1000), ..caller })
     }
 
-    /// Who shows this token, by the token alone: for calls where the store checks the peer and its
+    /// The caller according to the token alone: for calls where the store checks the peer and its
     /// epoch itself.
     ///
     /// # Errors
@@ -35,7 +38,7 @@ impl App {
         })
     }
 
-    /// Whether it counts still; when its proof ends, only a token says.
+    /// The caller, if it is still active. Only a token says when its proof expires.
     async fn look_up(&self, subject: Subject) -> Result<Caller, Failure> {
         match subject {
             Subject::User { sid } => {
@@ -50,10 +53,7 @@ impl App {
             Subject::Peer { pid, epoch } => {
                 let peer = self.store()?.peer(pid).await?.ok_or_else(ended)?;
                 if peer.epoch != epoch {
-                    return Err(fail!(
-                        StaleEpoch,
-                        "another process registered as this peer, or it logged out; register again"
-                    ));
+                    return Err(Refusal::StaleEpoch.into());
                 }
                 if !peer.active {
                     return Err(ended());
@@ -67,6 +67,6 @@ impl App {
 fn ended() -> Failure {
     fail!(
         Unauthenticated,
-        "the session or registration behind this token has ended; log in, or register, again"
+        "the session or registration of this token has ended; log in or register again"
     )
 }

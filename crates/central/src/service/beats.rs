@@ -1,5 +1,5 @@
-//! Heartbeats: collected, and written once a second in one statement. Whoever sent one waits for
-//! that, so that it is acknowledged only once it is written.
+//! Heartbeats are collected, and written once a second in one statement. Their senders wait for
+//! that, so that a heartbeat is acknowledged only after it is written.
 
 use std::{
     collections::HashMap,
@@ -31,13 +31,13 @@ pub(super) struct WaitingBeat {
 }
 
 impl WaitingBeat {
-    /// Tells whoever sent it; nothing happens where that one no longer waits.
+    /// Answers the sender, if it still waits.
     pub fn answer(self, answer: Result<WrittenBeat, Failure>) {
         drop(self.answer.send(answer));
     }
 }
 
-/// Heartbeats that wait to be written, and who has sent one lately.
+/// Heartbeats that wait to be written, and the peers that sent one recently.
 #[derive(Default)]
 pub(crate) struct Beats {
     waiting: Mutex<HashMap<Writer, WaitingBeat>>,
@@ -56,21 +56,26 @@ impl Beats {
         {
             let mut waiting = lock(&self.waiting);
             if waiting.len() >= MAX_WAITING && !waiting.contains_key(&beat.writer) {
-                return Err(fail!(Busy, "too many peers send heartbeats at once"));
+                return Err(fail!(
+                    Busy,
+                    "too many heartbeats are waiting to be written; try again shortly"
+                ));
             }
-            // A second one of the same peer takes the place of the first, whose sender has given up
-            // on it.
+            // A second one of the same peer replaces the first, whose sender has given up.
             waiting.insert(beat.writer, WaitingBeat { beat, answer });
         }
         if leaving {
             self.urgent.notify_one();
         }
         written.await.unwrap_or_else(|_| {
-            Err(fail!(Busy, "a newer heartbeat of this peer came before this one was written"))
+            Err(fail!(
+                Busy,
+                "a newer heartbeat of this peer replaced this one before it was written"
+            ))
         })
     }
 
-    /// Ends when a heartbeat came that should be written at once.
+    /// Completes when a heartbeat must be written at once.
     pub async fn urgent(&self) {
         self.urgent.notified().await;
     }

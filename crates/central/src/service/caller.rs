@@ -1,4 +1,4 @@
-//! Who calls.
+//! Callers: users and peers.
 
 use peral_model::{AccountId, Identity, SessionId};
 use peral_wire::{Failure, fail, rest::accounts::Role};
@@ -8,7 +8,7 @@ use crate::{
     token::Subject,
 };
 
-/// Who calls.
+/// Who sends a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// The account.
@@ -17,23 +17,23 @@ pub(crate) struct Caller {
     pub role: Role,
     /// The session or peer.
     pub subject: Subject,
-    /// When the proof ends that its token goes back to, in milliseconds since 1970.
+    /// When the proof behind its token expires, in milliseconds since 1970.
     pub proof_ends_ms: i64,
 }
 
-/// A peer that calls.
+/// A peer that sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PeerCaller {
     /// The peer and its epoch.
     pub writer: Writer,
-    /// The account that it works for.
+    /// The account for which it acts.
     pub account: AccountId,
     /// As [`Caller::proof_ends_ms`].
     pub proof_ends_ms: i64,
 }
 
 impl Caller {
-    /// Whose eyes it looks with.
+    /// As whom it sees files.
     pub fn viewer(&self) -> Viewer {
         Viewer { account: self.account, admin: self.role == Role::Admin }
     }
@@ -43,7 +43,7 @@ impl Caller {
         self.subject.identity()
     }
 
-    /// The peer that calls.
+    /// The calling peer.
     ///
     /// # Errors
     /// FORBIDDEN, when it is a user.
@@ -54,11 +54,11 @@ impl Caller {
                 account: self.account,
                 proof_ends_ms: self.proof_ends_ms,
             }),
-            Subject::User { .. } => Err(fail!(Forbidden, "this is for peers, not for users")),
+            Subject::User { .. } => Err(fail!(Forbidden, "only peers may do this, not users")),
         }
     }
 
-    /// The session that calls.
+    /// The calling session.
     ///
     /// # Errors
     /// FORBIDDEN, when it is a peer.
@@ -66,11 +66,12 @@ impl Caller {
         match self.subject {
             Subject::User { sid } => Ok(sid),
             Subject::Peer { .. } => {
-                Err(fail!(Forbidden, "this is for users, not for peers; log in"))
+                Err(fail!(Forbidden, "only users may do this, not peers; log in"))
             }
         }
     }
-    /// Who may show what is given to this caller: itself; or, for a user, a peer that works for it.
+    /// Who may show the grants and tickets of this caller: the caller itself or, for a user, a peer
+    /// that acts for it.
     ///
     /// # Errors
     /// FORBIDDEN.
@@ -82,7 +83,8 @@ impl Caller {
             Some(named) if is_peer(named) && !is_peer(own) => Ok(named),
             Some(named) => Err(fail!(
                 Forbidden,
-                "{own} can take rights for itself, and a user for peers, but not for {named}"
+                "{own} may not ask for rights of {named}; ask for your own, or as a user for those \
+                 of a peer"
             )),
         }
     }

@@ -1,8 +1,8 @@
-//! What texts of callers must be.
+//! Checks of texts that callers send.
 
 use peral_wire::{Failure, fail};
 
-/// A text of at most so many characters.
+/// Checks that a text has at most so many characters.
 pub(super) fn at_most(what: &str, text: &str, most: usize) -> Result<(), Failure> {
     let chars = text.chars().count();
     if chars <= most && !text.contains('\0') {
@@ -10,11 +10,12 @@ pub(super) fn at_most(what: &str, text: &str, most: usize) -> Result<(), Failure
     }
     Err(fail!(
         InvalidArgument,
-        "the {what} has {chars} characters; it takes at most {most}, and no NUL"
+        "the {what} has {chars} characters; use at most {most}, without NUL"
     ))
 }
 
-/// 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
+/// Checks the name of an account or group: 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a
+/// letter or digit.
 pub(crate) fn account_name(name: &str) -> Result<(), Failure> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let good = name.len() <= 64
@@ -25,7 +26,13 @@ pub(crate) fn account_name(name: &str) -> Result<(), Failure> {
     }
     Err(fail!(
         InvalidArgument,
-        "{:?} is no name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+        "{:?} is not a valid name: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a \
+         letter or digit",
         name.chars().take(80).collect::<String>()
     ))
+}
+
+/// The answer to identities that central does not know, or no longer.
+pub(super) fn unknown_identity() -> Failure {
+    fail!(Unauthenticated, "this identity is unknown or has ended; log in or register again")
 }

@@ -1,4 +1,4 @@
-//! Credentials: the certificate and the token that a proof earns.
+//! Credentials: the certificate and the token that are issued for a proof.
 
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use peral_wire::{Failure, fail, rest::sessions::Credentials};
 use super::app::App;
 use crate::{keys, token::Subject};
 
-/// How long a certificate of a user or peer lasts.
+/// How long the certificate of a user or peer is valid.
 const CERTIFICATE: Duration = Duration::from_hours(12);
-/// Certificates begin so long before they are made, in milliseconds: clocks differ a little.
+/// Certificates are valid from so long before they are issued, in milliseconds, because clocks
+/// differ.
 pub(crate) const BACKDATE_MS: i64 = 5 * 60 * 1000;
 
 /// A signing request, with its key.
@@ -26,7 +27,7 @@ impl SigningRequest {
     /// INVALID_ARGUMENT.
     pub fn read(text: &str) -> Result<Self, Failure> {
         let refused = |error: &dyn std::fmt::Display| {
-            fail!(InvalidArgument, "the signing request cannot be used: {error}")
+            fail!(InvalidArgument, "cannot use the signing request: {error}")
         };
         let der = STANDARD.decode(text).map_err(|error| refused(&error))?;
         let public_key = csr_public_key(&der).map_err(|error| refused(&error))?;
@@ -35,14 +36,14 @@ impl SigningRequest {
 }
 
 impl App {
-    /// When a certificate made now ends.
+    /// When a certificate that is issued now expires.
     pub(super) fn certificate_ends(&self, not_after_ms: i64) -> i64 {
         let life = i64::try_from(CERTIFICATE.as_millis()).unwrap_or(i64::MAX);
         // X.509 counts whole seconds.
         self.now().saturating_add(life).min(not_after_ms) / 1000 * 1000
     }
 
-    /// A certificate and a token for an identity.
+    /// Issues a certificate and a token for an identity.
     pub(super) fn credentials(
         &self,
         request: &SigningRequest,
@@ -61,7 +62,7 @@ impl App {
             .issue(&request.der, &identity, Some(account), purpose, begin, life)
             .map_err(|error| not_issued(&error))?;
         let (token, token_ends_ms) =
-            self.keys.tokens.make(account, subject, ends_ms, self.now())?;
+            self.keys.tokens.issue(account, subject, ends_ms, self.now())?;
         Ok(Credentials {
             certificate: keys::pem("CERTIFICATE", &certificate),
             certificate_ends_ms: ends_ms,

@@ -1,4 +1,4 @@
-//! Files: looking up, changing, removing.
+//! Files: looking up, changing, deleting.
 
 use peral_model::FileName;
 use peral_wire::{
@@ -8,28 +8,28 @@ use peral_wire::{
 
 use super::{app::App, caller::Caller, check::at_most};
 
-/// Most lines of an access list that one call takes.
+/// Maximum number of lines of an access list in one call.
 const MAX_ACCESS: usize = 200;
-/// Most tags of a file.
+/// Maximum number of tags of a file.
 const MAX_TAGS: usize = 20;
-/// Most characters of a tag.
+/// Maximum number of characters of a tag.
 pub(super) const MAX_TAG: usize = 64;
-/// Most characters of who is on an access list: `group:` and a name.
+/// Maximum number of characters of a line on an access list: `group:` and a name.
 const MAX_WHO: usize = 70;
 
 impl App {
     /// A file.
     ///
     /// # Errors
-    /// NOT_FOUND: not there, or not for this caller.
+    /// NOT_FOUND: it does not exist, or the caller may not see it.
     pub async fn file(&self, caller: &Caller, name: &FileName) -> Result<FileDetail, Failure> {
         self.store()?.file(name, caller.viewer(), self.now()).await?.ok_or_else(|| no_file(name))
     }
 
-    /// Changes who may have a file, or its tags.
+    /// Changes who can read a file, or its tags.
     ///
     /// # Errors
-    /// NOT_FOUND. FORBIDDEN: it is another's.
+    /// NOT_FOUND. FORBIDDEN: it belongs to another account.
     pub async fn change_file(
         &self,
         caller: &Caller,
@@ -40,7 +40,7 @@ impl App {
         if change.withdraw.len() > MAX_ACCESS {
             return Err(fail!(
                 InvalidArgument,
-                "{} to take off the access list at once; the most is {MAX_ACCESS}",
+                "{} names to remove from the access list in one call; the maximum is {MAX_ACCESS}",
                 change.withdraw.len()
             ));
         }
@@ -57,30 +57,30 @@ impl App {
         Ok(changed)
     }
 
-    /// Removes a name.
+    /// Deletes a file.
     ///
     /// # Errors
-    /// NOT_FOUND. FORBIDDEN: it is another's.
-    pub async fn remove_file(&self, caller: &Caller, name: &FileName) -> Result<(), Failure> {
+    /// NOT_FOUND. FORBIDDEN: it belongs to another account.
+    pub async fn delete_file(&self, caller: &Caller, name: &FileName) -> Result<(), Failure> {
         if !self.store()?.remove_file(name, caller.viewer(), self.now()).await? {
             return Err(no_file(name));
         }
-        tracing::info!(file = ?name.as_str(), by = %caller.identity(), "removed a file");
+        tracing::info!(file = ?name.as_str(), by = %caller.identity(), "deleted a file");
         Ok(())
     }
 }
 
-/// One answer for what is not there and for what the caller may not see.
+/// The same answer for files that do not exist and for those that the caller may not see.
 pub(super) fn no_file(name: &FileName) -> Failure {
-    fail!(NotFound, "there is no file {:?}", name.as_str())
+    fail!(NotFound, "the file {:?} does not exist, or you may not see it", name.as_str())
 }
 
-/// Checks how long access lists and tags are; who is on them is for the store to know.
+/// Checks the length of access lists and tags; the store checks who is on them.
 pub(super) fn checked_lists(access: &[Access], tags: &[String]) -> Result<(), Failure> {
     if access.len() > MAX_ACCESS {
         return Err(fail!(
             InvalidArgument,
-            "{} lines for the access list at once; the most is {MAX_ACCESS}",
+            "{} names to add to the access list in one call; the maximum is {MAX_ACCESS}",
             access.len()
         ));
     }
@@ -88,7 +88,7 @@ pub(super) fn checked_lists(access: &[Access], tags: &[String]) -> Result<(), Fa
     if tags.len() > MAX_TAGS || tags.iter().any(String::is_empty) {
         return Err(fail!(
             InvalidArgument,
-            "a file has at most {MAX_TAGS} tags, none of them empty"
+            "a file can have at most {MAX_TAGS} tags, and none may be empty"
         ));
     }
     tags.iter().try_for_each(|tag| at_most("tag", tag, MAX_TAG))

@@ -1,9 +1,9 @@
-//! Sources of a file, and grants: the right to a private one, for one bearer.
+//! Sources of a file, and grants: the right of one bearer to read a private file.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use peral_model::{AccountId, Grant, Identity, Verb, Visibility};
 use peral_wire::{
-    ErrorCode, Failure, Sealed, fail,
+    Failure, Sealed, fail,
     rest::{
         accounts::Role,
         files::{Sources, SourcesRequest},
@@ -16,27 +16,35 @@ use crate::store::{
     files::{FileKey, Found, SourcesOf},
 };
 
-/// How long a grant lasts, in milliseconds.
+/// How long a grant is valid, in milliseconds.
 const GRANT_MS: i64 = 3_600_000;
-/// How long after the account asked a peer may renew its grant, in milliseconds.
+/// How long after the account's request a peer may renew its grant, in milliseconds.
 const RENEW_MS: i64 = 7 * 24 * 3_600_000;
-/// Most characters of a node or a zone, as at registration.
+/// Maximum number of characters of a node or a zone, as at registration.
 const MAX_PLACE: usize = 253;
-/// Most sources of one answer.
+/// Maximum number of sources in one answer.
 const MAX_SOURCES: u32 = 50;
 
-/// Whose right it is, and since when.
-struct Right {
+/// Whose right it is, and when the account asked for it.
+struct Entitlement {
     viewer: Viewer,
     asked_ms: i64,
 }
 
+/// A version of a file, and by whose right it is asked for.
+struct FileRequest {
+    key: FileKey,
+    /// The current one, if none is given.
+    version: Option<u64>,
+    right: Entitlement,
+}
+
 impl App {
-    /// Who has a file, its record, and the right to it.
+    /// The sources of a file, its record, and a grant if it is private.
     ///
     /// # Errors
-    /// NOT_FOUND: not there, or not for this caller. FORBIDDEN: the bearer. UNAUTHENTICATED: the
-    /// grant to renew.
+    /// NOT_FOUND: it does not exist, or the caller may not see it. FORBIDDEN: the bearer.
+    /// UNAUTHENTICATED: the grant to renew.
     pub async fn sources(
         &self,
         caller: &Caller,
@@ -45,16 +53,16 @@ impl App {
         let bearer = caller.bearer(request.bearer)?;
         at_most("node", &request.node, MAX_PLACE)?;
         at_most("zone", &request.zone, MAX_PLACE)?;
-        let (key, version, right) = match &request.renew {
-            None => (
-                key_of(&request)?,
-                request.version,
-                Right { viewer: caller.viewer(), asked_ms: self.now() },
-            ),
+        let FileRequest { key, version, right } = match &request.renew {
+            None => FileRequest {
+                key: key_of(&request)?,
+                version: request.version,
+                right: Entitlement { viewer: caller.viewer(), asked_ms: self.now() },
+            },
             Some(grant) => self.renewed(grant, bearer, caller).await?,
         };
         let found = self.store()?.find(key, version, right.viewer).await?;
-        let found = found.ok_or_else(|| fail!(NotFound, "there is no such file or version"))?;
+        let found = found.ok_or_else(no_file)?;
         let (node, zone) = self.place_of(bearer, &request).await?;
         let of = SourcesOf {
             file: found.record.file,
@@ -74,7 +82,7 @@ impl App {
         })
     }
 
-    fn grant(&self, found: &Found, right: &Right, bearer: Identity) -> Option<String> {
+    fn grant(&self, found: &Found, right: &Entitlement, bearer: Identity) -> Option<String> {
         if found.record.visibility == Visibility::Public {
             return None;
         }
@@ -86,50 +94,54 @@ impl App {
             expires_ms: self.now() + GRANT_MS,
             asked_ms: right.asked_ms,
         };
-        tracing::info!(file = %grant.record.file, account = %grant.account, bearer = %grant.bearer, "granted");
+        tracing::info!(
+            file = %grant.record.file,
+            account = %grant.account,
+            bearer = %grant.bearer,
+            "issued a grant"
+        );
         Some(Sealed::seal(grant, &self.keys.record).to_text())
     }
 
-    /// What a grant that a peer renews was for, if that account still exists. Whether it still has
-    /// the right is looked up as for anybody.
+    /// The file of a grant that a peer renews, if its account still exists. Whether the account
+    /// still has the right is looked up afterwards, as for everybody.
     async fn renewed(
         &self,
         grant: &str,
         bearer: Identity,
         caller: &Caller,
-    ) -> Result<(FileKey, Option<u64>, Right), Failure> {
+    ) -> Result<FileRequest, Failure> {
         caller
             .peer()
-            .map_err(|_| fail!(Forbidden, "only peers renew grants; ask for the file again"))?;
+            .map_err(|_| fail!(Forbidden, "only peers can renew grants; ask for the file again"))?;
         let grant = Sealed::<Grant>::from_text(grant, &self.keys.verifier)?.value;
         if grant.bearer != bearer {
             return Err(fail!(
                 Forbidden,
-                "the grant is another's: whoever was merely shown it can do nothing with it"
+                "this grant was issued for another bearer, and only that bearer can renew it"
             ));
         }
         if grant.asked_ms + RENEW_MS <= self.now() {
             return Err(fail!(
                 Forbidden,
-                "the account asked for this file more than 7 days ago; it must ask again"
+                "the account asked for this file more than 7 days ago; ask for the file again"
             ));
         }
         let viewer = self.viewer_of(grant.account).await?;
-        Ok((
-            FileKey::Id(grant.record.file),
-            Some(grant.record.version),
-            Right { viewer, asked_ms: grant.asked_ms },
-        ))
+        Ok(FileRequest {
+            key: FileKey::Id(grant.record.file),
+            version: Some(grant.record.version),
+            right: Entitlement { viewer, asked_ms: grant.asked_ms },
+        })
     }
 
     async fn viewer_of(&self, account: AccountId) -> Result<Viewer, Failure> {
         let account = self.store()?.account(account).await?.filter(|account| !account.disabled);
-        let account = account
-            .ok_or_else(|| Failure::new(ErrorCode::NotFound, "there is no such file or version"))?;
+        let account = account.ok_or_else(no_file)?;
         Ok(Viewer { account: account.id, admin: account.role == Role::Admin })
     }
 
-    /// Where the bearer is: known of a peer, said by a user.
+    /// Node and zone of the bearer: those registered for a peer, those in the request of a user.
     async fn place_of(
         &self,
         bearer: Identity,
@@ -143,11 +155,15 @@ impl App {
     }
 }
 
+fn no_file() -> Failure {
+    fail!(NotFound, "the file or the version does not exist, or you may not see it")
+}
+
 fn key_of(request: &SourcesRequest) -> Result<FileKey, Failure> {
     match (&request.name, request.hash, request.file) {
         (Some(name), None, None) => Ok(FileKey::Name(peral_wire::convert::name(name)?)),
         (None, Some(hash), None) => Ok(FileKey::Hash(hash)),
         (None, None, Some(file)) => Ok(FileKey::Id(file)),
-        _ => Err(fail!(InvalidArgument, "ask for a file by name, by hash or by id: one of them")),
+        _ => Err(fail!(InvalidArgument, "give exactly one of name, hash and id of the file")),
     }
 }

@@ -19,12 +19,12 @@ use crate::{
 
 /// A write that takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How long a peer is alive after a heartbeat, in milliseconds.
+/// How long a peer counts as alive after a heartbeat, in milliseconds.
 pub(super) const LEASE_MS: i64 = 30_000;
 
 impl App {
-    /// Takes a heartbeat; its answer tells the peer what to obey. Its token lasts no longer than
-    /// the peer's last proof: who has but a token does not go on for ever.
+    /// Takes a heartbeat; its answer has the notices that the peer must obey. The new token expires
+    /// with the peer's last proof, so that a stolen token cannot be renewed for ever.
     ///
     /// # Errors
     /// STALE_EPOCH, UNAVAILABLE, BUSY.
@@ -50,7 +50,7 @@ impl App {
         }
         let subject = Subject::Peer { pid: peer.writer.peer, epoch: peer.writer.epoch };
         let (token, token_ends_ms) =
-            self.keys.tokens.make(peer.account, subject, peer.proof_ends_ms, self.now())?;
+            self.keys.tokens.issue(peer.account, subject, peer.proof_ends_ms, self.now())?;
         Ok(HeartbeatAnswer {
             token,
             token_ends_ms,
@@ -60,7 +60,7 @@ impl App {
         })
     }
 
-    /// Writes the heartbeats that wait, and answers whoever sent them.
+    /// Writes the heartbeats that wait, and answers their senders.
     pub async fn write_beats(&self) {
         let waiting = self.beats.take();
         if waiting.is_empty() {
@@ -93,7 +93,7 @@ impl App {
         }
     }
 
-    /// Why a heartbeat that carries a good token was not written.
+    /// Why a heartbeat with a valid token was not written.
     async fn why_refused(&self, id: PeerId) -> Failure {
         let found = async { Ok::<_, Failure>(self.store()?.peer(id).await?) };
         match found.await {
@@ -107,7 +107,7 @@ impl App {
         let late = |_| {
             fail!(
                 Unavailable,
-                "the database did not take heartbeats within {} s",
+                "the database did not write heartbeats within {} s",
                 DEADLINE.as_secs()
             )
         };

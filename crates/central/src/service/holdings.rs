@@ -24,7 +24,7 @@ impl App {
         })
     }
 
-    /// Compares a peer's digest with what is here.
+    /// Compares a peer's digest with the catalogue.
     ///
     /// # Errors
     /// STALE_EPOCH, INVALID_ARGUMENT.
@@ -36,7 +36,7 @@ impl App {
         counts_up(digest.last_delta, 0)?;
         let bytes = STANDARD
             .decode(&digest.buckets)
-            .map_err(|error| fail!(InvalidArgument, "the digest cannot be read: {error}"))?;
+            .map_err(|error| fail!(InvalidArgument, "cannot read the digest: {error}"))?;
         let words: Vec<u64> =
             bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         if bytes.len() != BUCKETS * 8 {
@@ -62,7 +62,7 @@ impl App {
         if usize::from(bucket.bucket) >= BUCKETS || !bucket.rows.iter().all(belongs) {
             return Err(fail!(
                 InvalidArgument,
-                "bucket {}: no such bucket, or a row that is not of it",
+                "bucket {} does not exist, or a row does not belong to it",
                 bucket.bucket
             ));
         }
@@ -76,17 +76,17 @@ fn at_most(rows: usize) -> Result<(), Failure> {
     if rows <= MAX_ROWS {
         Ok(())
     } else {
-        Err(fail!(InvalidArgument, "{rows} rows at once; the most is {MAX_ROWS}"))
+        Err(fail!(InvalidArgument, "{rows} rows in one request; the maximum is {MAX_ROWS}"))
     }
 }
 
-/// Numbers are kept in signed 64 bits.
+/// Numbers are stored in signed 64 bits.
 fn counts_up(first: u64, count: usize) -> Result<(), Failure> {
     let last = first.checked_add(count as u64).and_then(|last| i64::try_from(last).ok());
-    last.map(drop).ok_or_else(|| fail!(InvalidArgument, "a delta number over 2^63"))
+    last.map(drop).ok_or_else(|| fail!(InvalidArgument, "a delta number is 2^63 or more"))
 }
 
 fn in_range(rows: &[Delta]) -> Result<(), Failure> {
     let fits = rows.iter().all(|row| i64::try_from(row.version.version).is_ok());
-    if fits { Ok(()) } else { Err(fail!(InvalidArgument, "a version number over 2^63")) }
+    if fits { Ok(()) } else { Err(fail!(InvalidArgument, "a version number is 2^63 or more")) }
 }

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 
 use crate::store::Paging;
 
-/// Most rows of one page.
+/// Maximum number of rows of a page.
 pub(super) const MAX_ROWS: u32 = 1000;
 
 /// Which page of a listing.
@@ -15,9 +15,9 @@ pub(super) const MAX_ROWS: u32 = 1000;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PageQuery {
-    /// Where to go on: `next` of the page before.
+    /// Where to continue: `next` of the previous page.
     pub cursor: Option<String>,
-    /// Most rows, at most 1,000, which is also what is given without it.
+    /// Maximum number of rows, at least 1 [default: 1,000]. More than 1,000 count as 1,000.
     pub limit: Option<u32>,
 }
 
@@ -28,23 +28,24 @@ impl PageQuery {
     }
 }
 
-/// How many rows a page may have: what was asked for, up to `most`, or `without` where nothing was.
-pub(super) fn rows(asked: Option<u32>, without: u32, most: u32) -> Result<u32, Failure> {
-    match asked.unwrap_or(without) {
-        0 => Err(fail!(InvalidArgument, "the limit is 0; ask for 1 to {most} rows")),
+/// The number of rows of a page: as many as asked for, up to `most`, or `default`.
+pub(super) fn rows(asked: Option<u32>, default: u32, most: u32) -> Result<u32, Failure> {
+    match asked.unwrap_or(default) {
+        0 => Err(fail!(InvalidArgument, "the limit is 0; use 1 to {most}")),
         limit => Ok(limit.min(most)),
     }
 }
 
-/// A page whose `next` says nothing to its reader.
+/// A page with an opaque cursor.
 pub(super) fn seal<T>(page: Page<T>) -> Page<T> {
     Page { items: page.items, next: page.next.map(|next| URL_SAFE_NO_PAD.encode(next)) }
 }
 
-/// What a cursor says.
+/// The content of a cursor.
 pub(super) fn open(cursor: &str) -> Result<String, Failure> {
     let text = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    // Postgres takes no NUL in a text.
-    text.filter(|text| !text.contains('\0'))
-        .ok_or_else(|| fail!(InvalidArgument, "the cursor is not one of central's"))
+    // Postgres refuses NUL in a text.
+    text.filter(|text| !text.contains('\0')).ok_or_else(|| {
+        fail!(InvalidArgument, "the cursor is not valid; use `next` of the previous page")
+    })
 }

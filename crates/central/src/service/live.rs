@@ -1,4 +1,4 @@
-//! Sessions and peers that are known to go on.
+//! Sessions and peers that were active a moment ago.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use peral_wire::Failure;
 use super::caller::Caller;
 use crate::token::Subject;
 
-/// How long an entry is believed. What ends here ends at once; what ends on another replica, within
-/// this time.
+/// How long an entry is trusted. What ends on this replica ends at once; what ends on another one,
+/// within this time.
 const BELIEVED: Duration = Duration::from_secs(5);
 /// Maximum number of sessions and peers that are remembered.
 const REMEMBERED: u64 = 100_000;

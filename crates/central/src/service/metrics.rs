@@ -1,4 +1,4 @@
-//! What central counts. Never by name, id or address: such labels would grow without end.
+//! Metrics. None has a name, an id or an address as a label: such labels grow without bound.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,13 +11,13 @@ use peral_wire::Failure;
 use super::beats::Beats;
 use crate::store::{SharedStore, counts::Counts};
 
-/// One of the counts, where it is known.
-type Of = fn(&Counts) -> Option<u64>;
+/// One of the counts, if it is known.
+type CountOf = fn(&Counts) -> Option<u64>;
 
 /// Central's instruments.
 pub(crate) struct Metrics {
     heartbeats: Counter<u64>,
-    /// As the catalogue was counted last.
+    /// The last count of the catalogue.
     counted: Arc<Mutex<Option<Counts>>>,
     logins: Counter<u64>,
     published: Counter<u64>,
@@ -29,10 +29,10 @@ impl Metrics {
     pub(super) fn new(beats: &Arc<Beats>) -> Self {
         let meter = global::meter("peral");
         let seen = Arc::downgrade(beats);
-        // The callback lives as long as the meter, and looks through a weak reference.
+        // The callback lives as long as the meter, and so holds a weak reference.
         meter
             .u64_observable_gauge("peral.peers.alive")
-            .with_description("Peers whose heartbeat this central took within the last 30 s")
+            .with_description("Peers whose heartbeat this central received within the last 30 s")
             .with_callback(move |gauge| {
                 gauge.observe(seen.upgrade().map_or(0, |beats| beats.alive() as u64), &[]);
             })
@@ -45,18 +45,14 @@ impl Metrics {
         ];
         let counter = |name: &'static str, about: &'static str, kinds: &[&[KeyValue]]| {
             let counter = meter.u64_counter(name).with_description(about).build();
-            // From 0 on: a counter that is first seen at its first event shows no increase.
+            // Counters start at 0: one that appears with its first event shows no increase.
             kinds.iter().for_each(|kind| counter.add(0, kind));
             counter
         };
         let counted = Arc::default();
         show(&counted);
         Self {
-            heartbeats: counter(
-                "peral.heartbeats",
-                "Heartbeats of peers, by what became of them",
-                &[&plain],
-            ),
+            heartbeats: counter("peral.heartbeats", "Heartbeats of peers, by outcome", &[&plain]),
             counted,
             logins: counter("peral.logins", "Logins, by outcome", &[&plain]),
             published: counter(
@@ -73,12 +69,12 @@ impl Metrics {
         }
     }
 
-    /// Watches the connections of a database for as long as it is there.
+    /// Observes the connections of a database for as long as it is open.
     pub(super) fn watch(store: &SharedStore) {
         let store = Arc::downgrade(store);
         global::meter("peral")
             .u64_observable_gauge("db.client.connection.count")
-            .with_description("Connections to the database, by what they do")
+            .with_description("Connections to the database, by state")
             .with_callback(move |gauge| {
                 let Some(connections) = store.upgrade().map(|store| store.connections()) else {
                     return;
@@ -90,19 +86,19 @@ impl Metrics {
             .build();
     }
 
-    /// Heartbeats that were written, and those of peers that may no longer send any.
+    /// Heartbeats that were written, and those that were refused.
     pub(super) fn heartbeats(&self, written: usize, refused: usize) {
         self.heartbeats.add(written as u64, &[KeyValue::new("outcome", "ok")]);
         self.heartbeats.add(refused as u64, &[KeyValue::new("outcome", "refused")]);
     }
 
-    /// Heartbeats that the database did not take.
+    /// Heartbeats that the database did not write.
     pub(super) fn heartbeats_lost(&self, lost: usize) {
         self.heartbeats.add(lost as u64, &[KeyValue::new("outcome", "failed")]);
     }
 
-    /// The catalogue, as it was counted last; nothing while the database is away, when nobody knows
-    /// whether that is still so.
+    /// The last count of the catalogue; nothing while the database is not available, because an old
+    /// count may be wrong.
     pub fn catalogue(&self, counts: Option<Counts>) {
         *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
@@ -133,7 +129,7 @@ fn show(counted: &Arc<Mutex<Option<Counts>>>) {
     let peers = last.clone();
     meter
         .u64_observable_gauge("peral.peers")
-        .with_description("Registered peers, by state; as counted at most once a minute")
+        .with_description("Registered peers, by state; counted at most once a minute")
         .with_callback(move |gauge| {
             let Some(counts) = peers() else { return };
             for (state, count) in [
@@ -146,20 +142,20 @@ fn show(counted: &Arc<Mutex<Option<Counts>>>) {
             }
         })
         .build();
-    let shown: [(_, _, Of); 3] = [
+    let shown: [(_, _, CountOf); 3] = [
         (
             "peral.catalogue.files",
-            "Names in the catalogue; an estimate where there are many",
+            "Names in the catalogue; an estimate if there are many",
             |counts| counts.files,
         ),
         (
             "peral.catalogue.versions",
-            "File versions that are kept; an estimate where there are many",
+            "File versions that are kept; an estimate if there are many",
             |counts| counts.versions,
         ),
         (
             "peral.catalogue.holdings",
-            "Versions that peers hold, each peer by itself; an estimate where there are many",
+            "Versions that peers hold, counted for each peer; an estimate if there are many",
             |counts| counts.holdings,
         ),
     ];

@@ -23,19 +23,27 @@ use super::{
     pods::Registrant,
     tokens,
 };
-use crate::{store::peers::Registering, token::Subject};
+use crate::{
+    store::peers::{Registered, Registering},
+    token::Subject,
+};
 
 impl App {
-    /// Registers a peer: as a pod, or by a join token if its key is new.
+    /// Registers a peer: as a pod, or with a join token if its key is new.
     ///
     /// # Errors
     /// UNAUTHENTICATED, INVALID_ADDRESS, INVALID_ARGUMENT, RATE_LIMITED, and UNAVAILABLE or BUSY
-    /// where Kubernetes must be asked.
+    /// if Kubernetes must be asked.
     pub async fn register(&self, remote: IpAddr, proof: &Proven) -> Result<Registration, Failure> {
         let outcome = self.try_register(remote, proof).await;
         self.metrics.registration(&outcome);
         if let Err(failure) = &outcome {
-            tracing::info!(code = %failure.code, reason = %failure, %remote, "registration refused");
+            tracing::info!(
+                code = %failure.code,
+                reason = %failure,
+                %remote,
+                "refused a registration"
+            );
         }
         outcome
     }
@@ -70,27 +78,39 @@ impl App {
             Subject::Peer { pid: done.peer, epoch: done.epoch },
             ends,
         )?;
-        // The process that had this id before is superseded at once.
-        self.live.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
-        if let Some(ended) = done.ended {
-            self.live.forget_all();
-            tracing::warn!(peer = %done.peer, %ended, "a pod came with a new key, as after its \
-                volume was lost: the peer that it \
-                was before is revoked");
-        }
-        tracing::info!(peer = %done.peer, epoch = done.epoch, new = done.new, address = place.address, "registered a peer");
-        let network = self.keys.network;
-        let last_delta = done.last_delta;
+        self.supersede(&done, &place.address).await;
         Ok(Registration {
             peer: done.peer,
             epoch: done.epoch,
             account: done.account,
-            network,
+            network: self.keys.network,
             credentials,
-            last_delta,
+            last_delta: done.last_delta,
             node,
             zone,
         })
+    }
+
+    /// Forgets whom a registration superseded: the process that had this id before and, if a pod
+    /// came with a new key, the peer that it was before.
+    async fn supersede(&self, done: &Registered, address: &str) {
+        self.live.forget_peer(done.peer, done.epoch.saturating_sub(1)).await;
+        if let Some(ended) = done.ended {
+            self.live.forget_all();
+            tracing::warn!(
+                peer = %done.peer,
+                %ended,
+                "a pod registered with a new key, as after the loss of its volume; revoked the \
+                 peer that it was before"
+            );
+        }
+        tracing::info!(
+            peer = %done.peer,
+            epoch = done.epoch,
+            new = done.new,
+            address,
+            "registered a peer"
+        );
     }
 
     /// All peers.
@@ -107,19 +127,19 @@ impl App {
     /// FORBIDDEN: another peer. STALE_EPOCH.
     pub async fn log_out_peer(&self, peer: &PeerCaller, id: PeerId) -> Result<(), Failure> {
         if id != peer.writer.peer {
-            return Err(fail!(Forbidden, "a peer logs out itself and no other"));
+            return Err(fail!(Forbidden, "a peer can log out only itself"));
         }
         self.store()?.log_out_peer(id, Some(peer.writer.epoch), self.now()).await?;
         self.live.forget_peer(id, peer.writer.epoch).await;
-        tracing::info!(peer = %id, "a peer logged out");
+        tracing::info!(peer = %id, "logged out a peer");
         Ok(())
     }
 
-    /// Revokes a peer's key for good.
+    /// Revokes a peer's key permanently.
     ///
     /// # Errors
-    /// NOT_FOUND. INVALID_ARGUMENT: there is no way back.
-    pub async fn change_peer(
+    /// NOT_FOUND. INVALID_ARGUMENT: the key was to be allowed again.
+    pub async fn revoke_peer(
         &self,
         caller: &Caller,
         id: PeerId,
@@ -132,7 +152,7 @@ impl App {
             ));
         }
         if !self.store()?.revoke_peer(id, self.now()).await? {
-            return Err(fail!(NotFound, "there is no peer {id}"));
+            return Err(fail!(NotFound, "peer {id} does not exist"));
         }
         self.live.forget_all();
         tracing::info!(peer = %id, by = %caller.identity(), "revoked a peer");

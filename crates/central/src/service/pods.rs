@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Who registers, as far as it can be known before the catalogue is asked.
+/// Who registers, as far as it is known without the catalogue.
 pub(super) struct Registrant {
     pub pod: Option<RegisteringPod>,
     pub place: Place,
@@ -22,8 +22,8 @@ pub(super) struct Registrant {
 }
 
 impl App {
-    /// What is believed of a peer that registers: of a pod what Kubernetes says, and of another
-    /// what it says itself.
+    /// What is recorded of a peer that registers: for a pod what Kubernetes says, for others what
+    /// they say themselves.
     pub(super) async fn registrant(
         &self,
         remote: IpAddr,
@@ -51,7 +51,7 @@ impl App {
         if request.join_token.is_some() {
             return Err(fail!(
                 InvalidArgument,
-                "a peer joins by a join token or as a pod; give one of the two"
+                "give either a join token or the token of a pod, not both"
             ));
         }
         let port = address::port(&request.address)?;
@@ -64,7 +64,7 @@ impl App {
         Ok(Registrant { pod: Some(pods.registering(pod)), place, label })
     }
 
-    /// Is the caller still the pod that this peer was registered as, if it is one?
+    /// Checks that the caller is still the pod as which this peer was registered, if it is one.
     pub(super) async fn still_pod(
         &self,
         remote: IpAddr,
@@ -82,7 +82,7 @@ impl App {
             pod if pod.name != known.name => Err(Refusal::OtherPod.into()),
             pod if pod.uid != known.uid => Err(fail!(
                 Unauthenticated,
-                "the pod {} was made again since this peer registered; register again",
+                "the pod {} was created again since this peer registered; register again",
                 pod.name
             )),
             _ => Ok(()),
@@ -93,7 +93,7 @@ impl App {
         self.pods.as_ref().ok_or_else(|| {
             fail!(
                 Unauthenticated,
-                "this central takes no tokens of pods: it runs without --kubernetes-audience"
+                "this central does not accept tokens of pods: start it with --kubernetes-audience"
             )
         })
     }

@@ -1,4 +1,4 @@
-//! Proofs: signed requests, each with a nonce that is good once.
+//! Proofs: signed requests, each with a nonce that is valid once.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::app::App;
 
-/// A proof whose signature and nonce are good, but whose nonce is not used yet.
+/// A proof with a valid signature and a valid nonce, which is not used up yet.
 pub(super) struct CheckedProof {
     nonce: Vec<u8>,
     nonce_ends_ms: i64,
@@ -20,23 +20,22 @@ impl App {
     /// RATE_LIMITED.
     pub fn nonce(&self, remote: IpAddr) -> Result<Nonce, Failure> {
         self.attempts.nonce(remote)?;
-        Ok(Nonce { nonce: self.keys.nonces.make(self.now()), network: self.keys.network })
+        Ok(Nonce { nonce: self.keys.nonces.issue(self.now()), network: self.keys.network })
     }
 
-    /// Reads a proof's request, before anything of it is believed.
+    /// Reads the request of a proof, before it is checked.
     pub(super) fn read_proof<T: DeserializeOwned>(
         &self,
         remote: IpAddr,
         proof: &Proven,
     ) -> Result<T, Failure> {
         self.attempts.proof(remote)?;
-        // What was not made here is refused before anything is read: the caller has no business
-        // with central.
+        // Strangers without a nonce of this network are refused before anything else is read.
         self.keys.nonces.check(&proof.nonce, self.now())?;
         proof.read()
     }
 
-    /// Checks a proof against the key that it must be of.
+    /// Checks a proof against the key that must have signed it.
     pub(super) fn check_proof(
         &self,
         proof: &Proven,
@@ -47,12 +46,12 @@ impl App {
         Ok(CheckedProof { nonce: proof.nonce.clone().into_bytes(), nonce_ends_ms })
     }
 
-    /// Uses a proof up. Last of all checks, so that strangers cannot make central remember
+    /// Uses up a proof. This is the last of all checks, so that strangers cannot make central store
     /// anything.
     pub(super) async fn use_up(&self, proof: CheckedProof) -> Result<(), Failure> {
         if self.store()?.use_nonce(&proof.nonce, proof.nonce_ends_ms).await? {
             return Ok(());
         }
-        Err(fail!(Unauthenticated, "the nonce was used before; ask for a new one"))
+        Err(fail!(Unauthenticated, "the nonce was already used; ask for a new one"))
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::store::publish as kept;
 
-/// How long an upload can be opened, in milliseconds.
+/// How long a ticket is valid, in milliseconds.
 const OPEN_MS: i64 = 3_600_000;
 
 impl App {
@@ -32,12 +32,12 @@ impl App {
         if publish.files.len() > MAX_PUBLISH {
             return Err(fail!(
                 InvalidArgument,
-                "{} versions at once; the most is {MAX_PUBLISH}",
+                "{} versions in one request; the maximum is {MAX_PUBLISH}",
                 publish.files.len()
             ));
         }
         if key.is_empty() || key.len() > 64 || key.contains('\0') {
-            return Err(fail!(InvalidArgument, "an idempotency key has 1 to 64 characters"));
+            return Err(fail!(InvalidArgument, "an idempotency key must have 1 to 64 characters"));
         }
         let read: Vec<Result<kept::NewVersion, Failure>> =
             publish.files.iter().map(version).collect();
@@ -50,17 +50,22 @@ impl App {
             now_ms: self.now(),
         };
         let mut published = self.store()?.publish(publishing).await?.into_iter();
-        let missing = || fail!(Internal, "the store gave fewer results than versions");
+        let missing = || fail!(Internal, "the store returned fewer results than versions");
         let mut next = || published.next().ok_or_else(missing)?.map_err(Failure::from);
         let results: Vec<_> =
             read.into_iter().map(|version| version.and_then(|_| next())).collect();
         let good = results.iter().filter(|result| result.is_ok()).count();
         self.metrics.published(good, results.len() - good);
-        tracing::info!(peer = %peer.writer.peer, published = good, refused = results.len() - good, "published");
+        tracing::info!(
+            peer = %peer.writer.peer,
+            published = good,
+            refused = results.len() - good,
+            "published"
+        );
         Ok(Published { results: results.into_iter().map(result).collect() })
     }
 
-    /// Begins an upload: chooses the peer, and gives the ticket to show there.
+    /// Begins an upload: chooses the peer, and issues the ticket to show to it.
     ///
     /// # Errors
     /// NAME_TAKEN, VERSION_CONFLICT, NO_SPACE, UNAVAILABLE, FORBIDDEN (the bearer),
@@ -94,7 +99,13 @@ impl App {
             bearer,
             expires_ms: now_ms + OPEN_MS,
         };
-        tracing::info!(upload = %begun.id, peer = %begun.peer, size, by = %caller.identity(), "began an upload");
+        tracing::info!(
+            upload = %begun.id,
+            peer = %begun.peer,
+            size,
+            by = %caller.identity(),
+            "began an upload"
+        );
         let place = begun.place;
         let source = Source {
             peer: begun.peer,
@@ -131,7 +142,7 @@ fn version(new: &NewVersion) -> Result<kept::NewVersion, Failure> {
 fn number(version: u64) -> Result<u64, Failure> {
     i64::try_from(version)
         .map(|_| version)
-        .map_err(|_| fail!(InvalidArgument, "a version number over 2^63"))
+        .map_err(|_| fail!(InvalidArgument, "a version number is 2^63 or more"))
 }
 
 fn result(result: Result<Vec<u8>, Failure>) -> PublishResult {

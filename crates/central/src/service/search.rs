@@ -1,4 +1,4 @@
-//! Searching for files, by words and by their exact name.
+//! Searching for files, by terms and by their exact name.
 
 use std::fmt::Display;
 
@@ -22,16 +22,17 @@ use super::{
 };
 use crate::store::search::{MAX_PAGE, Search};
 
-/// Files of a page where the caller does not say.
+/// Default number of files of a page.
 const PAGE: u32 = 100;
 
-/// What a search asks for.
+/// A search for files.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchQuery {
-    /// Terms, split at spaces; each must match. Three letters or more match anywhere in the name,
-    /// fewer the start of a word, `*` and `?` make a pattern for the whole name.
+    /// Terms, separated by spaces; all must match. A term of three or more characters matches
+    /// anywhere in the name, a shorter one the start of a word. A term with `*` or `?` is a pattern
+    /// for the whole name.
     #[serde(default)]
     pub q: String,
     /// Name of the account that owns the file.
@@ -40,9 +41,9 @@ pub(crate) struct SearchQuery {
     pub tag: Option<String>,
     /// BLAKE3 of the content, hexadecimal.
     pub hash: Option<String>,
-    /// Where to go on: `next` of the page before.
+    /// Where to continue: `next` of the previous page.
     pub cursor: Option<String>,
-    /// Most rows, at most 1,000; 100 without it.
+    /// Maximum number of rows, at least 1 [default: 100]. More than 1,000 count as 1,000.
     pub limit: Option<u32>,
 }
 
@@ -80,10 +81,10 @@ impl App {
         Ok(listing::seal(self.store()?.search(search).await?))
     }
 
-    /// The peers that hold a file of exactly this name.
+    /// The peers that hold the file with exactly this name.
     ///
     /// # Errors
-    /// NOT_FOUND: not there, or not for this caller.
+    /// NOT_FOUND: it does not exist, or the caller may not see it.
     pub async fn locate(&self, caller: &Caller, name: &FileName) -> Result<Located, Failure> {
         let outcome = self.try_locate(caller, name).await;
         self.metrics.search("exact", &outcome);

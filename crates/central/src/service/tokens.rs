@@ -1,4 +1,4 @@
-//! API tokens and join tokens: random texts, kept by their hash.
+//! API tokens and join tokens: random texts, stored by their hash.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use peral_model::{AccountId, TokenId};
@@ -14,14 +14,14 @@ use super::{app::App, caller::Caller, check::at_most, listing, listing::PageQuer
 use crate::store::accounts::NewToken;
 
 const DAY_MS: i64 = 24 * 3_600_000;
-/// How long an API token lasts that says nothing of it, in milliseconds.
+/// Default life of an API token, in milliseconds.
 const API_MS: i64 = 90 * DAY_MS;
-/// Longest life of a token, in milliseconds.
+/// Maximum life of a token, in milliseconds.
 const LONGEST_MS: i64 = 366 * DAY_MS;
-/// Most peers that may join by one token.
+/// Maximum number of peers that can join with one token.
 const MAX_USES: u32 = 100_000;
 
-/// The hash by which a token is kept. Tokens are random, so that no salt and no slow hash are
+/// The hash by which a token is stored. Tokens are random, so that neither salt nor a slow hash is
 /// needed.
 pub(super) fn hash(secret: &str) -> Vec<u8> {
     blake3::hash(secret.as_bytes()).as_bytes().to_vec()
@@ -32,7 +32,7 @@ fn fresh(prefix: &str) -> String {
 }
 
 impl App {
-    /// API tokens: the caller's own; for administrators, all.
+    /// API tokens: the caller's own, or all for administrators.
     ///
     /// # Errors
     /// FORBIDDEN for a peer.
@@ -46,11 +46,11 @@ impl App {
         Ok(listing::seal(self.store()?.api_tokens(whose, page.paging()?, self.now()).await?))
     }
 
-    /// Makes an API token.
+    /// Creates an API token.
     ///
     /// # Errors
-    /// FORBIDDEN: for another account, by a member. NOT_FOUND: no such account.
-    pub async fn add_api_token(
+    /// FORBIDDEN: a member asked for another account. NOT_FOUND: the account does not exist.
+    pub async fn create_api_token(
         &self,
         caller: &Caller,
         new: NewApiToken,
@@ -63,7 +63,12 @@ impl App {
         let secret = fresh("peral_api");
         let token = self.token(&secret, new.label, account, None, new.ends_ms, API_MS)?;
         let token = self.store()?.add_api_token(token).await?;
-        tracing::info!(token = %token.id, account = token.account, by = %caller.identity(), "made an API token");
+        tracing::info!(
+            token = %token.id,
+            account = token.account,
+            by = %caller.identity(),
+            "created an API token"
+        );
         Ok(MintedToken { token, secret })
     }
 
@@ -72,9 +77,9 @@ impl App {
         match known {
             Some(id) if id == caller.account || caller.role == Role::Admin => Ok(id),
             _ if caller.role != Role::Admin => {
-                Err(fail!(Forbidden, "only administrators make tokens for other accounts"))
+                Err(fail!(Forbidden, "only administrators can create tokens for other accounts"))
             }
-            _ => Err(fail!(NotFound, "there is no account {name:?}")),
+            _ => Err(fail!(NotFound, "account {name:?} does not exist")),
         }
     }
 
@@ -91,27 +96,30 @@ impl App {
         let now_ms = self.now();
         let ends_ms = ends_ms.unwrap_or(now_ms + usual_ms);
         if ends_ms <= now_ms || ends_ms > now_ms + LONGEST_MS {
-            return Err(fail!(InvalidArgument, "a token ends in the future, and within 366 days"));
+            return Err(fail!(
+                InvalidArgument,
+                "a token must expire in the future, and within 366 days"
+            ));
         }
         Ok(NewToken { hash: hash(secret), label, account, uses, ends_ms, now_ms })
     }
 
-    /// Ends an API token, and the sessions that it began.
+    /// Revokes an API token and ends the sessions that were begun with it.
     ///
     /// # Errors
-    /// NOT_FOUND: no such token, or another account's.
-    pub async fn remove_api_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
+    /// NOT_FOUND: it does not exist, or belongs to another account.
+    pub async fn revoke_api_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
         caller.session()?;
         let whose = (caller.role != Role::Admin).then_some(caller.account);
         if !self.store()?.remove_api_token(id, whose, self.now()).await? {
-            return Err(fail!(NotFound, "there is no API token {id}"));
+            return Err(fail!(NotFound, "API token {id} does not exist"));
         }
         self.live.forget_all();
-        tracing::info!(token = %id, by = %caller.identity(), "ended an API token");
+        tracing::info!(token = %id, by = %caller.identity(), "revoked an API token");
         Ok(())
     }
 
-    /// Join tokens.
+    /// All join tokens.
     ///
     /// # Errors
     /// Of the database.
@@ -119,35 +127,41 @@ impl App {
         Ok(listing::seal(self.store()?.join_tokens(page.paging()?, self.now()).await?))
     }
 
-    /// Makes a join token.
+    /// Creates a join token.
     ///
     /// # Errors
-    /// NOT_FOUND: no such account. INVALID_ARGUMENT.
-    pub async fn add_join_token(
+    /// NOT_FOUND: the account does not exist. INVALID_ARGUMENT.
+    pub async fn create_join_token(
         &self,
         caller: &Caller,
         new: NewJoinToken,
     ) -> Result<MintedToken, Failure> {
         if new.uses == 0 || new.uses > MAX_USES {
-            return Err(fail!(InvalidArgument, "a join token is for 1 to {MAX_USES} peers"));
+            return Err(fail!(InvalidArgument, "a join token must be for 1 to {MAX_USES} peers"));
         }
         let account = self.account_named(caller, &new.account).await?;
         let secret = fresh("peral_join");
         let token = self.token(&secret, new.label, account, Some(new.uses), new.ends_ms, DAY_MS)?;
         let token = self.store()?.add_join_token(token).await?;
-        tracing::info!(token = %token.id, account = token.account, uses = new.uses, by = %caller.identity(), "made a join token");
+        tracing::info!(
+            token = %token.id,
+            account = token.account,
+            uses = new.uses,
+            by = %caller.identity(),
+            "created a join token"
+        );
         Ok(MintedToken { token, secret })
     }
 
-    /// Ends a join token; peers that joined by it stay.
+    /// Revokes a join token; peers that joined with it stay registered.
     ///
     /// # Errors
     /// NOT_FOUND.
-    pub async fn remove_join_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
+    pub async fn revoke_join_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
         if !self.store()?.remove_join_token(id).await? {
-            return Err(fail!(NotFound, "there is no join token {id}"));
+            return Err(fail!(NotFound, "join token {id} does not exist"));
         }
-        tracing::info!(token = %id, by = %caller.identity(), "ended a join token");
+        tracing::info!(token = %id, by = %caller.identity(), "revoked a join token");
         Ok(())
     }
 }

@@ -95,10 +95,16 @@ impl Cluster {
             json!({ "name": name, "namespace": NAMESPACE, "uid": uid }),
             json!({ "nodeName": "worker-1", "containers": [] }),
         );
-        let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": { "podIP": ip } });
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": metadata, "spec": spec, "status": { "podIP": ip },
+        });
         here.objects.insert(format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}"), pod);
         let labels = json!({ "topology.kubernetes.io/zone": "z" });
-        let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "worker-1", "labels": labels } });
+        let node = json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": { "name": "worker-1", "labels": labels },
+        });
         here.objects.insert("/api/v1/nodes/worker-1".into(), node);
         here.reviews.insert(token.clone(), good(name, uid));
         token
@@ -131,7 +137,10 @@ pub fn good(name: &str, uid: &str) -> Value {
         "authentication.kubernetes.io/pod-uid": [uid],
         "authentication.kubernetes.io/node-name": ["worker-1"],
     });
-    let user = json!({ "username": format!("system:serviceaccount:{NAMESPACE}:peral-peer"), "uid": "1", "groups": ["system:authenticated"], "extra": extra });
+    let user = json!({
+        "username": format!("system:serviceaccount:{NAMESPACE}:peral-peer"), "uid": "1",
+        "groups": ["system:authenticated"], "extra": extra,
+    });
     json!({ "authenticated": true, "audiences": [AUDIENCE], "user": user })
 }
 
@@ -166,7 +175,9 @@ async fn review(State(state): State<Shared>, Json(mut asked): Json<Value>) -> Re
     let mut here = state.lock().unwrap();
     let token = asked["spec"]["token"].as_str().unwrap().to_owned();
     here.audiences.push(asked["spec"]["audiences"].clone());
-    let unknown = json!({ "authenticated": false, "user": {}, "error": format!("invalid bearer token {token}") });
+    let unknown = json!({
+        "authenticated": false, "user": {}, "error": format!("invalid bearer token {token}"),
+    });
     asked["status"] = here.reviews.get(&token).cloned().unwrap_or(unknown);
     (StatusCode::CREATED, Json(asked)).into_response()
 }

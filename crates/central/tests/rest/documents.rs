@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use peral_central::{Class, document, routes};
+use peral_central::{RouteAccess, document, routes};
 
 use crate::support::Net;
 
@@ -22,10 +22,10 @@ fn the_document_and_the_routes_are_the_same() {
             assert!(operation["responses"].get("default").is_some(), "{method} {path}");
         }
     }
-    let locked = |class| !matches!(class, Class::Public | Class::Proof);
-    let served = routes()
-        .into_iter()
-        .map(|route| (route.method.to_owned(), route.path.replace("{*", "{"), locked(route.class)));
+    let locked = |access| !matches!(access, RouteAccess::Public | RouteAccess::Proof);
+    let served = routes().into_iter().map(|route| {
+        (route.method.to_owned(), route.path.replace("{*", "{"), locked(route.access))
+    });
     assert_eq!(described, served.collect());
 }
 

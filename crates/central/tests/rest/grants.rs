@@ -55,7 +55,7 @@ async fn a_grant_names_its_bearer_and_whose_right_it_is() {
     assert_eq!(
         code(holder.api.sources(&private("p", Some(other.identity()))).await),
         ErrorCode::Forbidden,
-        "a peer takes grants for itself only"
+        "a peer can ask for grants only for itself"
     );
     assert_eq!(
         open(&net, &holder.api.sources(&private("p", None)).await.unwrap().grant.unwrap())
@@ -94,7 +94,7 @@ async fn its_peer_renews_a_grant_for_seven_days_while_the_account_keeps_the_righ
     assert_eq!(
         code(thief.api.sources(&renewal(&grant)).await),
         ErrorCode::Forbidden,
-        "whoever was shown it gets nothing"
+        "a bearer that was only shown the grant gets nothing"
     );
     assert_eq!(
         code(net.log_in("bob").await.unwrap().api.sources(&renewal(&grant)).await),

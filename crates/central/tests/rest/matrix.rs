@@ -1,6 +1,6 @@
 //! Every route with every role: what is not marked is for nobody.
 
-use peral_central::{Class, Route, routes};
+use peral_central::{Route, RouteAccess, routes};
 use peral_model::{AccountId, Identity};
 use peral_runtime::Clock;
 use peral_wire::{
@@ -11,16 +11,16 @@ use peral_wire::{
 use crate::support::{Net, code};
 
 /// All that may be reached without a token. A new line here is a decision.
-const OPEN: [(&str, &str, Class); 9] = [
-    ("GET", "/v1/ca", Class::Public),
-    ("GET", "/v1/.well-known/jwks.json", Class::Public),
-    ("POST", "/v1/nonces", Class::Public),
-    ("POST", "/v1/login", Class::Proof),
-    ("POST", "/v1/certificates", Class::Proof),
-    ("POST", "/v1/register", Class::Proof),
-    ("GET", "/v1/openapi.json", Class::Public),
-    ("GET", "/docs", Class::Public),
-    ("GET", "/docs/{*file}", Class::Public),
+const OPEN: [(&str, &str, RouteAccess); 9] = [
+    ("GET", "/v1/ca", RouteAccess::Public),
+    ("GET", "/v1/.well-known/jwks.json", RouteAccess::Public),
+    ("POST", "/v1/nonces", RouteAccess::Public),
+    ("POST", "/v1/login", RouteAccess::Proof),
+    ("POST", "/v1/certificates", RouteAccess::Proof),
+    ("POST", "/v1/register", RouteAccess::Proof),
+    ("GET", "/v1/openapi.json", RouteAccess::Public),
+    ("GET", "/docs", RouteAccess::Public),
+    ("GET", "/docs/{*file}", RouteAccess::Public),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +36,19 @@ enum Caller {
 const CALLERS: [Caller; 6] =
     [Caller::Nobody, Caller::Garbage, Caller::Expired, Caller::Member, Caller::Admin, Caller::Peer];
 
-/// What the class says of the caller: refused as unknown, refused as not allowed, or let in.
-fn expected(class: Class, caller: Caller) -> Option<u16> {
-    match (class, caller) {
-        (Class::Public, _) => None,
+/// What the access says of the caller: refused as unknown, refused as not allowed, or let in.
+fn expected(access: RouteAccess, caller: Caller) -> Option<u16> {
+    match (access, caller) {
+        (RouteAccess::Public, _) => None,
         // The proof that is sent proves nothing.
-        (Class::Proof, _) => Some(401),
+        (RouteAccess::Proof, _) => Some(401),
         (_, Caller::Nobody | Caller::Garbage | Caller::Expired) => Some(401),
-        (Class::Member, _) => None,
-        (Class::User, Caller::Peer) | (Class::Admin, Caller::Peer | Caller::Member) => Some(403),
-        (Class::Peer, Caller::Member | Caller::Admin) => Some(403),
-        (Class::User | Class::Admin | Class::Peer, _) => None,
+        (RouteAccess::Member, _) => None,
+        (RouteAccess::User, Caller::Peer) | (RouteAccess::Admin, Caller::Peer | Caller::Member) => {
+            Some(403)
+        }
+        (RouteAccess::Peer, Caller::Member | Caller::Admin) => Some(403),
+        (RouteAccess::User | RouteAccess::Admin | RouteAccess::Peer, _) => None,
     }
 }
 
@@ -80,7 +82,7 @@ impl Tokens<'_> {
                 let subject =
                     peral_central::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) };
                 assert!(matches!(subject.identity(), Identity::User(_)));
-                (Some(self.net.keys().tokens.make(nobody, subject, i64::MAX, ago).unwrap().0), any)
+                (Some(self.net.keys().tokens.issue(nobody, subject, i64::MAX, ago).unwrap().0), any)
             }
             Caller::Member => user(&self.member).await,
             Caller::Admin => user(&self.admin).await,
@@ -106,9 +108,9 @@ async fn call(net: &Net, route: &Route, token: Option<String>, id: &str) -> (u16
         .replace("{account}", none)
         .replace("{*file}", "index.html");
     let path = path.replace("{*name}", "no/such").replace("{*filename}", "no/such");
-    assert!(!path.contains('{'), "{path}: say here what stands for it");
-    let body = match route.class {
-        Class::Proof => r#"{"request":"{}","nonce":"x","signature":"x"}"#,
+    assert!(!path.contains('{'), "{path}: add a value for it above");
+    let body = match route.access {
+        RouteAccess::Proof => r#"{"request":"{}","nonce":"x","signature":"x"}"#,
         _ => "{}",
     };
     let http =
@@ -139,7 +141,7 @@ async fn each_route_lets_in_whom_its_class_says() {
             let (status, problem) = call(&net, &route, token, &id).await;
             let shown =
                 format!("{} {} as {caller:?}: {status} {problem:?}", route.method, route.path);
-            match expected(route.class, caller) {
+            match expected(route.access, caller) {
                 Some(wanted) => assert_eq!(
                     (status, problem.map(|problem| problem.status)),
                     (wanted, Some(wanted)),
@@ -148,7 +150,8 @@ async fn each_route_lets_in_whom_its_class_says() {
                 None => {
                     assert!(![401, 403, 405, 500, 501].contains(&status), "{shown}");
                     assert!(
-                        problem.is_none_or(|problem| !problem.detail.contains("no such route")),
+                        problem
+                            .is_none_or(|problem| !problem.detail.contains("route does not exist")),
                         "{shown}"
                     );
                 }
@@ -161,10 +164,10 @@ async fn each_route_lets_in_whom_its_class_says() {
 fn what_is_open_is_written_down() {
     let open: Vec<_> = routes()
         .into_iter()
-        .filter(|route| matches!(route.class, Class::Public | Class::Proof))
+        .filter(|route| matches!(route.access, RouteAccess::Public | RouteAccess::Proof))
         .collect();
     let mut found: Vec<_> =
-        open.iter().map(|route| (route.method, route.path.as_str(), route.class)).collect();
+        open.iter().map(|route| (route.method, route.path.as_str(), route.access)).collect();
     let mut written = OPEN.to_vec();
     found.sort_by_key(|row| (row.1, row.0));
     written.sort_by_key(|row| (row.1, row.0));

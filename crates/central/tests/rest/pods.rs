@@ -1,4 +1,4 @@
-//! Peers that are pods: believed by Kubernetes' word and their key together, and by neither alone.
+//! Peers that are pods: trusted for what Kubernetes says and for their key, never for one alone.
 
 use std::{
     io::Write,
@@ -33,7 +33,7 @@ async fn start() -> (Net, Cluster) {
     (net, cluster)
 }
 
-/// A peer's own words, none of which are to be believed but the port.
+/// What a peer says about itself; only the port may be trusted.
 fn boasting(key: &KeyPkcs8Der, token: Option<&str>) -> RegisterRequest {
     let own = registration(key, None, "10.66.66.66:7071");
     RegisterRequest {
@@ -98,15 +98,15 @@ async fn a_pod_joins_by_its_token_and_is_where_kubernetes_says() {
         (peers.len(), shown),
         (1, ["peral-peer-0", "peers", "10.1.2.3:7071", "worker-1", "z"])
     );
-    let made = account(&net, "peers").await.unwrap();
-    assert_eq!((made.role, made.disabled, made.id), (Role::Member, false, first.account));
+    let created = account(&net, "peers").await.unwrap();
+    assert_eq!((created.role, created.disabled, created.id), (Role::Member, false, first.account));
     assert_eq!(
         cluster.look().audiences,
         [json!([AUDIENCE])],
         "Kubernetes was asked for our audience"
     );
 
-    // The pod was made again: the same peer, where the new pod is.
+    // The pod was created again: the same peer, at the address of the new pod.
     let again = cluster.pod("peral-peer-0", "u2", "10.1.2.9");
     let second = register(&net, &key, Some(&again)).await.unwrap();
     assert_eq!((second.peer, second.epoch), (first.peer, first.epoch + 1));
@@ -247,7 +247,11 @@ async fn a_new_key_of_a_known_pod_ends_the_peer_that_it_was() {
         "it hears so without its pod too"
     );
     let told = watcher.beat(PeerState::Ready, obeyed).await.unwrap().notices;
-    assert!(told.iter().any(|notice| matches!(notice, Notice::Revoked { identity, .. } if *identity == Identity::Peer(lost.peer))), "{told:?}");
+    let revoked = told.iter().any(|notice| match notice {
+        Notice::Revoked { identity, .. } => *identity == Identity::Peer(lost.peer),
+        _ => false,
+    });
+    assert!(revoked, "{told:?}");
     let mut states: Vec<_> = listed(&net)
         .await
         .into_iter()
@@ -258,7 +262,7 @@ async fn a_new_key_of_a_known_pod_ends_the_peer_that_it_was() {
     assert_eq!(states, [(false, ListedState::Revoked), (true, ListedState::Ready)]);
 }
 
-/// Whoever takes a pod's token cannot be that pod beside it, nor end it.
+/// A stolen token of a pod neither lets another process be that pod, nor ends it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_has_one_key_for_its_life() {
     let (net, cluster) = start().await;
@@ -353,7 +357,7 @@ async fn an_api_server_that_is_away_is_a_reason_to_try_again() {
     let (net, cluster) = start().await;
     let (key, token) = (new_key(), cluster.pod("peral-peer-0", "u1", "10.1.2.3"));
     let joined = register(&net, &key, Some(&token)).await.unwrap();
-    // Central may not ask: whoever runs it hears why, and the pod goes on trying.
+    // Central is not allowed to ask: its log says so, and the pod retries.
     cluster.look().faults = vec![StatusCode::FORBIDDEN];
     assert_eq!(code(register(&net, &key, Some(&token)).await), ErrorCode::Unavailable);
     cluster.look().faults = vec![StatusCode::INTERNAL_SERVER_ERROR];
@@ -409,7 +413,7 @@ async fn the_log_says_why_and_never_has_the_token() {
     assert_eq!(code(register(&net, &new_key(), Some(&token)).await), ErrorCode::Unavailable);
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(text.contains("invalid bearer token …"), "{text}");
-    assert!(text.contains("its answer cannot be read"), "{text}");
+    assert!(text.contains("cannot read its answer"), "{text}");
     assert!(
         !text.contains(&token),
         "the token is in the log: {}",

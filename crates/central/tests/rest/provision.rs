@@ -1,13 +1,13 @@
-//! `central keys`: makes what is missing, keeps what is there, and shows nothing of it.
+//! `central keys`: creates what is missing, keeps what exists, and shows no secret.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_central::{Keys, KeysArgs, Outcome, Provisioned, provision};
+use peral_central::{Keys, KeysArgs, ObjectOutcome, Provisioned, provision};
 use peral_runtime::{MockClock, SharedClock};
 use peral_wire::{ErrorCode, Failure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, NAMESPACE, config},
@@ -15,6 +15,7 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
+const SECRETS: [&str; 3] = ["peral-keys", "peral-administrator", "peral-database"];
 
 fn args() -> KeysArgs {
     KeysArgs {
@@ -34,7 +35,7 @@ async fn run(cluster: &Cluster, args: &KeysArgs) -> Result<Provisioned, Failure>
     provision(cluster.config(), args, &clock, PATIENCE).await
 }
 
-fn outcomes(done: &Provisioned) -> Vec<(&'static str, &str, Outcome)> {
+fn outcomes(done: &Provisioned) -> Vec<(&'static str, &str, ObjectOutcome)> {
     done.items.iter().map(|item| (item.kind, item.name.as_str(), item.outcome)).collect()
 }
 
@@ -63,7 +64,7 @@ fn mount(cluster: &Cluster, name: &str, at: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_is_made_once_and_a_central_runs_with_it() {
+async fn all_is_created_once_and_a_central_runs_with_it() {
     let cluster = Cluster::start().await;
     let done = run(&cluster, &args()).await.unwrap();
     let all = [
@@ -72,10 +73,10 @@ async fn all_is_made_once_and_a_central_runs_with_it() {
         ("Secret", "peral-administrator"),
         ("Secret", "peral-database"),
     ];
-    assert_eq!(outcomes(&done), all.map(|(kind, name)| (kind, name, Outcome::Made)));
+    assert_eq!(outcomes(&done), all.map(|(kind, name)| (kind, name, ObjectOutcome::Created)));
     assert_eq!(done.namespace, NAMESPACE);
     let shown = format!("{done} {}", serde_json::to_string(&done).unwrap());
-    for secret in ["peral-keys", "peral-administrator", "peral-database"] {
+    for secret in SECRETS {
         let labels = &cluster.object("secrets", secret).unwrap()["metadata"]["labels"];
         assert_eq!(
             (&labels["app.kubernetes.io/instance"], &labels["app.kubernetes.io/managed-by"]),
@@ -97,16 +98,10 @@ async fn all_is_made_once_and_a_central_runs_with_it() {
     let place = ["username", "dbname", "host", "port", "uri"].map(|key| database[key].as_str());
     assert_eq!(place, ["peral", "peral", "peral-postgres", "5432", &uri]);
 
-    let before: Vec<_> = ["peral-keys", "peral-administrator", "peral-database"]
-        .iter()
-        .map(|name| values(&cluster, name))
-        .collect();
+    let before = SECRETS.map(|name| values(&cluster, name));
     let again = run(&cluster, &args()).await.unwrap();
-    assert_eq!(outcomes(&again), all.map(|(kind, name)| (kind, name, Outcome::Kept)));
-    assert_eq!(
-        before,
-        ["peral-keys", "peral-administrator", "peral-database"].map(|name| values(&cluster, name))
-    );
+    assert_eq!(outcomes(&again), all.map(|(kind, name)| (kind, name, ObjectOutcome::Kept)));
+    assert_eq!(before, SECRETS.map(|name| values(&cluster, name)));
     let rights = |asked: &String| asked.starts_with("POST ") || asked.starts_with("GET ");
     assert!(
         cluster.look().asked.iter().all(rights),
@@ -114,10 +109,15 @@ async fn all_is_made_once_and_a_central_runs_with_it() {
         cluster.look().asked
     );
 
+    runs_with_what_is_there(&cluster, &before[1]).await;
+}
+
+/// Starts a central with the mounted Secrets, and logs in as its administrator.
+async fn runs_with_what_is_there(cluster: &Cluster, admin: &BTreeMap<String, String>) {
     let temp = tempfile::tempdir().unwrap();
     let (keys, administrator) = (temp.path().join("keys"), temp.path().join("administrator"));
-    mount(&cluster, "peral-keys", &keys);
-    mount(&cluster, "peral-administrator", &administrator);
+    mount(cluster, "peral-keys", &keys);
+    mount(cluster, "peral-administrator", &administrator);
     let net = Net::start_with(|config| {
         config.given_keys = Some(keys.clone());
         config.bootstrap_file = Some(administrator.join("bootstrap"));
@@ -129,7 +129,6 @@ async fn all_is_made_once_and_a_central_runs_with_it() {
         known.network,
         "the new database is one of the network of the keys"
     );
-    let admin = &before[1];
     let credential = peral_wire::rest::sessions::Credential::Password {
         account: admin["username"].clone(),
         password: admin["password"].clone(),
@@ -139,7 +138,7 @@ async fn all_is_made_once_and_a_central_runs_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_made_from_what_is_there() {
+async fn what_is_missing_is_created_from_what_is_there() {
     let cluster = Cluster::start().await;
     let only_keys = KeysArgs {
         administrator_secret: None,
@@ -151,7 +150,8 @@ async fn what_is_missing_is_made_from_what_is_there() {
     let ca = values(&cluster, "peral-keys")["ca.pem"].clone();
     cluster.remove("configmaps", "peral-ca");
     let done = run(&cluster, &args()).await.unwrap();
-    let made: Vec<_> = done.items.iter().map(|item| item.outcome == Outcome::Made).collect();
+    let made: Vec<_> =
+        done.items.iter().map(|item| item.outcome == ObjectOutcome::Created).collect();
     assert_eq!(made, [false, true, true, true]);
     assert_eq!(
         cluster.object("configmaps", "peral-ca").unwrap()["data"]["ca.pem"],
@@ -184,14 +184,17 @@ async fn what_is_missing_is_made_from_what_is_there() {
     );
     cluster.look().objects.insert(
         format!("/api/v1/namespaces/{NAMESPACE}/secrets/peral-keys"),
-        serde_json::json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "peral-keys" }, "data": { "ca.pem": STANDARD.encode(&ca) } }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "peral-keys" },
+            "data": { "ca.pem": STANDARD.encode(&ca) },
+        }),
     );
     let half = run(&cluster, &args()).await.unwrap_err();
     assert!(half.code == ErrorCode::AlreadyExists && half.detail.contains("record.key"), "{half}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn given_keys_are_never_made() {
+async fn given_keys_are_never_created() {
     let cluster = Cluster::start().await;
     let given = KeysArgs { keys_given: true, ..args() };
     let misspelt = run(&cluster, &given).await.unwrap_err();
@@ -203,7 +206,7 @@ async fn given_keys_are_never_made() {
     );
     assert!(
         cluster.look().asked.iter().all(|asked| !asked.starts_with("POST ")),
-        "nothing was made: {:?}",
+        "nothing was created: {:?}",
         cluster.look().asked
     );
     run(&cluster, &KeysArgs { keys_secret: "theirs".into(), ..args() }).await.unwrap();
@@ -211,7 +214,7 @@ async fn given_keys_are_never_made() {
     let done = run(&cluster, &KeysArgs { keys_secret: "theirs".into(), ..given }).await.unwrap();
     assert_eq!(
         outcomes(&done)[..2],
-        [("Secret", "theirs", Outcome::Kept), ("ConfigMap", "peral-ca", Outcome::Kept)]
+        [("Secret", "theirs", ObjectOutcome::Kept), ("ConfigMap", "peral-ca", ObjectOutcome::Kept)]
     );
     assert_eq!(values(&cluster, "theirs"), before);
 }
@@ -230,7 +233,7 @@ async fn an_api_server_that_is_away_is_waited_for_a_while() {
     let forbidden =
         provision(cluster.config(), &args(), &clock, Duration::from_secs(8)).await.unwrap_err();
     assert!(
-        forbidden.code == ErrorCode::Forbidden && forbidden.detail.contains("create, and get"),
+        forbidden.code == ErrorCode::Forbidden && forbidden.detail.contains("create secrets"),
         "{forbidden}"
     );
     cluster.look().faults = vec![StatusCode::UNPROCESSABLE_ENTITY; 1];

@@ -26,7 +26,7 @@ fn clock() -> SharedClock {
 async fn runs_into(config: Config) -> Failure {
     let central = Central::bind(config, clock(), prometheus::Registry::new()).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(60), central.run(Shutdown::new())).await;
-    ended.expect("it must not go on").expect_err("it must say why")
+    ended.expect("it must end").expect_err("it must say why")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +37,7 @@ async fn init_makes_the_first_administrator_once() {
     let password = SecretString::from(PASSWORD);
     let weak = init(config.clone(), "root", &SecretString::from("short"), clock()).await;
     assert_eq!(code(weak), ErrorCode::WeakPassword);
-    assert!(!config.data.exists(), "nothing is made before all is right");
+    assert!(!config.data.exists(), "nothing is created before all checks pass");
     let done = init(config.clone(), "root", &password, clock()).await.unwrap();
     assert_eq!(fingerprint(&config).unwrap(), done.fingerprint);
     assert!(
@@ -129,7 +129,7 @@ async fn without_its_database_central_waits_and_says_so() {
     assert_eq!(said("/livez").await.0, 200);
     let client = Catalogue::new(&base, reqwest::Client::new(), |_| {}, Duration::from_secs(5));
     eventually("it listens", async || client.ca().await.is_ok()).await;
-    let token = net.keys().tokens.make(
+    let token = net.keys().tokens.issue(
         peral_model::AccountId(uuid::Uuid::nil()),
         peral_central::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) },
         i64::MAX,

@@ -291,7 +291,7 @@ impl Peer {
         self.api.heartbeat(&Heartbeat { state, room: 1 << 40, last_delta: 0, obeyed }).await
     }
 
-    /// Publishes one file and says that it is here. The content is made of the text.
+    /// Publishes one file and reports that this peer holds it. The content is the text.
     pub async fn share(
         &self,
         name: &str,
@@ -338,7 +338,7 @@ pub fn read_record(envelope: &str) -> peral_model::Record {
         .unwrap()
 }
 
-/// The code of a failure; the test fails where there is none.
+/// The code of a failure; without one the test fails.
 #[track_caller]
 pub fn code<T>(result: Result<T, Failure>) -> ErrorCode {
     match result {

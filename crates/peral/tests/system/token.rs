@@ -182,7 +182,7 @@ fn a_download_waits_for_central_for_the_name_and_for_a_holder() {
     };
     says(&mut running, "cannot be reached");
     network.restart_central();
-    says(&mut running, "there is no such file");
+    says(&mut running, "the file or the version does not exist");
     let hash = noise_file(&one.share.join("later.bin"), "later", 100_000);
     let said = running.finish();
     assert_eq!(said.ok()["hash"], hash);

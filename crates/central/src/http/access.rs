@@ -1,11 +1,11 @@
-//! Who may use a route.
+//! Access to routes.
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// Whoever can connect.
+pub enum RouteAccess {
+    /// Everybody.
     Public,
-    /// Whoever can connect; the request proves by a signature who sends it.
+    /// Everybody; a signature in the request proves who sends it.
     Proof,
     /// A user's session.
     User,
@@ -17,8 +17,8 @@ pub enum Class {
     Admin,
 }
 
-impl Class {
-    /// The class in one word.
+impl RouteAccess {
+    /// Its name, as a label of metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
@@ -30,7 +30,7 @@ impl Class {
         }
     }
 
-    /// Does a request of this class need a bearer token?
+    /// Whether requests need a bearer token.
     pub(super) fn needs_token(self) -> bool {
         !matches!(self, Self::Public | Self::Proof)
     }
