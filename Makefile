@@ -25,7 +25,7 @@ demo: build ## See it work: central and three peers on this machine, a real file
 test: setup ## Run all tests, on SQLite and on a private Postgres; a real Prometheus reads the metrics
 	@scripts/setup prometheus=prometheus promtool=prometheus
 	@scripts/setup ip=iproute2 nft=nftables bwrap=bubblewrap
-	@scripts/with-postgres cargo test --workspace --locked
+	@scripts/with-postgres cargo test --workspace --locked --no-fail-fast
 
 lint: setup ## Check format, lints and documentation: no warnings
 	cargo fmt --all --check
