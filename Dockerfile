@@ -1,20 +1,20 @@
 # The image of Peral: one binary, no shell, no root. `make image` builds it with docker, podman or buildah.
 #
-# The stage `build` holds just what goes into the image: the folder that `scripts/image` stages from a binary that is there already stands
-# in for it (`--build-context build=FOLDER`), and then nothing above it is built.
+# The stage `build` contains exactly what goes into the image. To use an existing binary, `scripts/image` prepares that folder and replaces the
+# stage with it (`--build-context build=FOLDER`). The stages above are then not built.
 ARG RUST=1.95.0
 ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM docker.io/library/rust:${RUST}-bookworm AS compile
-# rust-toolchain.toml also names components that only people need.
+# rust-toolchain.toml also lists components that a build does not need.
 ARG RUST
 ENV RUSTUP_TOOLCHAIN=${RUST} CARGO_TERM_PROGRESS_WHEN=never CARGO_NET_RETRY=5
 WORKDIR /src
-# The tool for the list of parts is a layer of its own: it changes with its version only.
+# The SBOM tool has its own layer, which changes only with the tool's version.
 COPY scripts/tool scripts/sbom scripts/
 RUN --mount=type=cache,target=/usr/local/cargo/registry scripts/sbom --install
 COPY . .
-# The dependencies that were compiled once stay in the cache, for as long as Cargo.lock names them.
+# Compiled dependencies stay in the cache as long as Cargo.lock lists them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked -p peral && scripts/image --stage target/release/peral /out
 
@@ -33,7 +33,7 @@ LABEL org.opencontainers.image.title="peral" \
 COPY --from=build /peral /usr/local/bin/peral
 COPY --from=build /sbom.cdx.json /usr/share/doc/peral/sbom.cdx.json
 COPY LICENSE NOTICE /usr/share/doc/peral/
-# A new named volume of Docker's takes its owner and folders from what the image has in its place.
+# A new named Docker volume copies owner and folders from this path of the image.
 COPY --from=build --chown=65532:65532 /folders/peral/ /peral/
 COPY --from=build --chown=65532:65532 /folders/central/ /var/lib/peral/
 ENV PERAL_DATA=/peral/data

@@ -1,14 +1,14 @@
-{{/* Names of everything begin with it: the release, or RELEASE-peral. Length is checked in _validate.tpl. */}}
+{{/* Prefix of all names: the release's name, or RELEASE-peral. _validate.tpl checks its length. */}}
 {{- define "peral.fullname" -}}
 {{- if contains "peral" .Release.Name -}}{{ .Release.Name }}{{- else -}}{{ .Release.Name }}-peral{{- end -}}
 {{- end -}}
 
-{{/* What two releases never share: names of cluster-scoped objects, and the audience of the peers' tokens. */}}
+{{/* Unique per release: used for names of cluster-scoped objects and for the audience of the peers' tokens. */}}
 {{- define "peral.scope" -}}
 peral.{{ .Release.Namespace }}.{{ .Release.Name }}
 {{- end -}}
 
-{{/* What selects the pods of a component: (list $ "peer"). Without a component: all pods of the release. */}}
+{{/* Selector labels of a component: (list $ "peer"). Without a component: of all pods of the release. */}}
 {{- define "peral.selectorLabels" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: peral
@@ -28,7 +28,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* An image from its values and the tag that stands for none: (list .Values.image .Chart.AppVersion). */}}
+{{/* Image reference from its values and a default tag: (list .Values.image .Chart.AppVersion). */}}
 {{- define "peral.image" -}}
 {{- $image := index . 0 -}}
 {{- if $image.digest -}}{{ $image.repository }}@{{ $image.digest }}

@@ -1,4 +1,4 @@
-{{/* What every container of a pod is run by, as the Pod Security level "restricted" wants it: a user id. */}}
+{{/* Pod security context for the Pod Security level "restricted", with this user id. */}}
 {{- define "peral.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: {{ . }}
@@ -17,7 +17,7 @@ runAsNonRoot: true
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* What every pod of the image has; service links would set variables that the binary reads, such as PERAL_PEER_PORT. */}}
+{{/* Settings of every pod with the image. Service links are off: they would set variables that the binary reads, such as PERAL_PEER_PORT. */}}
 {{- define "peral.pod" -}}
 enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
@@ -30,7 +30,7 @@ securityContext:
   {{- include "peral.podSecurity" 65532 | nindent 2 }}
 {{- end -}}
 
-{{/* What every container of the image has. */}}
+{{/* Settings of every container with the image. */}}
 {{- define "peral.container" -}}
 image: {{ include "peral.image" (list .Values.image .Chart.AppVersion) }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -38,7 +38,7 @@ securityContext:
   {{- include "peral.containerSecurity" . | nindent 2 }}
 {{- end -}}
 
-{{/* Where a component may run: (list $ "peer" .Values.peer). */}}
+{{/* Scheduling of a component: (list $ "peer" .Values.peer). */}}
 {{- define "peral.placement" -}}
 {{- $root := index . 0 -}}{{- $component := index . 1 -}}{{- $values := index . 2 -}}
 {{- with $values.priorityClassName }}
@@ -64,13 +64,13 @@ topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: {{ index . 0 }}
     whenUnsatisfiable: {{ index . 1 }}
-    # A node that is lost counts no longer.
+    # Does not count lost nodes.
     nodeTaintsPolicy: Honor
     labelSelector:
       matchLabels:
         {{- include "peral.selectorLabels" (list $root $component) | nindent 8 }}
     {{- if eq $component "central" }}
-    # Else the pods that a rollout takes away would count.
+    # Otherwise the pods that a rollout removes would count.
     matchLabelKeys: [pod-template-hash]
     {{- end }}
   {{- end }}
@@ -78,7 +78,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* Startup has room for migrations and for reading an index; liveness never asks for a database, readiness does. */}}
+{{/* Startup leaves time for migrations and for reading an index. Readiness checks the database, liveness does not. */}}
 {{- define "peral.probes" -}}
 startupProbe:
   httpGet: {path: /livez, port: admin}
@@ -97,7 +97,7 @@ readinessProbe:
   failureThreshold: 2
 {{- end -}}
 
-{{/* Variables for the role and for each command that somebody runs in its pod. Logins and the like go to /tmp: the root is read-only. */}}
+{{/* Variables of the role and of commands run in its pod. Login state goes to /tmp, because the root file system is read-only. */}}
 {{- define "peral.env" -}}
 - {name: HOME, value: /tmp}
 - {name: PERAL_CENTRAL, value: "https://{{ include "peral.fullname" . }}-central.{{ .Release.Namespace }}.svc:7070"}
@@ -116,13 +116,13 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
-{{/* Arguments rather than variables: commands that somebody runs in the pod keep their own, quieter log. */}}
+{{/* Arguments rather than variables, so that commands run in the pod keep their own, quieter log. */}}
 {{- define "peral.logArgs" -}}
 - {{ printf "--log=%s" .Values.telemetry.logLevel | quote }}
 - --log-format={{ .Values.telemetry.logFormat }}
 {{- end -}}
 
-{{/* Annotations of a pod: those of its values, and those that Prometheus looks for. */}}
+{{/* Annotations of a pod: from its values, and for Prometheus. */}}
 {{- define "peral.podAnnotations" -}}
 {{- $root := index . 0 -}}
 {{- $annotations := dict -}}

@@ -1,4 +1,4 @@
-{{- /* Pod Security "restricted", and what else every pod here has; a workload's containers have all three probes, a Job's none. */ -}}
+{{- /* Pod Security "restricted", and the other settings that every pod must have. A workload's containers have all three probes, a Job's have none. */ -}}
 {{- define "pod" -}}
 {{- $said := index . 0 -}}{{- $who := index . 1 -}}{{- $metadata := index . 2 -}}{{- $spec := index . 3 -}}{{- $long := index . 4 -}}
 {{- range list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
@@ -38,9 +38,9 @@
 {{- if not (and (dig "resources" "requests" "cpu" "" $container) (dig "resources" "requests" "memory" "" $container) (dig "resources" "limits" "memory" "" $container)) -}}
 {{- include "say" (list $said $who "does not say what it needs and may take") -}}
 {{- end -}}
-{{- if regexMatch "(:latest|:)$" $container.image -}}{{- include "say" (list $said $who (printf "has no fixed image: %s" $container.image)) -}}{{- end -}}
+{{- if regexMatch "(:latest|:)$" $container.image -}}{{- include "say" (list $said $who (printf "does not pin its image: %s" $container.image)) -}}{{- end -}}
 {{- range list "startupProbe" "livenessProbe" "readinessProbe" -}}
-{{- if ne $long (hasKey $container .) -}}{{- include "say" (list $said $who (printf "%s: %s" . (ternary "is missing" "means nothing here" $long))) -}}{{- end -}}
+{{- if ne $long (hasKey $container .) -}}{{- include "say" (list $said $who (printf "%s: %s" . (ternary "is missing" "has no effect here" $long))) -}}{{- end -}}
 {{- end -}}
 {{- range $container.ports -}}
 {{- if .hostPort -}}{{- include "say" (list $said $who "takes a port of the node") -}}{{- end -}}

@@ -1,4 +1,4 @@
-{{- /* No wildcard, nothing that changes or widens rights, and of Secrets only those that are named. */ -}}
+{{- /* No wildcards, no verbs that change or extend rights, and access to named Secrets only. */ -}}
 {{- define "rights" -}}
 {{- $said := index . 0 -}}{{- $who := index . 1 -}}
 {{- range $rule := (index . 2).rules -}}

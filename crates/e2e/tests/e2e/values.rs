@@ -1,4 +1,4 @@
-//! Values that cannot be meant.
+//! Invalid values.
 
 use crate::harness::{Release, Space};
 
@@ -14,7 +14,7 @@ const WRONG: &[(&[&str], &str)] = &[
 ];
 
 /// Shows: a misspelt or contradictory value stops `helm install` with an error that names the
-/// value, before anything is made.
+/// value, before anything is created.
 #[test]
 fn a_wrong_value_is_one_readable_error() {
     let space = Space::new("values");

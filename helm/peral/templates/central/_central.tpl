@@ -1,4 +1,4 @@
-{{/* Names in central's certificate, for browsers: those by which it is reached in the cluster, through a port-forward, and from outside. */}}
+{{/* Names in central's certificate, for browsers: the names in the cluster, for a port-forward, and for outside the cluster. */}}
 {{- define "peral.centralNames" -}}
 {{- $service := printf "%s-central" (include "peral.fullname" .) -}}
 {{- $inside := printf "%s.%s" $service .Release.Namespace -}}

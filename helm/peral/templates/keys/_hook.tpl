@@ -1,4 +1,4 @@
-{{/* Before anything else of the release, in the order of the weights; gone once it has succeeded. */}}
+{{/* Runs before all other objects of the release, ordered by weight; deleted after success. */}}
 {{- define "peral.hook" -}}
 annotations:
   helm.sh/hook: pre-install,pre-upgrade
@@ -6,7 +6,7 @@ annotations:
   helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
-{{/* The Secrets that the Job looks after, by the names that central mounts. */}}
+{{/* The Secrets that the Job manages, by the names that central mounts. */}}
 {{- define "peral.madeSecrets" -}}
 {{- $name := include "peral.fullname" . -}}
 {{- $secrets := list (.Values.keys.existingSecret | default (printf "%s-keys" $name)) -}}

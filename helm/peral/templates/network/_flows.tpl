@@ -1,4 +1,4 @@
-{{/* Ways out that more than one component has, as rules of `egress`. */}}
+{{/* Egress rules that several components share. */}}
 {{- define "peral.egressDns" -}}
 - ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
   {{- with .Values.networkPolicy.dnsTo }}
@@ -26,7 +26,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* Pods of the release's components that a rule means: (list $ "peer" "test"). */}}
+{{/* Selects the pods of the release's components: (list $ "peer" "test"). */}}
 {{- define "peral.pods" -}}
 {{- $root := index . 0 -}}
 {{- range rest . }}
@@ -36,7 +36,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* Pods that are labelled as clients of the release, here and in the namespaces of the value. */}}
+{{/* Selects the pods labelled as clients of the release, in its namespace and in networkPolicy.clientNamespaces. */}}
 {{- define "peral.clients" -}}
 - podSelector: {matchLabels: {peral-client: {{ .Release.Name | quote }}}}
 {{- with .Values.networkPolicy.clientNamespaces }}

@@ -1,4 +1,4 @@
-{{/* What makes a container a peer: where central is, its certificate, the pod's token and address. */}}
+{{/* Arguments and mounts of a peer container: central's address and CA certificate, the pod's token and address. */}}
 {{- define "peral.peerEnv" -}}
 - {name: PERAL_DATA, value: /peral/data}
 - {name: PERAL_CA_FILE, value: /etc/peral/ca/ca.pem}

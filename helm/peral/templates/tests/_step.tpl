@@ -1,4 +1,4 @@
-{{/* A step of the test: a command of an administrator, beside the peer of the test's pod. */}}
+{{/* A step of the test: an administrator's command, next to the peer in the test's pod. */}}
 {{- define "peral.testStep" -}}
 {{- include "peral.container" . }}
 workingDir: /tmp
