@@ -2,10 +2,11 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 CARGO_DENY := 0.20.2
+CARGO_MACHETE := 0.9.2
 CHECKS := bans licenses sources
 B3SUM := 1.8.7
 
-.PHONY: help setup build image demo test lint chart e2e docs deny bench ci clean
+.PHONY: help setup build image demo test lint chart e2e docs deny machete bench ci clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,12 +43,11 @@ e2e: setup ## Run the cluster tests on the cluster that KUBECONFIG names (E2E_BI
 docs: setup ## Build the pages of the crates: target/doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
-# A tool that runs for a second need not be optimised for ten minutes.
-deny: export CARGO_PROFILE_RELEASE_OPT_LEVEL = 1
-deny: export CARGO_PROFILE_RELEASE_LTO = off
-deny: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 deny: setup ## Check dependencies against .deny.toml: bans, licences, sources
 	@deny=$$(scripts/tool cargo-deny $(CARGO_DENY)) && "$$deny" --locked check $(CHECKS)
+
+machete: setup ## Check for unused dependencies
+	@machete=$$(scripts/tool cargo-machete $(CARGO_MACHETE)) && "$$machete" --skip-target-dir
 
 bench: setup ## Measure, a line of JSON for each figure (FIGURES=transfer, index, sqlite, postgres or heartbeats; installs what it compares with)
 	@scripts/setup nginx=nginx-light curl=curl sqlite3=sqlite3
