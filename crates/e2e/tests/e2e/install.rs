@@ -26,10 +26,15 @@ fn the_defaults_install_and_a_real_file_crosses() {
     let begin = Instant::now();
     run(space.helm(&["test", "peral", "--timeout", "120s"])).ok();
     figure("helm.test", json!({ "seconds": begin.elapsed().as_secs_f64() }));
-    let mib = Usage::of(&space).mib;
+    let used = Usage::of(&space);
     figure(
         "install.defaults",
-        json!({ "seconds_until_all_ready": release.took.as_secs_f64(), "pods": pods.len(), "mib": mib }),
+        json!({
+            "seconds_until_all_ready": release.took.as_secs_f64(),
+            "pods": pods.len(),
+            "mib": used.mib,
+            "cpu_seconds": used.cpu_seconds,
+        }),
     );
 
     let file = &settings().file;

@@ -16,7 +16,6 @@ mod life;
 mod network;
 mod objects;
 mod partition;
-mod ten;
 mod trace;
 mod upgrade;
 mod values;
