@@ -1,86 +1,16 @@
 //! One trace across processes and tasks: W3C trace context in and out, and a server span for each
 //! request.
 
+mod context;
 mod grpc;
+mod kind;
 mod observe;
 
 use axum::Router;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::{Context, propagation::TextMapPropagator, trace::TraceContextExt};
-use opentelemetry_http::{HeaderExtractor, HeaderInjector};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// Which conventions describe the requests of a router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `http.request.method`, `http.route`, `http.response.status_code`, `url.scheme`, `error.type`
-    /// and our own `peral.route.class`; histogram `http.server.request.duration`.
-    Http,
-    /// `rpc.system.name`, `rpc.method`, `rpc.response.status_code`; histogram
-    /// `rpc.server.call.duration`.
-    Grpc,
-}
-
-/// Who may use the route that answered, for the metrics of requests: in the extensions of a
-/// response. One of a few words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RouteClass(pub &'static str);
-
-/// What kind of failure a response is, for spans and metrics: in its extensions. One of a few
-/// words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErrorType(pub &'static str);
-
-/// Writes the current span's context into the headers of a call, so that the other end goes on with
-/// the trace.
-pub fn inject(headers: &mut HeaderMap) {
-    TraceContextPropagator::new()
-        .inject_context(&Span::current().context(), &mut HeaderInjector(headers));
-}
-
-/// The context that came with a request.
-pub(crate) fn extract(headers: &HeaderMap) -> Context {
-    // Not on top of the current context: what does not come with the request is not its parent.
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers))
-}
-
-/// Makes a new span go on with the current span's trace without holding that one open, as a child
-/// does that outlives its parent: for work that a request begins and does not wait for. The span
-/// must have been made with `parent: None`, and not have been entered.
-#[must_use]
-pub fn follow(span: Span) -> Span {
-    join(&span, Span::current().context());
-    span
-}
-
-/// Makes a new span go on with a trace that began elsewhere. False if the text is no W3C
-/// `traceparent`.
-pub fn join_trace(span: &Span, traceparent: &str) -> bool {
-    let value = HeaderValue::from_str(traceparent.trim());
-    value.is_ok_and(|value| join(span, extract(&HeaderMap::from_iter([(TRACEPARENT, value)]))))
-}
-
-fn join(span: &Span, parent: Context) -> bool {
-    let valid = parent.span().span_context().is_valid();
-    if valid {
-        // Fails only where there is no telemetry, and then there is no trace to go on with.
-        drop(span.set_parent(parent));
-    }
-    valid
-}
-
-/// The id of the trace that the current span belongs to: what users quote when they report a
-/// failure.
-pub fn trace_id() -> Option<String> {
-    let context = Span::current().context();
-    let span = context.span();
-    let span = span.span_context();
-    span.is_valid().then(|| span.trace_id().to_string())
-}
+pub(crate) use context::{extract, join};
+pub use context::{follow, inject, join_trace, trace_id};
+pub use kind::{ErrorType, Kind, RouteClass};
 
 /// Opens a server span for each request of a router, as a child of what the caller sent along, and
 /// measures how long it takes until the last byte of the answer. Routes added afterwards are not

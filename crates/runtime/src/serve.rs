@@ -6,33 +6,23 @@
 
 mod accept;
 mod body;
+mod caller;
 mod caps;
 mod config;
 mod connection;
 mod listener;
+mod pause;
 mod unix;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 pub use body::{BodyDeadline, SlowBody};
+pub use caller::{Caller, LocalCaller};
 pub use config::ServeConfig;
 pub use listener::Listener;
-pub use unix::{LocalCaller, serve_unix};
+pub use unix::serve_unix;
 
-use crate::{Shutdown, tls::PeerCertificate};
-
-/// Who sent a request: in the extensions of each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Where from. IPv4 is written as such, also on a listener of both. On the unix socket: the
-    /// loopback address, port 0.
-    pub remote: SocketAddr,
-    /// The verified certificate, where the listener asks for one.
-    pub certificate: Option<Arc<PeerCertificate>>,
-    /// Is the connection encrypted? If not, it comes over loopback, or the listener is plaintext
-    /// altogether.
-    pub encrypted: bool,
-}
+use crate::Shutdown;
 
 /// Serves a router on a listener until the drain starts. Connections are tasks of `shutdown`: they
 /// end their running requests during the drain and are cut at the kill. Without `tls` the listener

@@ -4,6 +4,7 @@
 //! them on; they are exported (OTLP over gRPC), as metrics are, only where an endpoint is set. A
 //! collector that is away costs nothing but the telemetry.
 
+mod error;
 mod export;
 mod format;
 
@@ -19,6 +20,8 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan,
     util::SubscriberInitExt,
 };
+
+pub use error::TelemetryError;
 
 /// What is logged unless the user says otherwise.
 const DEFAULT_LOG: &str = "info";
@@ -71,30 +74,6 @@ impl TelemetryArgs {
         self.log.get_or_insert_with(|| filter.to_owned());
         self
     }
-}
-
-/// Telemetry that cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The log filter cannot be read.
-    #[error("--log {filter:?} is no filter: {reason}")]
-    Filter {
-        /// As given.
-        filter: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The endpoint cannot be used at all (being away is no error).
-    #[error("--otlp-endpoint {endpoint:?} cannot be used: {reason}")]
-    Endpoint {
-        /// As given.
-        endpoint: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Called twice in a process, or the system refuses a thread.
-    #[error("telemetry cannot be set up: {0}")]
-    Setup(String),
 }
 
 /// Sets up the telemetry of a process.

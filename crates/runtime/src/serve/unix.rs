@@ -14,18 +14,8 @@ use axum::Router;
 use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Caller, ServeConfig, accept::Pause, connection::Server};
+use super::{Caller, LocalCaller, ServeConfig, connection::Server, pause::Pause};
 use crate::Shutdown;
-
-/// The process that sent a request over the unix socket: in the extensions of each, beside its
-/// [`Caller`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LocalCaller {
-    /// Its user: always our own.
-    pub uid: u32,
-    /// Its process id, where the system tells.
-    pub pid: Option<i32>,
-}
 
 /// Listens on a unix socket (mode 0600) and serves a router there, in tasks of `shutdown`, until
 /// the drain; then the socket goes. A socket that a dead process left is replaced. Callers of

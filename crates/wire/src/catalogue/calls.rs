@@ -2,7 +2,7 @@
 
 use peral_model::{AccountId, FileName, GroupId, PeerId, SessionId, TokenId};
 
-use super::{Catalogue, escape};
+use super::client::{Catalogue, escape};
 use crate::{
     Failure,
     keys::Jwks,

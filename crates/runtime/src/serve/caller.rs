@@ -1,0 +1,28 @@
+//! Who sent a request.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use crate::tls::PeerCertificate;
+
+/// Who sent a request: in the extensions of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Where from. IPv4 is written as such, also on a listener of both. On the unix socket: the
+    /// loopback address, port 0.
+    pub remote: SocketAddr,
+    /// The verified certificate, where the listener asks for one.
+    pub certificate: Option<Arc<PeerCertificate>>,
+    /// Is the connection encrypted? If not, it comes over loopback, or the listener is plaintext
+    /// altogether.
+    pub encrypted: bool,
+}
+
+/// The process that sent a request over the unix socket: in the extensions of each, beside its
+/// [`Caller`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalCaller {
+    /// Its user: always our own.
+    pub uid: u32,
+    /// Its process id, where the system tells.
+    pub pid: Option<i32>,
+}

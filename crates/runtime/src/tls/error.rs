@@ -1,0 +1,38 @@
+//! What goes wrong with keys and certificates.
+
+use peral_model::Identity;
+
+/// What goes wrong with keys and certificates.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// A signing request that is malformed, of another key type, or not signed by its own key: its
+    /// sender's fault.
+    #[error("the signing request is refused: {0}")]
+    Request(String),
+    /// A certificate that is malformed or not of our kind.
+    #[error("the certificate is refused: {0}")]
+    Certificate(String),
+    /// A private key that cannot be read or does not belong to its certificate.
+    #[error("the private key cannot be used: {0}")]
+    Key(String),
+    /// A certificate could not be made.
+    #[error("no certificate could be made for {identity}: {reason}")]
+    Issue {
+        /// For whom.
+        identity: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no authority to trust.
+    #[error("no certificate authority to trust: {0}")]
+    Roots(String),
+    /// Text that is no fingerprint.
+    #[error("{0:?} is no SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons")]
+    Fingerprint(String),
+}
+
+impl TlsError {
+    pub(super) fn issue(identity: &Identity, reason: &impl ToString) -> Self {
+        Self::Issue { identity: identity.to_string(), reason: reason.to_string() }
+    }
+}
