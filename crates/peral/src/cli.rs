@@ -1,20 +1,21 @@
-//! The tree of commands and the flags that all of them take.
+//! The tree of commands.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use peral_central::CentralArgs;
 use peral_peer::args::PeerArgs;
 use peral_runtime::telemetry::TelemetryArgs;
+use peral_wire::{Failure, fail};
 
 use crate::{
-    central::FirstContact,
     command::{
-        access, cancel, download, echo, files, group, help, login, logout, passwd, peers, revoke,
-        rm, search, share, status, token, upload, user, whoami,
+        access, cancel, download, echo, group, help, login, logout, ls, passwd, peers, revoke, rm,
+        search, share, status, token, upload, user, whoami,
     },
     config,
-    output::Format,
+    context::Context,
+    global::Global,
 };
 
 /// A peer-to-peer network for files with a central catalogue.
@@ -48,81 +49,6 @@ pub struct Parsed {
     pub name: String,
 }
 
-/// Flags of every command. Each can also stand in `peral.toml`, by its long name.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// How results are written.
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        value_name = "FORMAT",
-        default_value = "text",
-        env = "PERAL_OUTPUT",
-        hide_env_values = true
-    )]
-    pub output: Format,
-    /// Where central is; without it, the network that you are logged in to.
-    #[arg(long, global = true, value_name = "URL", env = "PERAL_CENTRAL", hide_env_values = true)]
-    pub central: Option<String>,
-    /// Data folder of the peer that runs here, if one does [env: PERAL_DATA]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    // Apart from --data, so that what the environment or the file says of the peer's folder is
-    // never taken for central's. So it is with the others: what they say for all commands is never
-    // taken for a flag of one that has such a flag itself.
-    #[arg(long, global = true, hide = true, env = "PERAL_DATA")]
-    data_default: Option<PathBuf>,
-    /// File with an API token: this command logs in with it, for itself alone, and out at its end
-    /// [env: PERAL_TOKEN_FILE]
-    #[arg(long, global = true, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    #[arg(long, global = true, hide = true, env = "PERAL_TOKEN_FILE")]
-    token_file_default: Option<PathBuf>,
-    /// Certificate of central's authority (PEM), for such a login [env: PERAL_CA_FILE]
-    #[arg(long, global = true, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    #[arg(long, global = true, hide = true, env = "PERAL_CA_FILE")]
-    ca_file_default: Option<PathBuf>,
-    /// Fingerprint of that certificate [env: PERAL_CA_FINGERPRINT]
-    #[arg(long, global = true, value_name = "HEX")]
-    ca_fingerprint: Option<String>,
-    #[arg(long, global = true, hide = true, env = "PERAL_CA_FINGERPRINT")]
-    ca_fingerprint_default: Option<String>,
-    /// Configuration file; without it, `peral.toml` in your configuration folder, if it is there.
-    #[arg(long, global = true, value_name = "FILE", env = "PERAL_CONFIG", hide_env_values = true)]
-    pub config: Option<PathBuf>,
-}
-
-impl Global {
-    /// The peer's data folder, where anything names it.
-    pub fn peer_data(&self) -> Option<PathBuf> {
-        self.data.clone().or_else(|| self.data_default.clone())
-    }
-
-    /// The file with an API token, where one command is to log in for itself.
-    pub fn token_file(&self) -> Option<PathBuf> {
-        let named = |path: &&PathBuf| !path.as_os_str().is_empty();
-        self.token_file.as_ref().or(self.token_file_default.as_ref()).filter(named).cloned()
-    }
-
-    /// How central is known at first contact: by the flags, or else by the environment.
-    pub fn first_contact(&self) -> FirstContact {
-        if self.ca_file.is_some() || self.ca_fingerprint.is_some() {
-            return FirstContact {
-                ca_file: self.ca_file.clone(),
-                ca_fingerprint: self.ca_fingerprint.clone(),
-            };
-        }
-        let ca_file = self.ca_file_default.clone().filter(|path| !path.as_os_str().is_empty());
-        FirstContact {
-            ca_file,
-            ca_fingerprint: self.ca_fingerprint_default.clone().filter(|text| !text.is_empty()),
-        }
-    }
-}
-
 /// What `peral` can do: commands of users, the roles of the network, and help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -133,7 +59,7 @@ pub enum Command {
     Upload(upload::UploadArgs),
     Download(download::DownloadArgs),
     Search(search::SearchArgs),
-    Ls(files::LsArgs),
+    Ls(ls::LsArgs),
     Rm(rm::RmArgs),
     Access(access::AccessArgs),
     Peers(peers::PeersArgs),
@@ -154,6 +80,44 @@ pub enum Command {
     Man(help::ManArgs),
     ExitCodes(help::ExitCodesArgs),
     Json(help::JsonArgs),
+}
+
+impl Command {
+    /// Runs a user's command.
+    ///
+    /// # Errors
+    /// Why it failed: its code gives the exit code.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Login(args) => args.run(context).await,
+            Self::Logout(args) => args.run(context).await,
+            Self::Whoami(args) => args.run(context).await,
+            Self::Passwd(args) => args.run(context).await,
+            Self::Upload(args) => args.run(context).await,
+            Self::Download(args) => args.run(context).await,
+            Self::Search(args) => args.run(context).await,
+            Self::Ls(args) => args.run(context).await,
+            Self::Rm(args) => args.run(context).await,
+            Self::Access(args) => args.run(context).await,
+            Self::Peers(args) => args.run(context).await,
+            Self::Share(args) => args.run(context).await,
+            Self::Status(args) => args.run(context).await,
+            Self::Cancel(args) => args.run(context).await,
+            Self::Echo(args) => args.run(context).await,
+            Self::User(command) => command.run(context).await,
+            Self::Group(command) => command.run(context).await,
+            Self::Token(command) => command.run(context).await,
+            Self::Revoke(args) => args.run(context).await,
+            Self::Completions(args) => args.run(&mut Cli::command()),
+            Self::Man(args) => args.run(Cli::command()),
+            Self::ExitCodes(args) => args.run(context),
+            Self::Json(args) => args.run(context),
+            // The roles have their own way in: they are not users of central.
+            Self::Central(_) | Self::Peer(_) => {
+                Err(fail!(Internal, "a role was taken for a command"))
+            }
+        }
+    }
 }
 
 /// Reads the command line, over the environment, over the configuration file.

@@ -1,18 +1,19 @@
-//! What a command has to work with.
+//! What a command works with: its output, its account, the peer on this machine, and central.
 
 use std::{path::PathBuf, sync::Arc};
 
 use peral_peer::args::default_data;
 use peral_runtime::{SharedClock, SystemClock};
-use peral_wire::Failure;
+use peral_wire::{Failure, fail};
 
 use crate::{
-    central::{self, FirstContact},
-    cli::Global,
+    central::{self, Contact, FirstContactArgs},
     config,
-    logins::LoginStore,
+    control::{Control, LocalPeer, absence},
+    global::Global,
+    logins::{Login, LoginStore},
     output::Output,
-    session::TokenSession,
+    session::{PeerSession, Session, TokenSession, UserSession},
 };
 
 /// The surroundings of one command.
@@ -22,17 +23,18 @@ pub struct Context {
     pub out: Output,
     /// The time.
     pub clock: SharedClock,
-    /// Central, where it was named.
+    /// Address of central, if one was named.
     pub central: Option<String>,
-    /// How central is known where no login and no peer knows it.
-    pub first_contact: FirstContact,
-    /// The session of this command alone, where it has an API token.
+    /// How to recognise a central that no login and no peer knows.
+    pub first_contact: FirstContactArgs,
+    /// The session of this command alone, if it has an API token.
     pub token: Option<Arc<TokenSession>>,
-    /// Data folder of a peer that may run here.
+    /// Data folder of a peer that may run on this machine.
     pub data: Option<PathBuf>,
     /// The user's logins.
     pub logins: LoginStore,
-    /// Tickets of uploads that were interrupted; nothing is kept where a command logs in for itself.
+    /// Folder for the tickets of interrupted uploads. None for a command with an API token: it
+    /// writes nothing to disk.
     pub uploads: Option<PathBuf>,
 }
 
@@ -40,7 +42,7 @@ impl Context {
     /// From the flags of all commands.
     ///
     /// # Errors
-    /// Central's address is none.
+    /// INVALID_ARGUMENT: central's address is not an address.
     pub fn new(global: &Global) -> Result<Self, Failure> {
         let clock = SystemClock::shared();
         let folder = config::folder();
@@ -55,5 +57,181 @@ impl Context {
             uploads: folder.filter(|_| token.is_none()).map(|folder| folder.join("uploads")),
             token,
         })
+    }
+
+    // === The account ===
+
+    /// The user's session.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED: nobody is logged in, or no longer. UNAVAILABLE: central is away.
+    pub async fn user_session(&self) -> Result<UserSession, Failure> {
+        match self.find_user_session().await? {
+            Some(user) => Ok(user),
+            None if self.find_local_peer().await.is_some() => Err(self.users_only()),
+            None => Err(self.not_logged_in()),
+        }
+    }
+
+    /// The user's session, or else that of the peer on this machine.
+    ///
+    /// # Errors
+    /// As [`Context::user_session`].
+    pub async fn session(&self) -> Result<Session, Failure> {
+        if let Some(user) = self.find_user_session().await? {
+            return Ok(Session::User(Box::new(user)));
+        }
+        match self.find_local_peer().await {
+            Some(control) => Ok(Session::Peer(Box::new(PeerSession::open(control).await?))),
+            None => Err(self.not_logged_in()),
+        }
+    }
+
+    /// By the API token of this command, or by the stored login.
+    async fn find_user_session(&self) -> Result<Option<UserSession>, Failure> {
+        if let Some(token) = &self.token {
+            let contact = self.contact_central(&self.first_contact);
+            return token.open(contact, self.clock.now_ms()).await.map(Some);
+        }
+        match self.login()? {
+            Some(login) => self.open_login(login).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The stored login to the central that was named, or the only one.
+    ///
+    /// # Errors
+    /// There are several, or it cannot be read.
+    pub fn login(&self) -> Result<Option<Login>, Failure> {
+        self.logins.find(self.central.as_deref())
+    }
+
+    /// The session of a stored login. Renewed credentials are stored.
+    ///
+    /// # Errors
+    /// As [`Context::user_session`].
+    pub async fn open_login(&self, login: Login) -> Result<UserSession, Failure> {
+        let user = UserSession::open(login, self.clock.now_ms()).await?;
+        if user.renewed {
+            self.logins.save(&user.login)?;
+        }
+        Ok(user)
+    }
+
+    fn users_only(&self) -> Failure {
+        let data = self.data.clone().unwrap_or_default();
+        fail!(
+            Unauthenticated,
+            "you are not logged in, and the account of the peer here ({}) may not do this: it is \
+             for users",
+            data.display()
+        )
+    }
+
+    fn not_logged_in(&self) -> Failure {
+        match &self.central {
+            Some(central) => fail!(Unauthenticated, "you are not logged in to {central}"),
+            None => fail!(
+                Unauthenticated,
+                "you are not logged in, and no peer runs here whose account could be used"
+            ),
+        }
+    }
+
+    // === The peer on this machine ===
+
+    /// The peer on this machine, if its socket answers.
+    pub async fn find_local_peer(&self) -> Option<Control> {
+        Control::find(self.data.as_deref()?).await
+    }
+
+    /// The peer on this machine.
+    ///
+    /// # Errors
+    /// UNAVAILABLE: no peer runs here, or it is not ready; with the reason.
+    pub async fn local_peer(&self) -> Result<Control, Failure> {
+        match self.find_local_peer().await {
+            Some(control) => Ok(control),
+            None => Err(absence(self.data.as_deref()).await),
+        }
+    }
+
+    /// The peer on this machine that can work for a session, if there is one.
+    ///
+    /// # Errors
+    /// The peer runs and cannot work: a command does not go around it.
+    pub async fn local_peer_for(&self, session: &Session) -> Result<Option<LocalPeer>, Failure> {
+        match session {
+            Session::Peer(own) => {
+                Ok(Some(LocalPeer { control: own.control.clone(), id: own.peer }))
+            }
+            Session::User(user) => {
+                let Some(control) = self.find_local_peer().await else { return Ok(None) };
+                let peer = LocalPeer::of_network(control, &user.login.network).await?;
+                if peer.is_none() {
+                    self.out.note("the peer here is of another network: working without it");
+                }
+                Ok(peer)
+            }
+        }
+    }
+
+    // === Central ===
+
+    /// Central, before any login to it: the one that was named, the one logged in to before, or
+    /// that of the peer on this machine.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT: nothing says which. As [`FirstContactArgs::meet`].
+    pub async fn contact_central(&self, first: &FirstContactArgs) -> Result<Contact, Failure> {
+        let named = self.central.clone().or_else(|| {
+            let only = self.logins.find(None).ok().flatten();
+            only.map(|login| login.central)
+        });
+        if first.is_empty() {
+            if let Some(contact) = self.contact_of_login(named.as_deref())? {
+                return Ok(contact);
+            }
+            if let Some(contact) = self.contact_of_local_peer(named.as_deref()).await? {
+                return Ok(contact);
+            }
+        }
+        let base = match named {
+            Some(named) => named,
+            None => self.central_of_local_peer().await?,
+        };
+        first.meet(&base).await
+    }
+
+    fn contact_of_login(&self, named: Option<&str>) -> Result<Option<Contact>, Failure> {
+        let logins = self.logins.all().unwrap_or_default();
+        let Some(login) = logins.into_iter().find(|login| Some(login.central.as_str()) == named)
+        else {
+            return Ok(None);
+        };
+        let catalogue = central::catalogue(&login.central, &login.network)?;
+        Ok(Some(Contact { base: login.central, network: login.network, catalogue }))
+    }
+
+    async fn contact_of_local_peer(&self, named: Option<&str>) -> Result<Option<Contact>, Failure> {
+        let Some(mut control) = self.find_local_peer().await else { return Ok(None) };
+        let session = control.session().await?;
+        let base = central::address(&session.central)?;
+        match named {
+            Some(named) if named != base => Ok(None),
+            _ => central::known(&base, session.authority).await.map(Some),
+        }
+    }
+
+    async fn central_of_local_peer(&self) -> Result<String, Failure> {
+        match self.find_local_peer().await {
+            Some(mut control) => central::address(&control.session().await?.central),
+            None => Err(fail!(
+                InvalidArgument,
+                "say which central: --central https://HOST:7070 (or PERAL_CENTRAL, or in \
+                 peral.toml)"
+            )),
+        }
     }
 }

@@ -12,19 +12,17 @@ use peral_wire::{
     pb::{self, control_service_client::ControlServiceClient},
     rest::peers::Peer,
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tonic::{
     Code, Request, Status, Streaming,
     codegen::InterceptedService,
     service::Interceptor,
     transport::{Channel, Endpoint},
 };
+use uuid::Uuid;
 
 use crate::{
-    context::Context,
     output::{Meter, Phase, Step},
     probe::{self, Probed},
-    session::peer_id,
 };
 
 /// The socket is on this machine: it answers at once or not at all.
@@ -154,72 +152,70 @@ impl Control {
     }
 }
 
-/// A peer of the user's network that runs here.
-pub struct Local {
+/// A peer of the user's network that runs on this machine.
+pub struct LocalPeer {
     /// Its socket.
     pub control: Control,
     /// Its id.
-    pub peer: PeerId,
+    pub id: PeerId,
 }
 
-impl Context {
-    /// The peer that runs here, if its socket answers.
-    pub async fn here(&self) -> Option<Control> {
-        Control::find(self.data.as_deref()?).await
-    }
-
-    /// The peer that runs here.
+impl LocalPeer {
+    /// The peer at this socket, if it is of this network.
     ///
     /// # Errors
-    /// UNAVAILABLE: none does, or it is not ready; with the reason.
-    pub async fn control(&self) -> Result<Control, Failure> {
-        match self.here().await {
-            Some(control) => Ok(control),
-            None => Err(self.absent().await),
-        }
-    }
-
-    async fn absent(&self) -> Failure {
-        let Some(data) = &self.data else {
-            return fail!(
-                Unavailable,
-                "no peer is known here: name the data folder of the one that runs with --data (or \
-                 PERAL_DATA)"
-            );
-        };
-        let socket = data.join(SOCKET);
-        let socket = socket.display();
-        match probe::peer_here().await {
-            Some(Probed::Waits(reason)) => {
-                fail!(Unavailable, "the peer here is not ready: {reason}")
-            }
-            Some(Probed::Ready) => fail!(
-                Unavailable,
-                "nothing answers at {socket}, though a peer runs on this machine: name its data \
-                 folder with --data (or PERAL_DATA), as its user"
-            ),
-            None => fail!(
-                Unavailable,
-                "no peer runs here: nothing answers at {socket}; start one with `peral peer \
-                 --central URL`, or name the data folder of the one \
-                 that runs with --data (or PERAL_DATA)"
-            ),
-        }
-    }
-
-    /// The peer that runs here, if one does and is of this network.
-    ///
-    /// # Errors
-    /// It is there and cannot work: nothing is done without it behind its back.
-    pub async fn local(&self, network: &Network) -> Result<Option<Local>, Failure> {
-        let Some(mut control) = self.here().await else { return Ok(None) };
+    /// What the peer answers.
+    pub async fn of_network(
+        mut control: Control,
+        network: &Network,
+    ) -> Result<Option<Self>, Failure> {
         let session = control.session().await?;
         if session.authority.trim() != network.authority.trim() {
-            self.out.note("the peer here is of another network: working without it");
             return Ok(None);
         }
-        Ok(Some(Local { peer: peer_id(&session.peer)?, control }))
+        Ok(Some(Self { id: peer_id(&session.peer)?, control }))
     }
+}
+
+/// Why no peer answers at the socket in a data folder, in words.
+pub async fn absence(data: Option<&Path>) -> Failure {
+    let Some(data) = data else {
+        return fail!(
+            Unavailable,
+            "no peer is known here: name the data folder of the one that runs with --data (or \
+             PERAL_DATA)"
+        );
+    };
+    let socket = data.join(SOCKET);
+    let socket = socket.display();
+    match probe::peer_here().await {
+        Some(Probed::Waits(reason)) => fail!(Unavailable, "the peer here is not ready: {reason}"),
+        Some(Probed::Ready) => fail!(
+            Unavailable,
+            "nothing answers at {socket}, though a peer runs on this machine: name its data \
+             folder with --data (or PERAL_DATA), as its user"
+        ),
+        None => fail!(
+            Unavailable,
+            "no peer runs here: nothing answers at {socket}; start one with `peral peer \
+             --central URL`, or name the data folder of the one that runs with --data (or \
+             PERAL_DATA)"
+        ),
+    }
+}
+
+/// The id of a peer, from the 16 bytes of a message.
+///
+/// # Errors
+/// INTERNAL: the peer here sent something else.
+pub fn peer_id(bytes: &[u8]) -> Result<PeerId, Failure> {
+    PeerId::from_bytes(bytes)
+        .map_err(|error| fail!(Internal, "the peer here names itself badly: {error}"))
+}
+
+/// The id of a job as people see it.
+pub fn job_id(bytes: &[u8]) -> String {
+    Uuid::from_slice(bytes).map(|id| id.to_string()).unwrap_or_default()
 }
 
 /// Shows the progress that the peer reports until it is done: the last message. `seen` is told
@@ -271,21 +267,6 @@ fn broken(status: Status) -> Failure {
         );
     }
     status.into()
-}
-
-/// Resolves when the user, or the system, wants the command to end.
-pub async fn interrupted() {
-    // Without the signals nobody can interrupt; the default action of the system still ends the
-    // process.
-    let (Ok(mut int), Ok(mut term)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = int.recv() => {}
-        _ = term.recv() => {}
-    }
 }
 
 fn once<T>(message: T) -> Request<T> {

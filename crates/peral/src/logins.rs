@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peral_model::{AccountId, NetworkId, SessionId};
+use peral_model::{AccountId, Identity, NetworkId, SessionId};
+use peral_runtime::tls::KeyPkcs8Der;
 use peral_transfer::trust::Network;
 use peral_wire::{
     Failure, fail,
@@ -39,6 +40,23 @@ pub struct Login {
     pub key: String,
     /// Certificate and token.
     pub credentials: Credentials,
+}
+
+impl Login {
+    /// The identity that the session's certificate shows.
+    pub fn identity(&self) -> Identity {
+        Identity::User(self.session)
+    }
+
+    /// The session's key.
+    ///
+    /// # Errors
+    /// The file was damaged.
+    pub fn private_key(&self) -> Result<KeyPkcs8Der, Failure> {
+        KeyPkcs8Der::from_pem(&self.key).map_err(|error| {
+            fail!(Unauthenticated, "the login's key cannot be read: {error}; log in again")
+        })
+    }
 }
 
 /// The folder of logins; none where there is no home.

@@ -7,6 +7,8 @@ mod config;
 mod context;
 mod control;
 mod direct;
+mod global;
+mod interrupt;
 mod logins;
 mod output;
 mod probe;

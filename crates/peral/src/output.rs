@@ -1,33 +1,27 @@
 //! What a command says: its result on stdout, as text or one JSON object; all else on stderr.
 
 mod escape;
+mod format;
 mod hint;
 mod meter;
 mod sizes;
+mod streams;
 mod table;
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
-use clap::ValueEnum;
 use peral_runtime::SharedClock;
 use peral_wire::{Failure, fail};
 use serde::Serialize;
 
 pub use escape::{Shown, quoted, shown, shown_lines};
+pub use format::Format;
 use hint::hint;
 pub use meter::{Meter, Phase, Step, summary};
 pub use sizes::{age, bytes, instant, rate};
+use streams::write_err;
+pub use streams::write_out;
 pub use table::Table;
-
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: one JSON object on stdout, described by `peral help json`.
-    Json,
-}
 
 /// Where results, notes and failures go.
 #[derive(Debug, Clone)]
@@ -148,40 +142,6 @@ fn terminal_width() -> Option<u16> {
 fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
     serde_json::to_string(value)
         .map_err(|error| fail!(Internal, "the result cannot be written as JSON: {error}"))
-}
-
-/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
-///
-/// # Errors
-/// NO_SPACE where stdout goes; INTERNAL.
-pub fn write_out(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
-            ) =>
-        {
-            Err(fail!(
-                NoSpace,
-                "what was asked for is done, but there is no room for the result where stdout \
-                 goes: {error}"
-            ))
-        }
-        written => written.map_err(|error| {
-            fail!(
-                Internal,
-                "what was asked for is done, but the result cannot be written to stdout: {error}"
-            )
-        }),
-    }
-}
-
-/// When stderr is gone there is nobody left to tell.
-fn write_err(line: &str) {
-    drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
 #[cfg(test)]

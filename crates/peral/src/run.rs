@@ -15,9 +15,8 @@ use tracing::Instrument;
 
 use crate::{
     cli::{self, Cli, Command, Parsed},
-    command,
     context::Context,
-    control::interrupted,
+    interrupt::interrupted,
     output::{Format, Output},
     role::{self, Surroundings},
 };
@@ -116,9 +115,9 @@ async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result
 
 /// Runs a command. One that logged in for itself logs out again, also when it is interrupted.
 async fn to_its_end(command: Command, context: &Context) -> Result<(), Failure> {
-    let Some(token) = &context.token else { return command::run(command, context).await };
+    let Some(token) = &context.token else { return command.run(context).await };
     let work = async {
-        let running = Box::pin(command::run(command, context));
+        let running = Box::pin(command.run(context));
         tokio::pin!(running);
         tokio::select! {
             outcome = &mut running => outcome,
@@ -129,7 +128,7 @@ async fn to_its_end(command: Command, context: &Context) -> Result<(), Failure> 
             }
         }
     };
-    then(work, token.end(context)).await
+    then(work, token.end(context.clock.now_ms())).await
 }
 
 /// Does some work, and then what must be done after it, also where it panicked.

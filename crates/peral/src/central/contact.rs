@@ -11,13 +11,16 @@ use peral_runtime::{
     propagate,
     tls::{self, Pin},
 };
-use peral_transfer::trust::{self, Network};
+use peral_transfer::trust::{FirstContact, Network};
 use peral_wire::{Catalogue, ErrorCode, Failure, fail};
 use tokio::net::TcpStream;
 
-use super::{catalogue, is_loopback};
+use super::address::is_loopback;
 use crate::output::shown;
 
+/// No call of a command takes longer: whoever waits for an answer hears within five seconds that
+/// central is away.
+const DEADLINE: Duration = Duration::from_secs(4);
 /// Whether anybody is there shows sooner than this.
 const CONNECT: Duration = Duration::from_secs(3);
 /// Most bytes of a file with certificates.
@@ -26,7 +29,7 @@ const MAX_PEM: u64 = 1 << 20;
 /// How central is to be known at first contact.
 #[derive(Debug, Clone, Args)]
 #[group(id = "first-contact", multiple = false)]
-pub struct FirstContact {
+pub struct FirstContactArgs {
     /// Certificate of central's authority, PEM.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
@@ -45,7 +48,7 @@ pub struct Contact {
     pub catalogue: Catalogue,
 }
 
-impl FirstContact {
+impl FirstContactArgs {
     /// Nothing was said.
     pub fn is_empty(&self) -> bool {
         self.ca_file.is_none() && self.ca_fingerprint.is_none()
@@ -74,14 +77,14 @@ impl FirstContact {
         }
         if let Some(text) = &self.ca_fingerprint {
             let pin = Pin::new(text).map_err(|error| fail!(InvalidArgument, "{error}"))?;
-            return contact(base, &trust::FirstContact::Fingerprint(pin))
+            return contact(base, &FirstContact::Fingerprint(pin))
                 .await
                 .map_err(|failure| another(failure, base, "the fingerprint given"));
         }
         let url =
             reqwest::Url::parse(base).map_err(|error| fail!(InvalidArgument, "{base}: {error}"))?;
         let stream = reach(&url).await?;
-        match contact(base, &trust::FirstContact::PublicName).await {
+        match contact(base, &FirstContact::PublicName).await {
             Ok(contact) => Ok(contact),
             // Plaintext on this machine's loopback shows no authority to be asked about.
             Err(failure) if url.scheme() == "http" && is_loopback(&url) => Err(failure),
@@ -112,10 +115,18 @@ fn another(failure: Failure, base: &str, than: &str) -> Failure {
 /// # Errors
 /// UNAVAILABLE, UNAUTHENTICATED.
 pub async fn known(base: &str, authority: String) -> Result<Contact, Failure> {
-    contact(base, &trust::FirstContact::Authority(authority)).await
+    contact(base, &FirstContact::Authority(authority)).await
 }
 
-async fn contact(base: &str, first: &trust::FirstContact) -> Result<Contact, Failure> {
+/// A client of central as a command uses it.
+///
+/// # Errors
+/// UNAUTHENTICATED: the authority that was kept cannot be read.
+pub fn catalogue(base: &str, network: &Network) -> Result<Catalogue, Failure> {
+    network.catalogue(base, propagate::inject, DEADLINE)
+}
+
+async fn contact(base: &str, first: &FirstContact) -> Result<Contact, Failure> {
     let network = Network::contact(base, first, propagate::inject).await?;
     let catalogue = catalogue(base, &network)?;
     Ok(Contact { base: base.to_owned(), network, catalogue })
@@ -160,7 +171,7 @@ async fn ask(base: &str, stream: TcpStream, public: &Failure) -> Result<Contact,
         return Err(fail!(Unauthenticated, "the authority of central at {base} was not trusted"));
     }
     let pin = Pin::new(&fingerprint).map_err(|error| fail!(Internal, "{error}"))?;
-    contact(base, &trust::FirstContact::Fingerprint(pin)).await
+    contact(base, &FirstContact::Fingerprint(pin)).await
 }
 
 async fn says_yes(question: &str) -> Result<bool, Failure> {

@@ -3,7 +3,7 @@
 use clap::Args;
 use peral_model::Visibility;
 use peral_wire::{
-    Failure, fail,
+    Failure, convert, fail,
     rest::files::{Access, FileChange, FileDetail, Right},
 };
 use serde::Serialize;
@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::{
     context::Context,
     output::{Shown, Table, age, bytes, instant},
-    session::file_name,
 };
 
 /// Show a file with its versions, and change who may have it.
@@ -50,15 +49,15 @@ struct Shows {
 impl AccessArgs {
     /// Shows or changes the file.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let name = file_name(&self.name)?;
+        let name = convert::name(&self.name)?;
         let said = match self.change() {
             None => Shows {
                 changed: false,
-                detail: context.anyone().await?.catalogue().file(&name).await?,
+                detail: context.session().await?.catalogue().file(&name).await?,
             },
             Some(change) => Shows {
                 changed: true,
-                detail: context.anyone().await?.catalogue().change_file(&name, &change).await?,
+                detail: context.session().await?.catalogue().change_file(&name, &change).await?,
             },
         };
         let now = context.out.now_ms();

@@ -25,7 +25,7 @@ impl CancelArgs {
         let job = Uuid::try_parse(&self.job).map_err(|_| {
             fail!(InvalidArgument, "{:?} is no id of a job; `peral status` lists them", self.job)
         })?;
-        context.control().await?.cancel(job.as_bytes().to_vec()).await?;
+        context.local_peer().await?.cancel(job.as_bytes().to_vec()).await?;
         context.out.result("peral.cancel/1", &Cancelled { job: job.to_string() }, |said| {
             format!("Cancelled {}.\n", said.job)
         })

@@ -11,7 +11,7 @@ use clap::Args;
 use peral_model::{ContentId, Identity, Record};
 use peral_transfer::fetch::DEFAULT_WAIT;
 use peral_wire::{
-    Catalogue, ErrorCode, Failure, Sealed,
+    Catalogue, ErrorCode, Failure, Sealed, convert,
     envelope::envelope_from_text,
     fail,
     keys::{KeyUse, Verifier},
@@ -21,13 +21,14 @@ use peral_wire::{
 use serde::Serialize;
 
 use self::patience::Patience;
-use super::{share::absolute, status::job_id};
+use super::args::absolute;
 use crate::{
     context::Context,
-    control::{Local, follow, interrupted},
-    direct,
+    control::{LocalPeer, follow, job_id},
+    direct::{self, DownloadSpec},
+    interrupt::interrupted,
     output::{quoted, shown, summary},
-    session::{Session, file_name},
+    session::Session,
 };
 
 /// Fetch a file, every byte verified, and put it in place at once.
@@ -59,20 +60,18 @@ pub struct DownloadArgs {
     wait: Option<u32>,
 }
 
-/// What is to be fetched, to where.
-pub struct Wanted {
-    /// The file version, as signed.
-    pub record: Sealed<Record>,
-    /// Who has it, and the right to it.
-    pub sources: Sources,
-    /// Envelopes are checked by it.
-    pub verifier: Verifier,
-    /// The file to write.
-    pub path: PathBuf,
-    /// Replace a file that is there.
-    pub overwrite: bool,
-    /// How long to wait for a holder that is away.
-    pub wait: Duration,
+/// A download that can begin: who asks, who does the work, and what it is.
+struct Prepared {
+    session: Session,
+    local: Option<LocalPeer>,
+    spec: DownloadSpec,
+}
+
+impl Prepared {
+    /// Nobody has the file, not even a holder that is offline.
+    fn has_no_holder(&self) -> bool {
+        self.spec.sources.sources.is_empty() && self.spec.sources.away == 0
+    }
 }
 
 #[derive(Serialize)]
@@ -94,55 +93,50 @@ impl DownloadArgs {
     /// Fetches it.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let start = context.clock.monotonic();
-        let (session, local, wanted) = self.begin(context).await?;
+        let Prepared { session, local, spec } = self.prepare(context).await?;
         let (by, fetched, job) = match (local, session) {
             (Some(local), _) => {
-                let by = format!("peer {}", local.peer);
-                let (fetched, job) = through(context, local, &wanted).await?;
+                let by = format!("peer {}", local.id);
+                let (fetched, job) = through(context, local, &spec).await?;
                 (by, fetched, Some(job))
             }
             (None, Session::User(user)) => {
-                ("this command".to_owned(), direct::download(context, *user, &wanted).await?, None)
+                ("this command".to_owned(), direct::download(context, *user, &spec).await?, None)
             }
             (None, Session::Peer(_)) => {
                 return Err(fail!(Internal, "there is nobody to fetch the file"));
             }
         };
         let took = context.clock.monotonic().saturating_sub(start);
-        say(context, &wanted, by, fetched, took, job)
+        say(context, &spec, by, fetched, took, job)
     }
 
-    /// Who asks, who does the work, and what it is; waited for, where that was said.
-    async fn begin(&self, context: &Context) -> Result<(Session, Option<Local>, Wanted), Failure> {
-        let Some(seconds) = self.wait else { return self.try_begin(context).await };
+    /// Finds out what to download. With --wait, retries what can change in time.
+    async fn prepare(&self, context: &Context) -> Result<Prepared, Failure> {
+        let Some(seconds) = self.wait else { return self.try_prepare(context).await };
         let mut patience = Patience::new(context, Duration::from_secs(seconds.into()));
         loop {
-            match self.try_begin(context).await {
-                Ok(begun)
-                    if begun.2.sources.sources.is_empty()
-                        && begun.2.sources.away == 0
-                        && !patience.is_over() =>
-                {
-                    patience
-                        .wait(&format!("nobody holds {:?}", begun.2.record.value.name.as_str()))
-                        .await;
+            let reason = match self.try_prepare(context).await {
+                Ok(prepared) if prepared.has_no_holder() => {
+                    if patience.is_over() {
+                        return Ok(prepared);
+                    }
+                    format!("nobody holds {:?}", prepared.spec.record.value.name.as_str())
                 }
                 Err(failure) if patience::may_pass(failure.code) && !patience.is_over() => {
-                    patience.wait(&failure.detail).await;
+                    failure.detail
                 }
-                begun => return begun,
-            }
+                ended => return ended,
+            };
+            patience.wait(&reason).await;
         }
     }
 
-    async fn try_begin(
-        &self,
-        context: &Context,
-    ) -> Result<(Session, Option<Local>, Wanted), Failure> {
-        let session = context.anyone().await?;
-        let local = context.beside(&session).await?;
-        let wanted = self.look_up(session.catalogue(), local.as_ref()).await?;
-        Ok((session, local, wanted))
+    async fn try_prepare(&self, context: &Context) -> Result<Prepared, Failure> {
+        let session = context.session().await?;
+        let local = context.local_peer_for(&session).await?;
+        let spec = self.look_up(session.catalogue(), local.as_ref()).await?;
+        Ok(Prepared { session, local, spec })
     }
 
     /// Asks central who has it. Nothing keeps a name from looking like a hash: where there is no
@@ -159,7 +153,7 @@ impl DownloadArgs {
                     && !self.file.starts_with("hash:") =>
             {
                 request.hash = None;
-                request.name = Some(file_name(&self.file)?.to_string());
+                request.name = Some(convert::name(&self.file)?.to_string());
                 catalogue.sources(request).await
             }
             answer => answer,
@@ -170,12 +164,12 @@ impl DownloadArgs {
     async fn look_up(
         &self,
         catalogue: &Catalogue,
-        local: Option<&Local>,
-    ) -> Result<Wanted, Failure> {
+        local: Option<&LocalPeer>,
+    ) -> Result<DownloadSpec, Failure> {
         let asked = self.file.strip_prefix("hash:").unwrap_or(&self.file);
         let mut request = SourcesRequest {
             version: self.version,
-            bearer: local.map(|local| Identity::Peer(local.peer)),
+            bearer: local.map(|local| Identity::Peer(local.id)),
             ..SourcesRequest::default()
         };
         match asked.parse::<ContentId>() {
@@ -183,7 +177,7 @@ impl DownloadArgs {
             Err(error) if asked.len() < self.file.len() => {
                 return Err(fail!(InvalidArgument, "{error}"));
             }
-            Err(_) => request.name = Some(file_name(asked)?.to_string()),
+            Err(_) => request.name = Some(convert::name(asked)?.to_string()),
         }
         let sources = self.sources(catalogue, &mut request).await?;
         let verifier = Verifier::new(&catalogue.jwks().await?, KeyUse::Record);
@@ -209,7 +203,7 @@ impl DownloadArgs {
             ));
         }
         let wait = self.wait.map_or(DEFAULT_WAIT, |seconds| Duration::from_secs(seconds.into()));
-        Ok(Wanted { record, sources, verifier, path, overwrite: self.overwrite, wait })
+        Ok(DownloadSpec { record, sources, verifier, path, overwrite: self.overwrite, wait })
     }
 }
 
@@ -245,13 +239,13 @@ fn target(to: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
 /// Lets the peer here do it: what it fetched, and the job.
 async fn through(
     context: &Context,
-    mut local: Local,
-    wanted: &Wanted,
+    mut local: LocalPeer,
+    spec: &DownloadSpec,
 ) -> Result<(u64, String), Failure> {
-    let path = wanted
+    let path = spec
         .path
         .to_str()
-        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", wanted.path.display()))?;
+        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", spec.path.display()))?;
     let source = |source: &peral_wire::rest::files::Source| pb::Source {
         peer: source.peer.to_vec().into(),
         address: source.address.clone(),
@@ -259,13 +253,13 @@ async fn through(
         zone: source.zone.clone(),
     };
     let request = pb::DownloadRequest {
-        record: Some(wanted.record.envelope.clone()),
-        grant: wanted.sources.grant.as_deref().map(envelope_from_text).transpose()?,
+        record: Some(spec.record.envelope.clone()),
+        grant: spec.sources.grant.as_deref().map(envelope_from_text).transpose()?,
         path: path.to_owned(),
-        sources: wanted.sources.sources.iter().map(source).collect(),
-        overwrite: wanted.overwrite,
+        sources: spec.sources.sources.iter().map(source).collect(),
+        overwrite: spec.overwrite,
         // 0 is the peer's own default.
-        wait_seconds: u32::try_from(wanted.wait.as_secs()).unwrap_or(u32::MAX).max(1),
+        wait_seconds: u32::try_from(spec.wait.as_secs()).unwrap_or(u32::MAX).max(1),
     };
     let stream = local.control.download(request).await?;
     let meter = context.out.meter();
@@ -297,20 +291,20 @@ async fn through(
 
 fn say(
     context: &Context,
-    wanted: &Wanted,
+    spec: &DownloadSpec,
     by: String,
     fetched: u64,
     took: Duration,
     job: Option<String>,
 ) -> Result<(), Failure> {
-    let record = &wanted.record.value;
+    let record = &spec.record.value;
     let said = Downloaded {
         name: record.name.to_string(),
         file: record.file.to_string(),
         version: record.version,
         hash: record.content.hash,
         size: record.content.size,
-        path: wanted.path.to_string_lossy().into_owned(),
+        path: spec.path.to_string_lossy().into_owned(),
         by,
         fetched,
         seconds: took.as_secs_f64(),

@@ -38,7 +38,7 @@ struct Echo {
 impl EchoArgs {
     /// Sends and takes back.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let session = context.anyone().await?;
+        let session = context.session().await?;
         let peer = peers::find(session.catalogue(), &self.peer).await?;
         let (echoed, by) = match &session {
             Session::User(user) => {

@@ -52,7 +52,7 @@ struct Changed {
 impl GroupCommand {
     /// Talks to central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let user = context.user().await?;
+        let user = context.user_session().await?;
         let catalogue = &user.catalogue;
         match self {
             Self::Ls => list(context, catalogue).await,

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use peral_wire::{Class, ErrorCode, Failure, fail};
 use serde::Serialize;
 
 use crate::{
-    cli::Cli,
     context::Context,
     output::{Items, Table, write_out},
 };
@@ -39,25 +38,25 @@ pub struct JsonArgs {}
 
 impl CompletionsArgs {
     /// Prints them.
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self, commands: &mut Command) -> Result<(), Failure> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "peral", &mut text);
+        clap_complete::generate(self.shell, commands, "peral", &mut text);
         print(&text)
     }
 }
 
 impl ManArgs {
     /// Prints or writes.
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self, commands: Command) -> Result<(), Failure> {
         let Some(folder) = self.folder else {
             let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command())
+            clap_mangen::Man::new(commands)
                 .render(&mut text)
                 .map_err(|error| fail!(Internal, "no manual page can be made: {error}"))?;
             return print(&text);
         };
         let written = std::fs::create_dir_all(&folder)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder));
+            .and_then(|()| clap_mangen::generate_to(commands, &folder));
         written.map_err(|error| {
             fail!(InvalidArgument, "{} cannot be written: {error}", folder.display())
         })

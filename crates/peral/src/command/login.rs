@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::{
-    central::{self, FirstContact},
+    central::{self, FirstContactArgs},
     context::Context,
     logins::Login,
     output::{instant, machine, shown},
@@ -38,7 +38,7 @@ pub struct LoginArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "password-source")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
-    first_contact: FirstContact,
+    first_contact: FirstContactArgs,
     /// What to call this session in listings [default: the name of this machine]
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
@@ -61,7 +61,7 @@ impl LoginArgs {
         } else {
             &self.first_contact
         };
-        let contact = context.meet(first).await?;
+        let contact = context.contact_central(first).await?;
         let login =
             log_in(contact, self.credential()?, self.label.clone().unwrap_or_else(machine)).await?;
         end_older(context, &login).await;

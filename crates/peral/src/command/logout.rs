@@ -35,7 +35,8 @@ impl LogoutArgs {
         }
         let login =
             context.login()?.ok_or_else(|| fail!(Unauthenticated, "you are not logged in"))?;
-        let told = async { context.renewed(login.clone()).await?.catalogue.logout().await }.await;
+        let told =
+            async { context.open_login(login.clone()).await?.catalogue.logout().await }.await;
         let ended = match told {
             Ok(_) => true,
             // Over already: disabled, expired, or ended from elsewhere.
@@ -58,7 +59,7 @@ impl LogoutArgs {
 
 async fn end(context: &Context, text: &str) -> Result<(), Failure> {
     let session: SessionId = text.parse().map_err(|error| fail!(InvalidArgument, "{error}"))?;
-    let user = context.user().await?;
+    let user = context.user_session().await?;
     user.catalogue.end_session(session).await?;
     let said = LoggedOut { central: user.login.central, account: user.login.name, ended: true };
     context.out.result("peral.logout/1", &said, |said| {

@@ -31,7 +31,7 @@ struct Changed {
 impl PasswdArgs {
     /// Changes the password.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let user = context.user().await?;
+        let user = context.user_session().await?;
         let (current, new) = self.passwords(&user.login.name)?;
         let change = PasswordChange {
             current: current.expose_secret().to_owned(),

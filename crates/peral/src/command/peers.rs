@@ -32,7 +32,7 @@ struct Peers {
 impl PeersArgs {
     /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let session = context.anyone().await?;
+        let session = context.session().await?;
         let mut items = session.catalogue().peers().await?.items;
         items.retain(|peer| !self.live || is_live(peer.state));
         context.out.result("peral.peers/1", &Peers { way: session.way(), items }, |said| {

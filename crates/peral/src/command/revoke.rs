@@ -27,7 +27,7 @@ struct Revoked {
 impl RevokeArgs {
     /// Revokes the key.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let user = context.user().await?;
+        let user = context.user_session().await?;
         let peer = peers::find(&user.catalogue, &self.peer).await?;
         user.catalogue.change_peer(peer.id, &PeerChange { revoked: true }).await?;
         let said = Revoked { peer: peer.id, label: peer.label };

@@ -1,10 +1,10 @@
 //! `peral rm`
 
 use clap::Args;
-use peral_wire::Failure;
+use peral_wire::{Failure, convert};
 use serde::Serialize;
 
-use crate::{context::Context, output::quoted, session::file_name};
+use crate::{context::Context, output::quoted};
 
 /// Remove a name from the catalogue.
 ///
@@ -24,8 +24,8 @@ struct Removed {
 impl RmArgs {
     /// Removes the name.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let name = file_name(&self.name)?;
-        context.user().await?.catalogue.remove_file(&name).await?;
+        let name = convert::name(&self.name)?;
+        context.user_session().await?.catalogue.remove_file(&name).await?;
         context.out.result("peral.rm/1", &Removed { name: name.to_string() }, |said| {
             format!("Removed {}.\n", quoted(&said.name))
         })

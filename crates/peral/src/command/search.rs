@@ -4,6 +4,7 @@ use clap::Args;
 use peral_wire::{Catalogue, Failure, catalogue::Search, rest::files::File};
 use serde::Serialize;
 
+use super::args::LimitArgs;
 use crate::{
     context::Context,
     output::{Output, Table, bytes},
@@ -34,27 +35,6 @@ pub struct SearchArgs {
     limit: LimitArgs,
 }
 
-/// How much of a listing is wanted.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct LimitArgs {
-    /// Most rows.
-    #[arg(
-        long, value_name = "COUNT", default_value_t = 100,
-        value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "all"
-    )]
-    pub limit: u32,
-    /// All rows, however many.
-    #[arg(long)]
-    pub all: bool,
-}
-
-impl LimitArgs {
-    /// Most rows, as a number.
-    pub fn most(self) -> usize {
-        if self.all { usize::MAX } else { self.limit as usize }
-    }
-}
-
 /// A listing of files.
 #[derive(Serialize)]
 pub struct Files {
@@ -69,7 +49,7 @@ pub struct Files {
 impl SearchArgs {
     /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let session = context.anyone().await?;
+        let session = context.session().await?;
         let search = Search {
             q: self.terms.join(" "),
             owner: self.owner,

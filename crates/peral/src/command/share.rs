@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use peral_model::Visibility;
-use peral_wire::{Failure, fail, pb};
+use peral_wire::{Failure, pb};
 use serde::Serialize;
 
+use super::args::{absolute, unicode, visibility};
 use crate::{
     context::Context,
     control::Control,
     output::{Items, Table, bytes, quoted},
-    session::visibility,
 };
 
 /// Publish a folder through the peer that runs here, in place; without a folder, list what it
@@ -57,7 +57,7 @@ struct Unshared {
 impl ShareArgs {
     /// Talks to the peer here.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let mut control = context.control().await?;
+        let mut control = context.local_peer().await?;
         match (&self.path, &self.remove) {
             (Some(path), _) => self.add(context, &mut control, path).await,
             (None, Some(path)) => remove(context, &mut control, path).await,
@@ -101,7 +101,7 @@ impl ShareArgs {
 async fn remove(context: &Context, control: &mut Control, path: &Path) -> Result<(), Failure> {
     // A folder that is gone can be taken off as well: no need for it to exist.
     let path = absolute(path)
-        .or_else(|_| text_of(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))?;
+        .or_else(|_| unicode(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))?;
     control.unshare(path.clone()).await?;
     context.out.result("peral.unshare/1", &Unshared { path }, |said| {
         format!("No longer publishing {}.\n", quoted(&said.path))
@@ -147,21 +147,4 @@ pub fn table(shares: &[Share]) -> Table {
         ]);
     }
     table
-}
-
-/// A path as the peer, whose working folder is another, must be told it.
-///
-/// # Errors
-/// INVALID_ARGUMENT: it is not there, or is no Unicode.
-pub fn absolute(path: &Path) -> Result<String, Failure> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| fail!(InvalidArgument, "{} cannot be used: {error}", path.display()))?;
-    text_of(&real)
-}
-
-fn text_of(path: &Path) -> Result<String, Failure> {
-    path.to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", path.display()))
 }

@@ -4,13 +4,12 @@ use clap::Args;
 use peral_model::PeerId;
 use peral_wire::{Failure, pb};
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::share::{self, Share};
 use crate::{
     context::Context,
+    control::{job_id, peer_id},
     output::{Shown, Table, bytes},
-    session::peer_id,
 };
 
 /// Show what the peer here is doing, and what stands in its way.
@@ -56,16 +55,11 @@ struct Job {
 impl StatusArgs {
     /// Asks the peer here.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let status = read(context.control().await?.status().await?)?;
+        let status = read(context.local_peer().await?.status().await?)?;
         context.out.result("peral.status/1", &status, |status| {
             text(status, |table| context.out.table(table, "none"))
         })
     }
-}
-
-/// The id of a job as people see it.
-pub fn job_id(bytes: &[u8]) -> String {
-    Uuid::from_slice(bytes).map(|id| id.to_string()).unwrap_or_default()
 }
 
 fn read(status: pb::StatusResponse) -> Result<Status, Failure> {

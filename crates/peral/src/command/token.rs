@@ -105,7 +105,7 @@ struct Ended {
 impl TokenCommand {
     /// Talks to central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let user = context.user().await?;
+        let user = context.user_session().await?;
         let catalogue = &user.catalogue;
         let ends = |lasts: Option<Lasting>| {
             lasts.map(|Lasting(ms)| context.clock.now_ms().saturating_add(ms))

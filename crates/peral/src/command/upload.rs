@@ -8,9 +8,9 @@ use std::{
 };
 
 use clap::Args;
-use peral_model::{AccountId, ContentId, FileName, Identity, PeerId, Record, Visibility};
+use peral_model::{ContentId, FileName, Identity, PeerId, Record, Visibility};
 use peral_wire::{
-    Catalogue, ErrorCode, Failure, Sealed,
+    Catalogue, ErrorCode, Failure, Sealed, convert,
     envelope::envelope_from_text,
     fail,
     keys::{KeyUse, Verifier},
@@ -20,13 +20,18 @@ use peral_wire::{
 use serde::Serialize;
 
 use self::input::Input;
-use super::{access, peers, share::absolute};
+use super::{
+    access,
+    args::{absolute, visibility},
+    peers,
+};
 use crate::{
     context::Context,
-    control::{Local, follow, interrupted},
-    direct,
+    control::{LocalPeer, follow},
+    direct::{self, UploadSpec, name_exists},
+    interrupt::interrupted,
     output::{quoted, summary},
-    session::{Session, file_name, visibility},
+    session::Session,
 };
 
 /// Put a file into the network, under a name.
@@ -70,26 +75,6 @@ pub struct UploadArgs {
     peer: Option<String>,
 }
 
-/// What is to be uploaded, and what the record must say in the end.
-pub struct Meant {
-    /// The file here, absolute.
-    pub path: PathBuf,
-    /// No other command can read it again.
-    pub once: bool,
-    /// Its size, as it was asked for.
-    pub size: u64,
-    /// The name to publish.
-    pub name: FileName,
-    /// Whose it must be.
-    pub owner: AccountId,
-    /// Who may have it.
-    pub visibility: Visibility,
-    /// Number of the version that it replaces; 0 for none.
-    pub replaces: u64,
-    /// Envelopes are checked by it.
-    pub verifier: Verifier,
-}
-
 #[derive(Serialize)]
 struct Uploaded {
     name: String,
@@ -108,15 +93,15 @@ impl UploadArgs {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let start = context.clock.monotonic();
         self.check()?;
-        let session = context.anyone().await?;
+        let session = context.session().await?;
         let wish = match &self.peer {
             Some(text) => Some(peers::find(session.catalogue(), text).await?.id),
             None => None,
         };
         let mut local = context
-            .beside(&session)
+            .local_peer_for(&session)
             .await?
-            .filter(|local| wish.is_none_or(|wish| wish == local.peer));
+            .filter(|local| wish.is_none_or(|wish| wish == local.id));
         if local.is_none() && matches!(session, Session::Peer(_)) {
             return Err(fail!(
                 InvalidArgument,
@@ -131,7 +116,7 @@ impl UploadArgs {
         } else {
             Input::of(PathBuf::from(absolute(&self.file)?), placed)?
         };
-        let meant = Meant {
+        let spec = UploadSpec {
             path: input.path.clone(),
             once: input.is_once(),
             size: input.size,
@@ -148,28 +133,28 @@ impl UploadArgs {
         };
         let (record, peer, by) = match (local, &session) {
             (Some(local), _) => {
-                let bearer = Some(Identity::Peer(local.peer));
+                let bearer = Some(Identity::Peer(local.id));
                 let request = NewUpload {
                     placed: input.placed,
-                    ..self.request(&meant, Some(local.peer), bearer)
+                    ..self.request(&spec, Some(local.id), bearer)
                 };
                 let upload = session
                     .catalogue()
                     .upload(&request)
                     .await
-                    .map_err(|failure| meant.told(failure))?;
-                let peer = local.peer;
+                    .map_err(|failure| spec.explain(failure))?;
+                let peer = local.id;
                 (
-                    through(context, local, &meant, &input, &upload).await?,
+                    through(context, local, &spec, &input, &upload).await?,
                     peer,
                     format!("peer {peer}"),
                 )
             }
             (None, Session::User(user)) => {
-                let request = self.request(&meant, wish, None);
-                let sent = direct::upload(context, user, &meant, &request).await;
-                let (record, peer) = sent.map_err(|failure| meant.told(failure))?;
-                (record, peer, "this command".to_owned())
+                let request = self.request(&spec, wish, None);
+                let sent = direct::upload(context, user, &spec, &request).await;
+                let sent = sent.map_err(|failure| spec.explain(failure))?;
+                (sent.record, sent.peer, "this command".to_owned())
             }
             (None, Session::Peer(_)) => {
                 return Err(fail!(Internal, "there is nobody to take the file"));
@@ -205,16 +190,16 @@ impl UploadArgs {
         let look = self.replace || self.is_stdin();
         let before = if look { current(catalogue, name, verifier).await? } else { None };
         match before {
-            Some(_) if !self.replace => Err(is_there(name.as_str())),
+            Some(_) if !self.replace => Err(name_exists(name.as_str())),
             before => Ok(before),
         }
     }
 
     /// The name that was given, or that of the path in a share of the peer here, or the file's own;
     /// and whether it is in a share.
-    async fn name(&self, local: Option<&mut Local>) -> Result<(FileName, bool), Failure> {
+    async fn name(&self, local: Option<&mut LocalPeer>) -> Result<(FileName, bool), Failure> {
         if self.is_stdin() {
-            return Ok((file_name(self.name.as_deref().unwrap_or_default())?, false));
+            return Ok((convert::name(self.name.as_deref().unwrap_or_default())?, false));
         }
         let path = PathBuf::from(absolute(&self.file)?);
         let shares = match local {
@@ -225,7 +210,7 @@ impl UploadArgs {
             .iter()
             .find_map(|share| Some((&share.prefix, path.strip_prefix(&share.path).ok()?)));
         if let Some(name) = &self.name {
-            return Ok((file_name(name)?, inside.is_some()));
+            return Ok((convert::name(name)?, inside.is_some()));
         }
         let text = |path: &Path| {
             path.to_str().map(str::to_owned).ok_or_else(|| {
@@ -237,17 +222,22 @@ impl UploadArgs {
             Some((prefix, rest)) => format!("{}/{}", prefix.trim_end_matches('/'), text(rest)?),
             None => text(Path::new(path.file_name().unwrap_or_default()))?,
         };
-        Ok((file_name(&name)?, inside.is_some()))
+        Ok((convert::name(&name)?, inside.is_some()))
     }
 
-    fn request(&self, meant: &Meant, peer: Option<PeerId>, bearer: Option<Identity>) -> NewUpload {
+    fn request(
+        &self,
+        spec: &UploadSpec,
+        peer: Option<PeerId>,
+        bearer: Option<Identity>,
+    ) -> NewUpload {
         NewUpload {
-            name: meant.name.to_string(),
-            size: meant.size,
-            visibility: meant.visibility,
+            name: spec.name.to_string(),
+            size: spec.size,
+            visibility: spec.visibility,
             access: self.access.clone(),
             tags: self.tag.clone(),
-            replaces: meant.replaces,
+            replaces: spec.replaces,
             peer,
             bearer,
             placed: false,
@@ -272,18 +262,18 @@ async fn current(
 /// Lets the peer here take it, and hashes it besides: both must find the same.
 async fn through(
     context: &Context,
-    mut local: Local,
-    meant: &Meant,
+    mut local: LocalPeer,
+    spec: &UploadSpec,
     input: &Input,
     upload: &Upload,
 ) -> Result<Sealed<Record>, Failure> {
-    let path = meant
+    let path = spec
         .path
         .to_str()
-        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", meant.path.display()))?;
+        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", spec.path.display()))?;
     let request = pb::UploadRequest {
         path: path.to_owned(),
-        name: meant.name.to_string(),
+        name: spec.name.to_string(),
         ticket: Some(envelope_from_text(&upload.ticket)?),
     };
     let hashed = input.hash();
@@ -298,61 +288,9 @@ async fn through(
     let envelope = last
         .record
         .ok_or_else(|| fail!(Internal, "the peer here says it is done and shows no record"))?;
-    let record = Sealed::<Record>::open(envelope, &meant.verifier)?;
-    meant.check(&record.value, hashed.await?)?;
+    let record = Sealed::<Record>::open(envelope, &spec.verifier)?;
+    spec.check(&record.value, hashed.await?)?;
     Ok(record)
-}
-
-fn is_there(name: &str) -> Failure {
-    fail!(
-        VersionConflict,
-        "the name {name:?} is there already: --replace makes a new version of it, --name gives \
-         another"
-    )
-}
-
-impl Meant {
-    /// A failure as whoever uploads can act on it.
-    fn told(&self, failure: Failure) -> Failure {
-        let name = self.name.as_str();
-        match failure.code {
-            ErrorCode::VersionConflict if self.replaces == 0 => {
-                Failure { detail: is_there(name).detail, ..failure }
-            }
-            ErrorCode::VersionConflict => Failure {
-                detail: format!(
-                    "somebody else published {name:?} meanwhile: see `peral access NAME`, then \
-                     upload again with --replace"
-                ),
-                ..failure
-            },
-            _ => failure,
-        }
-    }
-
-    /// Accepts the record only if it says what was meant.
-    ///
-    /// # Errors
-    /// INTEGRITY, naming what differs.
-    pub fn check(&self, record: &Record, hash: ContentId) -> Result<(), Failure> {
-        let differs = [
-            ("name", record.name != self.name),
-            ("size", record.content.size != self.size),
-            ("content", record.content.hash != hash),
-            ("owner", record.owner != self.owner),
-            ("visibility", record.visibility != self.visibility),
-            // The current content again makes no new version.
-            ("version", record.version < self.replaces),
-        ];
-        match differs.iter().find(|(_, differs)| *differs) {
-            None => Ok(()),
-            Some((what, _)) => Err(fail!(
-                Integrity,
-                "what was published as {:?} has another {what} than was meant",
-                self.name.as_str()
-            )),
-        }
-    }
 }
 
 fn say(

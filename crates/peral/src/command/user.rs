@@ -83,7 +83,7 @@ struct One<'a> {
 impl UserCommand {
     /// Talks to central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let user = context.user().await?;
+        let user = context.user_session().await?;
         let catalogue = &user.catalogue;
         match self {
             Self::Add(args) => add(context, catalogue, &args).await,

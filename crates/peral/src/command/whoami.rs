@@ -30,7 +30,7 @@ struct Who {
 impl WhoamiArgs {
     /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let session = context.anyone().await?;
+        let session = context.session().await?;
         if self.sessions {
             return sessions(context, &session).await;
         }

@@ -15,7 +15,7 @@ use peral_transfer::{
     limits::Limits,
     lists::ListStore,
     metrics::Metrics,
-    progress::{Observer, Phase, Progress},
+    progress::Observer,
 };
 use peral_wire::{
     Catalogue, ErrorCode, Failure, Sealed,
@@ -28,13 +28,12 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Way, show, unless_interrupted};
-use crate::{
-    command::download::Wanted,
-    context::Context,
-    output::{self, Meter, Step},
-    session::UserSession,
+use super::{
+    connector::{Connector, run_until_interrupted, use_certificate},
+    progress::MeterObserver,
+    spec::DownloadSpec,
 };
+use crate::{context::Context, session::UserSession};
 
 /// Fetches a file: how many bytes came over the network.
 ///
@@ -43,15 +42,15 @@ use crate::{
 pub async fn download(
     context: &Context,
     user: UserSession,
-    wanted: &Wanted,
+    spec: &DownloadSpec,
 ) -> Result<u64, Failure> {
-    let way = Way::new(&user.login)?;
-    let scratch = scratch(&wanted.path)?;
+    let connector = Connector::new(&user.login)?;
+    let scratch = scratch(&spec.path)?;
     let lists = ListStore::temporary(scratch.path())
         .map_err(|error| fail!(Internal, "piece lists cannot be kept: {error}"))?;
     let deps = FetchDeps {
-        dialer: way.dialer.clone(),
-        finder: Arc::new(Finder::new(context, way.certs, user, wanted)),
+        dialer: connector.dialer.clone(),
+        finder: Arc::new(Finder::new(context, connector.certs, user, spec)),
         lists,
         limits: Limits::default(),
         room: Arc::new(DiskRoom),
@@ -60,22 +59,22 @@ pub async fn download(
         seed: || Uuid::new_v4().as_u64_pair().0,
     };
     let request = FetchRequest {
-        record: wanted.record.clone(),
-        grant: wanted.sources.grant.as_deref().map(envelope_from_text).transpose()?,
-        sources: wanted.sources.sources.clone(),
-        path: wanted.path.clone(),
-        overwrite: wanted.overwrite,
-        wait: wanted.wait,
+        record: spec.record.clone(),
+        grant: spec.sources.grant.as_deref().map(envelope_from_text).transpose()?,
+        sources: spec.sources.sources.clone(),
+        path: spec.path.clone(),
+        overwrite: spec.overwrite,
+        wait: spec.wait,
     };
-    let watch = Arc::new(Watch::new(context));
+    let observer = Arc::new(MeterObserver::new(context));
     let cancel = CancellationToken::new();
-    let running = fetch(request, &deps, Arc::clone(&watch) as Arc<dyn Observer>, cancel.clone());
-    let ended = unless_interrupted(running, cancel).await;
-    watch.finish();
+    let running = fetch(request, &deps, Arc::clone(&observer) as Arc<dyn Observer>, cancel.clone());
+    let ended = run_until_interrupted(running, cancel).await;
+    observer.finish();
     match ended {
         Ok(fetched) => Ok(fetched.bytes_fetched),
         Err(failure) if failure.code == ErrorCode::Cancelled => {
-            let path = wanted.path.display();
+            let path = spec.path.display();
             Err(fail!(
                 Cancelled,
                 "the download was ended; what came is kept beside {path}, and the same command \
@@ -110,38 +109,6 @@ fn no_place(error: &io::Error) -> Failure {
     fail!(Internal, "there is no place for temporary files: {error}; set TMPDIR")
 }
 
-/// Shows what the engine reports.
-pub(super) struct Watch {
-    meter: Meter,
-}
-
-impl Watch {
-    pub fn new(context: &Context) -> Self {
-        Self { meter: context.out.meter() }
-    }
-
-    pub fn finish(&self) {
-        self.meter.finish();
-    }
-}
-
-impl Observer for Watch {
-    fn progress(&self, progress: &Progress) {
-        let phase = match progress.phase {
-            Phase::Waiting => output::Phase::Waiting,
-            Phase::Hashing => output::Phase::Hashing,
-            Phase::Moving => output::Phase::Moving,
-            Phase::Publishing => output::Phase::Publishing,
-        };
-        let Progress { done, total, fetched, sources, .. } = *progress;
-        self.meter.step(&Step { phase, done, total, fetched, sources });
-    }
-
-    fn note(&self, text: &str) {
-        self.meter.note(text);
-    }
-}
-
 /// Asks central for sources of one file version, for as long as the session lasts.
 struct Finder {
     context: Context,
@@ -152,8 +119,13 @@ struct Finder {
 }
 
 impl Finder {
-    fn new(context: &Context, certs: Arc<CertStore>, user: UserSession, wanted: &Wanted) -> Self {
-        let record = &wanted.record.value;
+    fn new(
+        context: &Context,
+        certs: Arc<CertStore>,
+        user: UserSession,
+        spec: &DownloadSpec,
+    ) -> Self {
+        let record = &spec.record.value;
         let request = SourcesRequest {
             file: Some(record.file),
             version: Some(record.version),
@@ -162,12 +134,12 @@ impl Finder {
         // The session is asked for again by its address: another login made meanwhile is not taken
         // for this one.
         let context = Context { central: Some(user.login.central), ..context.clone() };
-        Self { context, certs, request, verifier: Mutex::new(wanted.verifier.clone()) }
+        Self { context, certs, request, verifier: Mutex::new(spec.verifier.clone()) }
     }
 
     async fn find(&self) -> Result<KnownSources, Failure> {
-        let user = self.context.user().await?;
-        show(&self.certs, &user.login)?;
+        let user = self.context.user_session().await?;
+        use_certificate(&self.certs, &user.login)?;
         let sources = user.catalogue.sources(&self.request).await?;
         let record = self.open(&user.catalogue, &sources).await?;
         let grant = sources.grant.as_deref().map(envelope_from_text).transpose()?;

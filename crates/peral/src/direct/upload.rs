@@ -7,7 +7,7 @@ use peral_transfer::{
     limits::Limits,
     metrics::Metrics,
     progress::Observer,
-    send::{self, SendDeps, SendRequest, send},
+    send::{ExpectedRecord, SendDeps, SendRequest, send},
 };
 use peral_wire::{
     ErrorCode, Failure, Sealed,
@@ -15,80 +15,90 @@ use peral_wire::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Way, download::Watch, kept::Kept, socket, unless_interrupted};
-use crate::{command::upload::Meant, context::Context, session::UserSession};
+use super::{
+    connector::{Connector, parse_address, run_until_interrupted},
+    progress::MeterObserver,
+    saved_ticket::SavedTicket,
+    spec::UploadSpec,
+};
+use crate::{context::Context, session::UserSession};
 
-/// Uploads a file: its record, and the peer that has it.
+/// A finished upload.
+pub struct DirectUpload {
+    /// The record of the published version.
+    pub record: Sealed<Record>,
+    /// The peer that has it.
+    pub peer: PeerId,
+}
+
+/// Uploads a file.
 ///
 /// # Errors
 /// As [`send()`].
 pub async fn upload(
     context: &Context,
     user: &UserSession,
-    meant: &Meant,
+    spec: &UploadSpec,
     request: &NewUpload,
-) -> Result<(Sealed<Record>, PeerId), Failure> {
-    let way = Way::new(&user.login)?;
+) -> Result<DirectUpload, Failure> {
     let deps = SendDeps {
-        dialer: way.dialer,
-        verifier: Arc::new(meant.verifier.clone()),
+        dialer: Connector::new(&user.login)?.dialer,
+        verifier: Arc::new(spec.verifier.clone()),
         limits: Limits::default(),
         metrics: Metrics::new(),
     };
-    let folder = context.uploads.as_deref().filter(|_| !meant.once);
-    let kept = Kept::of(folder, &user.login, &meant.path, request);
-    if let Some((upload, ticket)) = kept.load(&meant.verifier, context.clock.now_ms()) {
-        let peer = upload.source.peer;
-        match attempt(context, meant, &deps, &kept, upload, ticket).await {
+    let folder = context.uploads.as_deref().filter(|_| !spec.once);
+    let saved = SavedTicket::new(folder, &user.login, &spec.path, request);
+    let sender = Sender { context, spec, deps, saved };
+    if let Some((upload, ticket)) = sender.saved.load(&spec.verifier, context.clock.now_ms()) {
+        match sender.send(upload, ticket).await {
             // Neither the peer nor central takes this ticket any longer: a new one.
             Err(failure)
                 if matches!(
                     failure.code,
                     ErrorCode::NotFound | ErrorCode::Unauthenticated | ErrorCode::Forbidden
                 ) => {}
-            ended => return ended.map(|record| (record, peer)),
+            sent => return sent,
         }
     }
     let upload = user.catalogue.upload(request).await?;
-    let ticket = Sealed::<Ticket>::from_text(&upload.ticket, &meant.verifier)?;
-    kept.save(&upload, context.clock.now_ms());
-    let peer = upload.source.peer;
-    attempt(context, meant, &deps, &kept, upload, ticket).await.map(|record| (record, peer))
+    let ticket = Sealed::<Ticket>::from_text(&upload.ticket, &spec.verifier)?;
+    sender.saved.save(&upload, context.clock.now_ms());
+    sender.send(upload, ticket).await
 }
 
-async fn attempt(
-    context: &Context,
-    meant: &Meant,
-    deps: &SendDeps,
-    kept: &Kept,
-    upload: Upload,
-    ticket: Sealed<Ticket>,
-) -> Result<Sealed<Record>, Failure> {
-    let request = SendRequest {
-        path: meant.path.clone(),
-        ticket,
-        address: socket(&upload.source.address)?,
-        expected: send::ExpectedRecord { owner: meant.owner, visibility: meant.visibility },
-    };
-    let watch = Arc::new(Watch::new(context));
-    let cancel = CancellationToken::new();
-    let running = send(request, deps, Arc::clone(&watch) as Arc<dyn Observer>, cancel.clone());
-    let ended = unless_interrupted(running, cancel).await;
-    watch.finish();
-    let may_go_on = ended.as_ref().is_err_and(|failure| {
-        matches!(
-            failure.code,
-            ErrorCode::Cancelled
-                | ErrorCode::Unavailable
-                | ErrorCode::DeadlineExceeded
-                | ErrorCode::Busy
-                | ErrorCode::RateLimited
-        )
-    });
-    if !may_go_on {
-        kept.forget();
+struct Sender<'a> {
+    context: &'a Context,
+    spec: &'a UploadSpec,
+    deps: SendDeps,
+    saved: SavedTicket,
+}
+
+impl Sender<'_> {
+    async fn send(&self, upload: Upload, ticket: Sealed<Ticket>) -> Result<DirectUpload, Failure> {
+        let request = SendRequest {
+            path: self.spec.path.clone(),
+            ticket,
+            address: parse_address(&upload.source.address)?,
+            expected: ExpectedRecord { owner: self.spec.owner, visibility: self.spec.visibility },
+        };
+        let observer = Arc::new(MeterObserver::new(self.context));
+        let cancel = CancellationToken::new();
+        let running =
+            send(request, &self.deps, Arc::clone(&observer) as Arc<dyn Observer>, cancel.clone());
+        let ended = run_until_interrupted(running, cancel).await;
+        observer.finish();
+        if !ended.as_ref().is_err_and(|failure| can_continue(failure.code)) {
+            self.saved.delete();
+        }
+        let record = ended?;
+        self.spec.check(&record.value, record.value.content.hash)?;
+        Ok(DirectUpload { record, peer: upload.source.peer })
     }
-    let record = ended?;
-    meant.check(&record.value, record.value.content.hash)?;
-    Ok(record)
+}
+
+/// Whether the same ticket can finish an upload that failed so.
+fn can_continue(code: ErrorCode) -> bool {
+    use ErrorCode::{Busy, Cancelled, DeadlineExceeded, RateLimited, Unavailable};
+    matches!(code, Cancelled | Unavailable | DeadlineExceeded | Busy | RateLimited)
 }

@@ -11,7 +11,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use peral_runtime::SharedClock;
 use serde::Serialize;
 
-use super::{Format, bytes, escape::shown, rate, write_err};
+use super::{
+    escape::shown,
+    format::Format,
+    sizes::{bytes, rate},
+    streams::write_err,
+};
 
 /// Between two lines of text.
 const LINE_EVERY: Duration = Duration::from_secs(2);

@@ -7,10 +7,10 @@ use peral_wire::{Failure, rest::sessions::Credential};
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
-use super::{UserSession, log_in};
-use crate::{context::Context, logins::Login, output::machine, secret};
+use super::user::{UserSession, log_in};
+use crate::{central::Contact, logins::Login, output::machine, secret};
 
-/// A session that there will be when somebody asks for it.
+/// A session that begins when it is first asked for.
 pub struct TokenSession {
     file: PathBuf,
     login: Mutex<Option<Login>>,
@@ -28,34 +28,38 @@ impl TokenSession {
         Self { file, login: Mutex::new(None) }
     }
 
-    /// The session; begun with the first question, renewed where it is time.
+    /// The session. The first call logs in, at the central that `contact` finds; later ones renew
+    /// the session when its credentials run out.
     ///
     /// # Errors
     /// INVALID_ARGUMENT: the file cannot be read, or nothing says which central. UNAUTHENTICATED:
     /// the token has ended. UNAVAILABLE.
-    pub async fn user(&self, context: &Context) -> Result<UserSession, Failure> {
-        let mut kept = self.login.lock().await;
-        let login = match &*kept {
+    pub async fn open(
+        &self,
+        contact: impl Future<Output = Result<Contact, Failure>>,
+        now_ms: i64,
+    ) -> Result<UserSession, Failure> {
+        let mut current = self.login.lock().await;
+        let login = match &*current {
             Some(login) => login.clone(),
             None => {
                 let token = secret::file(&self.file)?.expose_secret().to_owned();
-                let contact = context.meet(&context.first_contact).await?;
-                log_in(contact, Credential::ApiToken { token }, machine()).await?
+                log_in(contact.await?, Credential::ApiToken { token }, machine()).await?
             }
         };
-        *kept = Some(login.clone());
-        let (user, _) = context.fresh(login).await?;
-        *kept = Some(user.login.clone());
+        *current = Some(login.clone());
+        let user = UserSession::open(login, now_ms).await?;
+        *current = Some(user.login.clone());
         Ok(user)
     }
 
-    /// Ends the session, if it was begun. One that central is not told of lasts until it ends by
-    /// itself.
-    pub async fn end(&self, context: &Context) {
+    /// Ends the session, if it was begun. If central cannot be reached, the session lasts until it
+    /// expires.
+    pub async fn end(&self, now_ms: i64) {
         let Some(login) = self.login.lock().await.take() else { return };
-        let ended = async { context.fresh(login).await?.0.catalogue.logout().await };
+        let ended = async { UserSession::open(login, now_ms).await?.catalogue.logout().await };
         if let Err(failure) = ended.await {
-            tracing::debug!(%failure, "the session of this command is not ended");
+            tracing::debug!(%failure, "could not end the session of this command");
         }
     }
 }

@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     context::Context,
-    control::{Control, interrupted},
+    control::Control,
+    interrupt::interrupted,
     output::{Phase, Step},
 };
 
@@ -39,14 +40,14 @@ pub struct Input {
     /// The same, open.
     file: File,
     /// Only this command can read them; they go with it.
-    kept: Kept,
+    backing: Backing,
 }
 
-enum Kept {
+enum Backing {
     /// It is the user's file.
-    No,
+    UserFile,
     /// Without a name: it is gone with the last who has it open.
-    Nameless,
+    Unnamed,
     /// In the data folder of the peer here.
     Spooled { _spool: Spool },
 }
@@ -64,7 +65,7 @@ impl Input {
             return Err(fail!(InvalidArgument, "{} is no regular file", path.display()));
         }
         let file = File::open(&path).map_err(unreadable)?;
-        Ok(Self { size: facts.len(), placed, file, kept: Kept::No, path })
+        Ok(Self { size: facts.len(), placed, file, backing: Backing::UserFile, path })
     }
 
     /// All of standard input, written where the peer here can take it over, or else into a
@@ -97,7 +98,7 @@ impl Input {
                     size: 0,
                     placed: true,
                     file,
-                    kept: Kept::Spooled { _spool: spool },
+                    backing: Backing::Spooled { _spool: spool },
                 }
                 .fill(context, Some(control))
                 .await?
@@ -113,7 +114,7 @@ impl Input {
                 };
                 let file = tempfile::tempfile_in(&folder).map_err(failed)?;
                 let path = Path::new(DESCRIPTORS).join(file.as_raw_fd().to_string());
-                Self { path, size: 0, placed: false, file, kept: Kept::Nameless }
+                Self { path, size: 0, placed: false, file, backing: Backing::Unnamed }
                     .fill(context, None)
                     .await?
             }
@@ -130,7 +131,7 @@ impl Input {
 
     /// Can only this command read them?
     pub fn is_once(&self) -> bool {
-        !matches!(self.kept, Kept::No)
+        !matches!(self.backing, Backing::UserFile)
     }
 
     /// Hashes them in the background.

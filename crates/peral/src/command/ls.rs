@@ -1,12 +1,18 @@
 //! `peral ls`
 
 use clap::Args;
+use peral_model::PeerId;
 use peral_wire::{Failure, catalogue::Search, rest::files::File};
+use serde::Serialize;
 
-use super::search::{Files, LimitArgs, collect, say_more};
+use super::{
+    args::LimitArgs,
+    peers,
+    search::{Files, collect, say_more},
+};
 use crate::{
     context::Context,
-    direct,
+    direct::{self, ListedFile, PeerQuery},
     output::{Table, age, bytes},
 };
 
@@ -27,9 +33,9 @@ impl LsArgs {
     /// Asks central, or a peer.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         if let Some(peer) = &self.peer {
-            return direct::list(context, peer, &self.prefix, self.limit.most()).await;
+            return self.ask_peer(context, peer).await;
         }
-        let session = context.anyone().await?;
+        let session = context.session().await?;
         let search = Search { q: query(&self.prefix), ..Search::default() };
         let wanted = |file: &File| file.name.as_str().starts_with(&self.prefix);
         let (items, more) = collect(session.catalogue(), search, self.limit.most(), wanted).await?;
@@ -57,6 +63,39 @@ impl LsArgs {
             context.out.table(&table, "no files")
         })
     }
+
+    async fn ask_peer(&self, context: &Context, peer: &str) -> Result<(), Failure> {
+        let user = context.user_session().await?;
+        let peer = peers::find(&user.catalogue, peer).await?;
+        let query = PeerQuery { peer: &peer, prefix: &self.prefix, most: self.limit.most() };
+        let listed = direct::list(&user, &query).await?;
+        if listed.more && !context.out.is_json() {
+            context.out.note("… and more: --limit COUNT or --all shows them");
+        }
+        let said = PeerListing { peer: peer.id, items: listed.items, more: listed.more };
+        context.out.result("peral.ls-peer/1", &said, |said| {
+            let mut table =
+                Table::new(&["SIZE", "HELD", "VERSION", "ACCESS", "NAME"]).right(&[0, 1, 2]);
+            for item in &said.items {
+                let access = format!("{:?}", item.visibility).to_lowercase();
+                table.row([
+                    &bytes(item.size),
+                    &bytes(item.held),
+                    &item.version.to_string(),
+                    &access,
+                    &item.name,
+                ]);
+            }
+            context.out.table(&table, "no files")
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct PeerListing {
+    peer: PeerId,
+    items: Vec<ListedFile>,
+    more: bool,
 }
 
 /// The query that finds the prefix, and perhaps more: a query has white space between its terms,

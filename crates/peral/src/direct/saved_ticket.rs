@@ -23,33 +23,33 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A ticket that ends sooner is not begun with.
 const MARGIN_MS: i64 = 60 * 1000;
 
-/// Where the order of one upload is kept.
-pub struct Kept {
-    /// Nothing where nothing is kept.
+/// The ticket of one upload, on disk.
+pub struct SavedTicket {
+    /// None where nothing is saved.
     path: Option<PathBuf>,
 }
 
-impl Kept {
+impl SavedTicket {
     /// The place for this upload of this file as it is now, by this session.
-    pub fn of(folder: Option<&Path>, login: &Login, file: &Path, upload: &NewUpload) -> Self {
+    pub fn new(folder: Option<&Path>, login: &Login, file: &Path, upload: &NewUpload) -> Self {
         let stamp = fs::metadata(file)
             .map(|facts| (facts.ino(), facts.dev(), facts.mtime(), facts.mtime_nsec()));
-        let meant = format!("{}\n{stamp:?}\n{file:?}\n{upload:?}", login.session);
-        Self { path: folder.map(|folder| folder.join(ContentId::of(meant.as_bytes()).to_string())) }
+        let key = format!("{}\n{stamp:?}\n{file:?}\n{upload:?}", login.session);
+        Self { path: folder.map(|folder| folder.join(ContentId::of(key.as_bytes()).to_string())) }
     }
 
-    /// The ticket that was kept, if it can still be used.
+    /// The saved ticket, if it can still be used.
     pub fn load(&self, verifier: &Verifier, now_ms: i64) -> Option<(Upload, Sealed<Ticket>)> {
         let upload: Upload = serde_json::from_slice(&fs::read(self.path.as_ref()?).ok()?).ok()?;
         let ticket = Sealed::<Ticket>::from_text(&upload.ticket, verifier).ok()?;
         (ticket.value.expires_ms > now_ms + MARGIN_MS).then_some((upload, ticket))
     }
 
-    /// Keeps a ticket, and forgets those that are of no use any more. It only saves work: failing
-    /// is no failure.
+    /// Saves a ticket, and deletes those that have expired. It only saves work, so an error is only
+    /// logged.
     pub fn save(&self, upload: &Upload, now_ms: i64) {
         if let Err(error) = self.write(upload, now_ms) {
-            tracing::debug!(%error, "the order of this upload is not kept: interrupted, it begins anew");
+            tracing::debug!(%error, "could not save the ticket of this upload: after an interruption it starts again");
         }
     }
 
@@ -73,8 +73,8 @@ impl Kept {
         Ok(())
     }
 
-    /// The upload is done, or will not be.
-    pub fn forget(&self) {
+    /// Once the upload is done, or can never be.
+    pub fn delete(&self) {
         if let Some(path) = &self.path {
             drop(fs::remove_file(path));
         }
