@@ -41,8 +41,7 @@ pub async fn create_account(
     Ok(Json(app.create_account(&caller, account).await?))
 }
 
-/// Changes an account. Disabling it ends its sessions, its tokens and the registrations of
-/// its peers.
+/// Changes an account. Disabling it ends its sessions, tokens and registered peers.
 #[utoipa::path(
     patch, path = "/v1/accounts/{id}", tag = "administration", operation_id = "change_account",
     params(("id" = String, Path)), request_body = AccountChange,

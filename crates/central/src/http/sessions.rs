@@ -74,8 +74,9 @@ pub async fn logout(State(app): State<Arc<App>>, caller: Caller) -> Answer<Done>
     Ok(Json(Done {}))
 }
 
-/// Renews the certificate and token of a session or a peer. The proof holds a `RenewRequest`,
-/// signed by the registered key.
+/// Renews the certificate and token of a session or a peer.
+///
+/// The proof holds a `RenewRequest`, signed by the registered key.
 #[utoipa::path(
     post, path = "/v1/certificates", tag = "sessions", operation_id = "renew",
     request_body = Proven, responses((status = 200, body = Credentials))

@@ -76,8 +76,7 @@ impl App {
         self.passwords.hash(&password).await.map(Some)
     }
 
-    /// Changes an account. Disabling it ends its sessions, its tokens and the
-    /// registrations of its peers.
+    /// Changes an account. Disabling it ends its sessions, tokens and registered peers.
     ///
     /// # Errors
     /// NOT_FOUND. ALREADY_EXISTS: it is the last administrator.
