@@ -1,12 +1,12 @@
-//! The admin listener: probes and metrics, plaintext, apart from what users and peers reach.
+//! The admin listener: probes and metrics in plaintext, on a port of its own.
 //!
-//! `/livez` says that the event loop beats and nothing else, so that no database away restarts a
-//! process. `/readyz` lists the named checks, and answers 503 as long as one fails or the drain
-//! runs. `/metrics` is for Prometheus. It answers until the very end.
+//! `/livez` checks the event loop and nothing else: a database that is down must not restart a
+//! process. `/readyz` lists the named checks and answers 503 while one fails or during the drain.
+//! `/metrics` is for Prometheus. The listener answers until the process ends.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -22,24 +22,24 @@ use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 
 use crate::{
-    Shutdown,
+    Lock, Shutdown,
     serve::{Listener, ServeConfig, serve},
 };
 
-/// The event loop notes the time so often.
+/// How often the event loop records the time.
 const BEAT: Duration = Duration::from_secs(1);
-/// Without a note for so long the process is taken for dead.
+/// How old that record may become before `/livez` fails.
 const BEATS_MISSED: Duration = Duration::from_secs(10);
 
-/// The named checks of a process: what must be well for it to be ready.
+/// The named checks of a process. It is ready when all of them pass.
 #[derive(Debug, Clone, Default)]
 pub struct Checks {
-    named: Arc<Mutex<BTreeMap<String, Found>>>,
+    named: Arc<Mutex<BTreeMap<String, CheckState>>>,
 }
 
-/// What one check found last. `text` says why it fails, or what there is to know.
+/// What a check reported last. `text` says why it fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Found {
+struct CheckState {
     ok: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     text: String,
@@ -53,7 +53,7 @@ pub struct Check {
 }
 
 impl Checks {
-    /// No checks: ready at once.
+    /// Without checks, a process is ready at once.
     pub fn new() -> Self {
         Self::default()
     }
@@ -61,37 +61,34 @@ impl Checks {
     /// Adds a check, or takes up one of this name again.
     pub fn register(&self, name: impl Into<String>) -> Check {
         let check = Check { checks: self.clone(), name: name.into() };
-        self.lock()
+        self.named
+            .locked()
             .entry(check.name.clone())
-            .or_insert_with(|| Found { ok: false, text: "starting".into() });
+            .or_insert_with(|| CheckState { ok: false, text: "starting".into() });
         check
     }
 
-    /// Do all checks pass?
+    /// Whether all checks pass.
     pub fn ready(&self) -> bool {
-        self.lock().values().all(|state| state.ok)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Found>> {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+        self.named.locked().values().all(|state| state.ok)
     }
 }
 
 impl Check {
-    /// It is well.
+    /// The check passes.
     pub fn ok(&self) {
-        self.set(Found { ok: true, text: String::new() });
+        self.set(CheckState { ok: true, text: String::new() });
     }
 
-    /// It is not; the text says what and why.
+    /// The check fails; the text says why.
     pub fn err(&self, text: impl Into<String>) {
-        self.set(Found { ok: false, text: text.into() });
+        self.set(CheckState { ok: false, text: text.into() });
     }
 
-    fn set(&self, state: Found) {
+    fn set(&self, state: CheckState) {
         let (now, text) = (state.ok, state.text.clone());
-        let before = self.checks.lock().insert(self.name.clone(), state);
-        // A change is worth a line, its repetition is not.
+        let before = self.checks.named.locked().insert(self.name.clone(), state);
+        // Only a change is logged.
         match (before.is_some_and(|before| before.ok), now) {
             (true, false) => tracing::warn!(check = self.name, reason = text, "no longer ready"),
             (false, true) => tracing::info!(check = self.name, "ready"),
@@ -101,7 +98,7 @@ impl Check {
 }
 
 #[derive(Debug, Clone)]
-struct Admin {
+struct AdminState {
     checks: Checks,
     metrics: Registry,
     shutdown: Shutdown,
@@ -125,7 +122,8 @@ pub async fn serve_admin(
     let until = shutdown.only_killed();
     tracing::info!(address = %listener.local_addr(), "serving probes and metrics");
     measure(&checks);
-    let admin = Admin { checks, metrics, shutdown, beat: Arc::new(Mutex::new(Instant::now())) };
+    let admin =
+        AdminState { checks, metrics, shutdown, beat: Arc::new(Mutex::new(Instant::now())) };
     let router = router(admin.clone());
     tokio::join!(
         serve(listener, config, None, router, until.clone()),
@@ -133,23 +131,23 @@ pub async fn serve_admin(
     );
 }
 
-/// Shows each check as a metric: 1 for well, 0 for not.
+/// Exports each check as a metric: 1 passes, 0 fails.
 fn measure(checks: &Checks) {
     let seen = Arc::downgrade(&checks.named);
     // The callback lives as long as the meter, and looks through a weak reference.
     opentelemetry::global::meter("peral")
         .u64_observable_gauge("peral.check.ok")
-        .with_description("Checks of readiness, by name: 1 for well, 0 for not")
+        .with_description("Readiness checks by name: 1 passes, 0 fails")
         .with_callback(move |gauge| {
             let Some(named) = seen.upgrade() else { return };
-            for (name, found) in named.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (name, found) in named.locked().iter() {
                 gauge.observe(found.ok.into(), &[KeyValue::new("check", name.clone())]);
             }
         })
         .build();
 }
 
-fn router(admin: Admin) -> Router {
+fn router(admin: AdminState) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -159,13 +157,13 @@ fn router(admin: Admin) -> Router {
 
 async fn beat(last: &Mutex<Instant>) {
     loop {
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *last.locked() = Instant::now();
         tokio::time::sleep(BEAT).await;
     }
 }
 
-async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
-    let silent = admin.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+async fn livez(State(admin): State<AdminState>) -> (StatusCode, String) {
+    let silent = admin.beat.locked().elapsed();
     if silent < BEATS_MISSED {
         (StatusCode::OK, "live\n".into())
     } else {
@@ -177,26 +175,26 @@ async fn livez(State(admin): State<Admin>) -> (StatusCode, String) {
 }
 
 #[derive(Debug, Serialize)]
-struct Readiness {
+struct ReadyzBody {
     ready: bool,
-    checks: BTreeMap<String, Found>,
+    checks: BTreeMap<String, CheckState>,
 }
 
-async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
-    let mut checks = admin.checks.lock().clone();
+async fn readyz(State(admin): State<AdminState>) -> (StatusCode, Json<ReadyzBody>) {
+    let mut checks = admin.checks.named.locked().clone();
     if admin.shutdown.draining().is_cancelled() {
-        checks.insert("shutdown".into(), Found { ok: false, text: "draining".into() });
+        checks.insert("shutdown".into(), CheckState { ok: false, text: "draining".into() });
     }
     let ready = checks.values().all(|state| state.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, checks }))
+    (status, Json(ReadyzBody { ready, checks }))
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
+async fn metrics(State(admin): State<AdminState>) -> Response {
     match TextEncoder::new().encode_to_string(&admin.metrics.gather()) {
         Ok(text) => ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics cannot be written: {error}\n"))
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write the metrics: {error}\n"))
                 .into_response()
         }
     }

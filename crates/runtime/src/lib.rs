@@ -20,4 +20,4 @@ pub use clock::{Clock, MockClock, SharedClock, SystemClock};
 pub use lock::Lock;
 pub use ports::Ports;
 pub use shutdown::Shutdown;
-pub use telemetry::{Guard, Telemetry, TelemetryArgs};
+pub use telemetry::{Telemetry, TelemetryArgs, TelemetryGuard};

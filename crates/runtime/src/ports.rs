@@ -10,16 +10,16 @@ pub struct Ports {
     last: u16,
 }
 
-/// Text that names no ports.
+/// A text that is neither a port nor a range of ports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no port: write a number such as 7071, 0 for any free one, or a range such as \
+    "{0:?} is not a port: write a number such as 7071, 0 for any free port, or a range such as \
      7100-7199"
 )]
 pub struct InvalidPorts(String);
 
 impl Ports {
-    /// This port and no other.
+    /// This port only.
     pub const fn one(port: u16) -> Self {
         Self { first: port, last: port }
     }
@@ -49,7 +49,7 @@ impl FromStr for Ports {
             None => number(text).map(Self::one),
             Some((first, last)) => {
                 let (first, last) = (number(first)?, number(last)?);
-                // A range from 0 would mean "any, or else port 1": nobody means that.
+                // 0 is any free port: it cannot begin a range.
                 if first == 0 || first > last { Err(invalid()) } else { Ok(Self { first, last }) }
             }
         }

@@ -1,8 +1,7 @@
 //! The accept loop of every listener: deadlines, caps and a drain, none of which `axum::serve` has.
 //!
-//! Each connection runs in a task of its own, so that no handshake holds up the next caller. What a
-//! remote could let grow is capped by [`ServeConfig`]; what is beyond a cap is closed, the newest
-//! first.
+//! Each connection runs in a task of its own, so that a slow handshake does not delay the next
+//! caller. [`ServeConfig`] caps what a remote can grow; a new connection beyond a cap is closed.
 
 mod accept;
 mod body;
@@ -25,8 +24,8 @@ pub use unix::serve_unix;
 use crate::Shutdown;
 
 /// Serves a router on a listener until the drain starts. Connections are tasks of `shutdown`: they
-/// end their running requests during the drain and are cut at the kill. Without `tls` the listener
-/// is plaintext altogether.
+/// end their running requests during the drain and are cut at the kill. Without `tls` the whole
+/// listener is plaintext.
 pub async fn serve(
     listener: Listener,
     config: ServeConfig,

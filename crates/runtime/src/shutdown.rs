@@ -1,4 +1,4 @@
-//! How a process ends: first softly, then hard, and not before its tasks had their time.
+//! How a process ends: it drains, then stops, and gives its tasks time for both.
 
 use std::{io, time::Duration};
 
@@ -8,12 +8,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long tasks get to notice that they were killed, before `finish` returns all the same.
+/// How long tasks may take to notice the kill before `finish` returns without them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The end of a process, shared by all its parts.
 ///
-/// *Draining* means: take nothing new, bring to an end what runs. *Killed* means: stop at once.
+/// *Draining* means: accept no new work, finish what runs. *Killed* means: stop at once.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     soft: CancellationToken,
@@ -22,7 +22,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Nothing ends yet.
+    /// Neither draining nor killed.
     pub fn new() -> Self {
         Self::default()
     }
@@ -58,7 +58,7 @@ impl Shutdown {
     }
 
     /// Starts the drain, waits for the tasks that were spawned here for at most `grace`, then kills
-    /// what is left. Says whether all tasks ended by themselves.
+    /// what is left. Whether all tasks ended by themselves.
     pub async fn finish(&self, grace: Duration) -> bool {
         self.soft.cancel();
         self.tasks.close();
@@ -71,7 +71,7 @@ impl Shutdown {
         if !drained && tokio::time::timeout(LAST_WORDS, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 tasks = self.tasks.len(),
-                "some tasks did not end in time and are cut off"
+                "some tasks did not end in time and are aborted"
             );
         }
         drained
@@ -96,15 +96,18 @@ impl Shutdown {
             }
         };
         let name = next().await;
-        tracing::info!(signal = name, "ending: no new work, waiting for what runs");
+        tracing::info!(
+            signal = name,
+            "shutting down: accepting no new work, waiting for running work"
+        );
         self.drain();
         let name = next().await;
-        tracing::warn!(signal = name, "ending at once");
+        tracing::warn!(signal = name, "stopping at once");
         self.kill();
     }
 
-    /// For a listener that must answer until the very end: it is told of the kill alone, and nobody
-    /// waits for it.
+    /// For a listener that must answer until the process ends: it sees only the kill, and `finish`
+    /// does not wait for it.
     pub(crate) fn only_killed(&self) -> Self {
         Self { soft: self.hard.clone(), hard: self.hard.clone(), tasks: TaskTracker::new() }
     }

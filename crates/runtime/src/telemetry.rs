@@ -1,8 +1,8 @@
 //! Logs, traces and metrics of a process, long-lived or a short command.
 //!
 //! Logs go to stderr. Every process has traces, so that its logs carry their ids and its calls pass
-//! them on; they are exported (OTLP over gRPC), as metrics are, only where an endpoint is set. A
-//! collector that is away costs nothing but the telemetry.
+//! them on. Traces and metrics are exported (OTLP over gRPC) only where an endpoint is set. When
+//! the collector is down, only telemetry is lost.
 
 mod error;
 mod export;
@@ -25,9 +25,9 @@ pub use error::TelemetryError;
 
 /// What is logged unless the user says otherwise.
 const DEFAULT_LOG: &str = "info";
-/// Libraries that say much, or that would trace the sending of traces.
+/// Libraries that log much, or that would trace the export of traces.
 const QUIET: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls", "opentelemetry"];
-/// Telemetry holds up the end of a process for no longer.
+/// The longest time that the last export may delay the end of a process.
 const LAST_FLUSH: Duration = Duration::from_secs(2);
 
 /// How logs are written.
@@ -91,7 +91,7 @@ impl Telemetry {
         args: TelemetryArgs,
         service: &str,
         instance: Option<&str>,
-    ) -> Result<Guard, TelemetryError> {
+    ) -> Result<TelemetryGuard, TelemetryError> {
         let TelemetryArgs { log, log_format, otlp_endpoint, traceparent: _ } = args;
         let filter = filter(log.as_deref().unwrap_or(DEFAULT_LOG))?;
         let endpoint = otlp_endpoint.filter(|endpoint| !endpoint.is_empty());
@@ -108,7 +108,7 @@ impl Telemetry {
         global::set_text_map_propagator(TraceContextPropagator::new());
         global::set_tracer_provider(providers.traces.clone());
         global::set_meter_provider(providers.metrics.clone());
-        Ok(Guard { providers: Some(providers) })
+        Ok(TelemetryGuard { providers: Some(providers) })
     }
 }
 
@@ -116,11 +116,11 @@ impl Telemetry {
 /// most 2 s.
 #[derive(Debug)]
 #[must_use = "dropped, it ends the telemetry"]
-pub struct Guard {
+pub struct TelemetryGuard {
     providers: Option<export::Providers>,
 }
 
-impl Guard {
+impl TelemetryGuard {
     /// The metrics of this process, for the admin listener.
     pub fn metrics(&self) -> prometheus::Registry {
         self.providers.as_ref().map(|providers| providers.registry.clone()).unwrap_or_default()
@@ -135,7 +135,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(providers) = self.providers.take() {
             providers.finish(LAST_FLUSH);

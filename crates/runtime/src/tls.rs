@@ -1,8 +1,8 @@
 //! TLS 1.3, certificates of our own authority, and who is at the other end.
 //!
-//! A certificate names its holder by exactly one URI (an [`Identity`](peral_model::Identity)); nobody is known by host
-//! name or address, except where a public authority's certificate is checked by the ordinary rules
-//! of the web. Every configuration here verifies.
+//! A certificate names its holder by exactly one URI (an [`Identity`](peral_model::Identity)), not by
+//! host name or address, except where the certificate of a public authority is checked by the
+//! ordinary rules of the web. Every configuration here verifies.
 
 mod authority;
 mod certificate;

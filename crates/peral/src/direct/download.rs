@@ -3,12 +3,12 @@
 use std::{
     fs, io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use futures::future::BoxFuture;
 use peral_model::Record;
-use peral_runtime::tls::CertStore;
+use peral_runtime::{Lock, tls::CertStore};
 use peral_transfer::{
     Here,
     fetch::{DiskRoom, FetchDeps, FetchRequest, KnownSources, SourceFinder, fetch},
@@ -151,13 +151,13 @@ impl Finder {
         catalogue: &Catalogue,
         sources: &Sources,
     ) -> Result<Sealed<Record>, Failure> {
-        let known = self.verifier.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.verifier.locked().clone();
         if let Ok(record) = Sealed::from_text(&sources.record, &known) {
             return Ok(record);
         }
         let fresh = Verifier::new(&catalogue.jwks().await?, KeyUse::Record);
         let record = Sealed::from_text(&sources.record, &fresh)?;
-        *self.verifier.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        *self.verifier.locked() = fresh;
         Ok(record)
     }
 }

@@ -3,12 +3,12 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use peral_runtime::SharedClock;
+use peral_runtime::{Lock, SharedClock};
 use serde::Serialize;
 
 use super::{
@@ -120,7 +120,7 @@ impl Meter {
     /// come.
     fn is_due(&self, every: Duration, step: &Step) -> bool {
         let now = self.clock.monotonic();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.locked();
         let due =
             last.is_none_or(|(then, before)| before.phase != step.phase || now >= then + every);
         if due {
@@ -132,7 +132,7 @@ impl Meter {
     /// The same words are not shown again and again.
     fn is_news(&self, text: &str) -> bool {
         let now = self.clock.monotonic();
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.locked();
         noted.retain(|(then, _)| now < *then + SAME_NOTE_EVERY);
         let news = noted.iter().all(|(_, before)| before != text);
         if news && noted.len() < MAX_NOTED {

@@ -31,8 +31,8 @@ pub fn follow(span: Span) -> Span {
     span
 }
 
-/// Makes a new span go on with a trace that began elsewhere. False if the text is no W3C
-/// `traceparent`.
+/// Makes a new span go on with a trace that began elsewhere. False if the text is not
+/// a W3C `traceparent`.
 pub fn join_trace(span: &Span, traceparent: &str) -> bool {
     let value = HeaderValue::from_str(traceparent.trim());
     value.is_ok_and(|value| join(span, extract(&HeaderMap::from_iter([(TRACEPARENT, value)]))))
@@ -41,7 +41,7 @@ pub fn join_trace(span: &Span, traceparent: &str) -> bool {
 pub(crate) fn join(span: &Span, parent: Context) -> bool {
     let valid = parent.span().span_context().is_valid();
     if valid {
-        // Fails only where there is no telemetry, and then there is no trace to go on with.
+        // Fails only without telemetry, and then there is no trace to join.
         drop(span.set_parent(parent));
     }
     valid

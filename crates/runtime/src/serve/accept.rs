@@ -1,4 +1,4 @@
-//! The loop that accepts, and never ends but by the drain.
+//! The accept loop, which only the drain ends.
 
 use std::{
     io::{self, ErrorKind},
@@ -30,7 +30,7 @@ pub(super) async fn run(listener: Listener, server: Server, shutdown: Shutdown) 
     tracing::debug!(%address, "the listener is closed");
 }
 
-/// The caller hung up before it was accepted.
+/// The caller closed the connection before it was accepted.
 fn is_the_callers(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! A request body that does not come.
+//! A deadline for request bodies that stop arriving.
 
 use std::{
     pin::Pin,
@@ -11,15 +11,14 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The sender of a request body fell silent.
+/// The sender of a request body stopped sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nothing of the request body came for {} s", .0.as_secs_f32())]
+#[error("no part of the request body arrived for {} s", .0.as_secs_f32())]
 pub struct SlowBody(pub Duration);
 
 pin_project! {
-    /// A body that ends with [`SlowBody`] when nothing of it comes for a while. The time runs only
-    /// while somebody waits for it: a handler that is busy with what came before does its sender no
-    /// wrong.
+    /// A body that ends with [`SlowBody`] when no part of it arrives for a while. The time runs
+    /// only while somebody waits for the next part, not while a handler works on the last one.
     #[derive(Debug)]
     pub struct BodyDeadline<B> {
         #[pin]
@@ -32,7 +31,7 @@ pin_project! {
 }
 
 impl<B> BodyDeadline<B> {
-    /// Watches over `inner`.
+    /// Adds the deadline to `inner`.
     pub fn new(inner: B, timeout: Duration) -> Self {
         Self { inner, timer: sleep(timeout), timeout, waiting: false }
     }

@@ -3,31 +3,33 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
+
+use crate::Lock;
 
 /// Counts connections. Its map has at most as many entries as there are connections.
 #[derive(Debug)]
 pub(super) struct Caps {
     total: usize,
     per_source: usize,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     total: usize,
     by_source: HashMap<IpAddr, usize>,
 }
 
 /// Which cap is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
+pub(super) enum CapReached {
     Total,
     Source,
 }
 
-impl Full {
+impl CapReached {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Total => "total",
@@ -36,9 +38,9 @@ impl Full {
     }
 }
 
-/// The place of one connection; dropping it frees the place.
+/// Counts one connection until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     caps: Arc<Caps>,
     source: IpAddr,
 }
@@ -48,30 +50,26 @@ impl Caps {
         Arc::new(Self { total, per_source, open: Mutex::default() })
     }
 
-    pub(super) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Full> {
+    pub(super) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<ConnectionPermit, CapReached> {
         let source = source_of(ip);
-        let mut open = self.lock();
+        let mut open = self.open.locked();
         if open.total >= self.total {
-            return Err(Full::Total);
+            return Err(CapReached::Total);
         }
         if open.by_source.get(&source).is_some_and(|count| *count >= self.per_source)
             || self.per_source == 0
         {
-            return Err(Full::Source);
+            return Err(CapReached::Source);
         }
         open.total += 1;
         *open.by_source.entry(source).or_default() += 1;
-        Ok(Place { caps: Arc::clone(self), source })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(ConnectionPermit { caps: Arc::clone(self), source })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut open = self.caps.lock();
+        let mut open = self.caps.open.locked();
         open.total = open.total.saturating_sub(1);
         if let Some(count) = open.by_source.get_mut(&self.source) {
             *count = count.saturating_sub(1);
@@ -82,7 +80,7 @@ impl Drop for Place {
     }
 }
 
-/// Whoever has one IPv6 address has a whole /64 of them.
+/// The address that a cap counts. The holder of one IPv6 address usually has its whole /64.
 fn source_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
@@ -99,23 +97,23 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_is_shed_and_a_place_comes_free_again() {
+    fn the_newest_is_shed_until_another_one_ends() {
         let caps = Caps::new(3, 2);
         let first = caps.enter(ip("10.0.0.1")).unwrap();
         let _second = caps.enter(ip("::ffff:10.0.0.1")).unwrap();
-        assert_eq!(caps.enter(ip("10.0.0.1")).unwrap_err(), Full::Source);
+        assert_eq!(caps.enter(ip("10.0.0.1")).unwrap_err(), CapReached::Source);
         let _third = caps.enter(ip("10.0.0.2")).unwrap();
-        assert_eq!(caps.enter(ip("10.0.0.3")).unwrap_err(), Full::Total);
+        assert_eq!(caps.enter(ip("10.0.0.3")).unwrap_err(), CapReached::Total);
         drop(first);
         assert!(caps.enter(ip("10.0.0.1")).is_ok());
-        assert_eq!(caps.lock().by_source.len(), 2, "no entry stays without a connection");
+        assert_eq!(caps.open.locked().by_source.len(), 2, "no entry stays without a connection");
     }
 
     #[test]
     fn one_ipv6_network_counts_as_one() {
         let caps = Caps::new(9, 1);
-        let _place = caps.enter(ip("2001:db8::1")).unwrap();
-        assert_eq!(caps.enter(ip("2001:db8::2")).unwrap_err(), Full::Source);
+        let _first = caps.enter(ip("2001:db8::1")).unwrap();
+        assert_eq!(caps.enter(ip("2001:db8::2")).unwrap_err(), CapReached::Source);
         assert!(caps.enter(ip("2001:db8:0:1::1")).is_ok());
     }
 }

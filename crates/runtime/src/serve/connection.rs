@@ -29,7 +29,7 @@ use tower::Service;
 
 use super::{
     BodyDeadline, Caller, LocalCaller, ServeConfig,
-    caps::{Caps, Place},
+    caps::{Caps, ConnectionPermit},
 };
 use crate::{Shutdown, tls};
 
@@ -39,15 +39,15 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// deadlines run.
 const PREFACE: u64 = 24;
 
-/// A stream of any kind. Boxed, so that there is one connection type to compile; the indirection is
-/// nothing beside a system call.
+/// A stream of any kind. Boxed, so that there is one connection type to compile; compared with a
+/// system call the indirection costs nothing.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Why a connection ended before it said anything useful.
+/// Why a connection ended before its first request.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("nothing came within {} s", .0.as_secs_f32())]
+enum OpenError {
+    #[error("no bytes arrived within {} s", .0.as_secs_f32())]
     Slow(Duration),
     #[error("the connection broke: {0}")]
     Broken(#[from] std::io::Error),
@@ -88,12 +88,12 @@ impl Server {
         }
     }
 
-    /// Starts the task of a connection, or sheds it.
+    /// Starts the task of a connection, or closes it when a cap is reached.
     pub(super) fn take_tcp(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        let Some(place) = self.enter(remote) else { return };
+        let Some(permit) = self.enter(remote) else { return };
         let this = Arc::clone(self);
-        self.shutdown.spawn(async move { this.run_tcp(stream, remote, place).await });
+        self.shutdown.spawn(async move { this.run_tcp(stream, remote, permit).await });
     }
 
     /// The same for a connection over the unix socket, whose caller was checked.
@@ -103,39 +103,39 @@ impl Server {
         caller: Caller,
         local: LocalCaller,
     ) {
-        let Some(place) = self.enter(caller.remote) else { return };
+        let Some(permit) = self.enter(caller.remote) else { return };
         let this = Arc::clone(self);
         self.shutdown.spawn(async move {
             this.run(Box::new(stream), caller, Some(local)).await;
-            drop(place);
+            drop(permit);
         });
     }
 
-    fn enter(&self, remote: SocketAddr) -> Option<Place> {
+    fn enter(&self, remote: SocketAddr) -> Option<ConnectionPermit> {
         let full = match self.caps.enter(remote.ip()) {
-            Ok(place) => return Some(place),
+            Ok(permit) => return Some(permit),
             Err(full) => full.as_str(),
         };
         self.shed.add(1, &[opentelemetry::KeyValue::new("cap", full)]);
-        tracing::debug!(%remote, cap = full, "a connection is shed");
+        tracing::debug!(%remote, cap = full, "a connection is closed because a cap is reached");
         None
     }
 
-    async fn run_tcp(&self, stream: TcpStream, remote: SocketAddr, place: Place) {
+    async fn run_tcp(&self, stream: TcpStream, remote: SocketAddr, permit: ConnectionPermit) {
         if let Err(error) = self.tune(&stream) {
-            // It is slower and less protected, but it works.
+            // The connection works without: slower and less protected.
             tracing::debug!(%remote, %error, "a connection cannot be tuned");
         }
         let opened = tokio::select! {
             opened = self.open(stream, remote) => opened,
-            // It has asked for nothing yet, so nothing is lost.
+            // No request was sent yet, so nothing is lost.
             () = self.shutdown.draining().cancelled() => return,
         };
         match opened {
             Ok((stream, caller)) => self.run(stream, caller, None).await,
-            Err(refused) => tracing::debug!(%remote, %refused, "a connection is refused"),
+            Err(error) => tracing::debug!(%remote, %error, "a connection is refused"),
         }
-        drop(place);
+        drop(permit);
     }
 
     fn tune(&self, stream: &TcpStream) -> std::io::Result<()> {
@@ -154,7 +154,7 @@ impl Server {
         &self,
         stream: TcpStream,
         remote: SocketAddr,
-    ) -> Result<(Box<dyn Stream>, Caller), Refused> {
+    ) -> Result<(Box<dyn Stream>, Caller), OpenError> {
         let plaintext = Caller { remote, certificate: None, encrypted: false };
         let Some(acceptor) = &self.tls else {
             return Ok((Box::new(stream), plaintext));
@@ -174,16 +174,16 @@ impl Server {
                 Caller { remote, certificate, encrypted: true },
             ))
         };
-        timeout(deadline, handshake).await.unwrap_or(Err(Refused::Slow(deadline)))
+        timeout(deadline, handshake).await.unwrap_or(Err(OpenError::Slow(deadline)))
     }
 
     /// Speaks HTTP on an open stream until it ends, the drain is over, or the kill.
     async fn run(&self, stream: Box<dyn Stream>, caller: Caller, local: Option<LocalCaller>) {
         let remote = caller.remote;
         let read = Arc::new(AtomicU64::new(0));
-        let stream = TokioIo::new(Counted { inner: stream, read: Arc::clone(&read) });
+        let stream = TokioIo::new(CountingStream { inner: stream, read: Arc::clone(&read) });
         let service = service_fn(|request| {
-            // A request shorter than the preface has been heard, too.
+            // A whole request may be shorter than the preface.
             read.fetch_add(PREFACE, Ordering::Relaxed);
             self.answer(request, &caller, local)
         });
@@ -203,7 +203,7 @@ impl Server {
                     // Telling the version apart has no deadline of its own, nor has the preface of
                     // HTTP/2.
                     if read.load(Ordering::Relaxed) < PREFACE {
-                        tracing::debug!(%remote, "a connection is closed: it asked for nothing");
+                        tracing::debug!(%remote, "a connection is closed: it sent no request");
                         return;
                     }
                 }
@@ -243,21 +243,21 @@ async fn speaks_tls(stream: &TcpStream) -> std::io::Result<bool> {
 
 fn certificate_of(
     stream: &TlsStream<TcpStream>,
-) -> Result<Option<Arc<tls::PeerCertificate>>, Refused> {
+) -> Result<Option<Arc<tls::PeerCertificate>>, OpenError> {
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     leaf.map(|leaf| Ok(Arc::new(tls::peer_of(leaf)?))).transpose()
 }
 
 pin_project! {
-    /// Counts what is read, so that one can see whether a connection has said anything.
-    struct Counted {
+    /// Counts the bytes read, to tell whether the other end has sent anything.
+    struct CountingStream {
         #[pin]
         inner: Box<dyn Stream>,
         read: Arc<AtomicU64>,
     }
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for CountingStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -272,7 +272,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for CountingStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::Ports;
 
-/// Connections that the kernel keeps for us while we are busy.
+/// Connections that the kernel queues until they are accepted.
 const BACKLOG: u32 = 1024;
 
 /// A TCP socket that listens; [`serve`](super::serve) takes it.

@@ -2,34 +2,42 @@
 
 use std::{io, time::Duration};
 
-use crate::Shutdown;
+use crate::{Backoff, Jitter, Shutdown};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pauses that grow while accepting fails (no file descriptors, no memory): retrying at once would
-/// only burn the processor.
-#[derive(Debug, Default)]
+/// Pauses while accepting fails (no file descriptors, no memory): retrying at once would keep the
+/// processor busy.
+#[derive(Debug)]
 pub(super) struct Pause {
-    last: Option<Duration>,
+    backoff: Backoff,
+    failing: bool,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        // The listener recovers alone: there is no crowd to spread out.
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).with_jitter(Jitter::None);
+        Self { backoff, failing: false }
+    }
 }
 
 impl Pause {
     pub(super) async fn wait(&mut self, error: &io::Error, shutdown: &Shutdown) {
-        let next = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
-        if self.last.is_none() {
-            tracing::error!(%error, "no connection can be accepted: trying again until one can");
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(%error, "cannot accept connections; will retry");
         }
-        self.last = Some(next);
         tokio::select! {
-            () = tokio::time::sleep(next) => {}
+            () = tokio::time::sleep(self.backoff.next_pause()) => {}
             () = shutdown.draining().cancelled() => {}
         }
     }
 
     pub(super) fn over(&mut self) {
-        if self.last.take().is_some() {
-            tracing::info!("connections are accepted again");
+        if std::mem::take(&mut self.failing) {
+            self.backoff.reset();
+            tracing::info!("accepting connections again");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The socket in a peer's data folder: for processes of the same user on the same machine, and
-//! nobody else.
+//! The socket in a peer's data folder, for processes of the same user on the same machine only.
 
 use std::{
     fs::Permissions,
@@ -18,8 +17,8 @@ use super::{Caller, LocalCaller, ServeConfig, connection::Server, pause::Pause};
 use crate::Shutdown;
 
 /// Listens on a unix socket (mode 0600) and serves a router there, in tasks of `shutdown`, until
-/// the drain; then the socket goes. A socket that a dead process left is replaced. Callers of
-/// another user are turned away.
+/// the drain; then the socket is removed. A socket that a dead process left is replaced. Callers of
+/// another user are refused.
 ///
 /// Returns as soon as it listens.
 ///
@@ -50,7 +49,7 @@ pub async fn serve_unix(
 /// never missing.
 async fn bind(path: &Path) -> io::Result<(UnixListener, u64)> {
     if UnixStream::connect(path).await.is_ok() {
-        return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens there"));
+        return Err(io::Error::new(ErrorKind::AddrInUse, "another process listens on it"));
     }
     let fresh: PathBuf = path.with_file_name(".sock.new");
     match std::fs::remove_file(&fresh) {
@@ -89,11 +88,14 @@ fn take(stream: UnixStream, server: &Arc<Server>) {
         Ok(cred) => {
             return tracing::warn!(
                 uid = cred.uid(),
-                "a process of another user is turned away from the unix socket"
+                "refused a process of another user on the unix socket"
             );
         }
         Err(error) => {
-            return tracing::warn!(%error, "a process whose user is unknown is turned away from the unix socket");
+            return tracing::warn!(
+                %error,
+                "refused a process on the unix socket: its user is unknown"
+            );
         }
     };
     server.take_unix(
@@ -112,6 +114,6 @@ fn remove(path: &Path, inode: u64) {
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.ino() == inode)
         && let Err(error) = std::fs::remove_file(path)
     {
-        tracing::warn!(%error, path = %path.display(), "the unix socket could not be removed");
+        tracing::warn!(%error, path = %path.display(), "cannot remove the unix socket");
     }
 }

@@ -4,14 +4,14 @@
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The log filter cannot be read.
-    #[error("--log {filter:?} is no filter: {reason}")]
+    #[error("--log {filter:?} is not a valid filter: {reason}")]
     Filter {
         /// As given.
         filter: String,
         /// What is wrong.
         reason: String,
     },
-    /// The endpoint cannot be used at all (being away is no error).
+    /// The endpoint cannot be used at all. A collector that is down is not an error.
     #[error("--otlp-endpoint {endpoint:?} cannot be used: {reason}")]
     Endpoint {
         /// As given.

@@ -110,7 +110,7 @@ fn exporters(
     ))
 }
 
-/// Says once that traces get lost, and once that they arrive again.
+/// Logs once when traces are lost, and once when they are accepted again.
 #[derive(Debug)]
 struct SaysOnce<E> {
     inner: E,
@@ -123,9 +123,13 @@ impl<E: SpanExporter> SpanExporter for SaysOnce<E> {
         let result = self.inner.export(batch).await;
         match (&result, self.failing.swap(result.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => {
-                tracing::warn!(endpoint = self.endpoint, %error, "traces cannot be sent and are dropped until they can");
+                tracing::warn!(
+                    endpoint = self.endpoint,
+                    %error,
+                    "cannot send traces; dropping them until the endpoint accepts them"
+                );
             }
-            (Ok(()), true) => tracing::info!(endpoint = self.endpoint, "traces are sent again"),
+            (Ok(()), true) => tracing::info!(endpoint = self.endpoint, "sending traces again"),
             _ => {}
         }
         result

@@ -42,8 +42,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes a new one, valid for ten years from `now_ms` (milliseconds since 1970), that may sign
-    /// no other authorities.
+    /// Generates one, valid for ten years from `now_ms` (milliseconds since 1970). It cannot sign
+    /// other authorities.
     ///
     /// # Errors
     /// [`TlsError::Issue`].
@@ -58,8 +58,9 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, format!("Peral network {network}"));
         (params.not_before, params.not_after) =
             validity(now_ms, CA_LIFETIME).ok_or_else(|| failed(&"its dates are out of range"))?;
-        params.serial_number =
-            Some(random_serial().ok_or_else(|| failed(&"the system gives no randomness"))?);
+        params.serial_number = Some(
+            random_serial().ok_or_else(|| failed(&"the system does not provide random bytes"))?,
+        );
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key.pair()?).map_err(|error| failed(&error))?;
@@ -69,8 +70,8 @@ impl Authority {
     /// Reads one from its certificate and key (PKCS#8), both PEM.
     ///
     /// # Errors
-    /// [`TlsError::Certificate`]: unreadable, or no authority. [`TlsError::Key`]: unreadable, or of
-    /// another certificate.
+    /// [`TlsError::Certificate`]: unreadable, or not an authority. [`TlsError::Key`]: unreadable,
+    /// or the key of another certificate.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, TlsError> {
         let certificate = CertificateDer::from_pem_slice(cert_pem.as_bytes())
             .map_err(|error| TlsError::Certificate(error.to_string()))?;
@@ -80,9 +81,9 @@ impl Authority {
     fn from_der(certificate: CertificateDer<'static>, key: KeyPkcs8Der) -> Result<Self, TlsError> {
         let refuse = |reason: &str| TlsError::Certificate(reason.into());
         let (_, parsed) = X509Certificate::from_der(&certificate)
-            .map_err(|_| refuse("it is no X.509 certificate"))?;
+            .map_err(|_| refuse("it is not an X.509 certificate"))?;
         if !parsed.is_ca() {
-            return Err(refuse("it is no certificate of an authority"));
+            return Err(refuse("it is not the certificate of an authority"));
         }
         let pair = key.pair()?;
         if p256_point(parsed.public_key()).is_none_or(|point| point != pair.public_key_raw()) {
@@ -93,7 +94,8 @@ impl Authority {
         Ok(Self { certificate, key, issuer })
     }
 
-    /// Its certificate and its private key, both PEM. The second is the network's greatest secret.
+    /// Its certificate and its private key, both PEM. Keep the key secret: it can issue every
+    /// certificate of the network.
     ///
     /// # Errors
     /// [`TlsError::Key`].
@@ -101,7 +103,7 @@ impl Authority {
         Ok((self.certificate_pem(), self.key.to_pem()?))
     }
 
-    /// Its certificate (DER): what everybody trusts.
+    /// Its certificate (DER), which every member of the network trusts.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
@@ -122,14 +124,13 @@ impl Authority {
         vec![leaf, self.certificate.clone()]
     }
 
-    /// Signs a certificate for the key of a signing request (DER). Of the request only the key is
-    /// taken, after its signature was checked: no name in it counts. `account` is the account of a
-    /// user or peer. Times are milliseconds since 1970; for clocks that differ a little, let it
-    /// begin some minutes ago.
+    /// Issues a certificate for the key of a signing request (DER), after checking its signature;
+    /// names in the request are ignored. `account` is the account of a user or peer. Times are
+    /// milliseconds since 1970; for clocks that differ a little, let it begin some minutes ago.
     ///
     /// # Errors
     /// [`TlsError::Request`]: the request is refused. [`TlsError::Issue`]: a name for browsers is
-    /// none, or the time is out of range.
+    /// invalid, or the time is out of range.
     pub fn issue(
         &self,
         csr_der: &[u8],
@@ -149,10 +150,9 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         (params.not_before, params.not_after) = validity(not_before_ms, lifetime)
             .ok_or_else(|| TlsError::issue(identity, &"its dates are out of range"))?;
-        params.serial_number = Some(
-            random_serial()
-                .ok_or_else(|| TlsError::issue(identity, &"the system gives no randomness"))?,
-        );
+        params.serial_number = Some(random_serial().ok_or_else(|| {
+            TlsError::issue(identity, &"the system does not provide random bytes")
+        })?);
         let certificate = params
             .signed_by(&key, &self.issuer)
             .map_err(|error| TlsError::issue(identity, &error))?;
@@ -178,9 +178,9 @@ fn subject(identity: &Identity, account: Option<AccountId>) -> Result<Distinguis
         (Identity::Central, None) => "Peral central".to_owned(),
         (Identity::Peer(_) | Identity::User(_), Some(account)) => account.to_string(),
         (Identity::Central, Some(_)) => {
-            return Err(TlsError::issue(identity, &"central works for no account"));
+            return Err(TlsError::issue(identity, &"central does not have an account"));
         }
-        (_, None) => return Err(TlsError::issue(identity, &"a user or peer has an account")),
+        (_, None) => return Err(TlsError::issue(identity, &"a user or peer needs an account")),
     };
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);

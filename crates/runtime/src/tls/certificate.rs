@@ -27,10 +27,10 @@ pub struct PeerCertificate {
 /// there must be one, another kind of key.
 pub fn peer_of(cert_der: &[u8]) -> Result<PeerCertificate, TlsError> {
     let refuse = |reason: &str| TlsError::Certificate(reason.into());
-    let (rest, certificate) =
-        X509Certificate::from_der(cert_der).map_err(|_| refuse("it is no X.509 certificate"))?;
+    let (rest, certificate) = X509Certificate::from_der(cert_der)
+        .map_err(|_| refuse("it is not an X.509 certificate"))?;
     if !rest.is_empty() {
-        return Err(refuse("bytes follow it"));
+        return Err(refuse("it has trailing bytes"));
     }
     let identity = only_uri(&certificate)?
         .parse::<Identity>()
@@ -38,7 +38,7 @@ pub fn peer_of(cert_der: &[u8]) -> Result<PeerCertificate, TlsError> {
     let account = match identity {
         Identity::Central => None,
         Identity::Peer(_) | Identity::User(_) => {
-            Some(account_of(&certificate).ok_or_else(|| refuse("it names no account"))?)
+            Some(account_of(&certificate).ok_or_else(|| refuse("it does not name an account"))?)
         }
     };
     let public_key = p256_point(certificate.public_key())
@@ -58,8 +58,12 @@ fn only_uri<'a>(certificate: &X509Certificate<'a>) -> Result<&'a str, TlsError> 
         });
     match (uris.next(), uris.next()) {
         (Some(uri), None) => Ok(uri),
-        (None, _) => Err(TlsError::Certificate("it names nobody of this network".into())),
-        (Some(_), Some(_)) => Err(TlsError::Certificate("it names more than one holder".into())),
+        (None, _) => {
+            Err(TlsError::Certificate("it does not contain an identity of this network".into()))
+        }
+        (Some(_), Some(_)) => {
+            Err(TlsError::Certificate("it contains more than one identity".into()))
+        }
     }
 }
 
@@ -74,6 +78,10 @@ fn account_of(certificate: &X509Certificate<'_>) -> Option<AccountId> {
 /// The SHA-256 fingerprint of a certificate (DER), as `openssl x509 -fingerprint -sha256` prints
 /// it: `AB:CD:…`.
 pub fn fingerprint(cert_der: &[u8]) -> String {
-    let bytes = digest(&SHA256, cert_der);
-    bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    colons(digest(&SHA256, cert_der).as_ref())
+}
+
+/// Upper-case hexadecimal with a colon between two bytes.
+pub(super) fn colons(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| hex::encode_upper([*byte])).collect::<Vec<_>>().join(":")
 }

@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use super::{CertStore, TlsError, provider, verify::identity_verifier};
 
-/// Whose signatures are believed. Never empty.
+/// The trusted authorities. Never empty.
 #[derive(Debug, Clone)]
 pub struct TrustRoots(Arc<RootCertStore>);
 
@@ -21,7 +21,7 @@ impl TrustRoots {
     /// Our own authority (DER).
     ///
     /// # Errors
-    /// [`TlsError::Roots`]: it is no certificate.
+    /// [`TlsError::Roots`]: it is not a certificate.
     pub fn authority(certificate: CertificateDer<'static>) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         roots.add(certificate).map_err(|error| TlsError::Roots(error.to_string()))?;
@@ -39,7 +39,7 @@ impl TrustRoots {
             let certificate = certificate.map_err(|error| TlsError::Roots(error.to_string()))?;
             roots.add(certificate).map_err(|error| TlsError::Roots(error.to_string()))?;
         }
-        Self::filled(roots, "the file holds no certificate")
+        Self::filled(roots, "the file does not contain a certificate")
     }
 
     /// The public authorities that this machine trusts (or `SSL_CERT_FILE`).
@@ -49,11 +49,11 @@ impl TrustRoots {
     pub fn native() -> Result<Self, TlsError> {
         let found = rustls_native_certs::load_native_certs();
         for error in &found.errors {
-            tracing::debug!(%error, "some of this machine's certificate authorities cannot be read");
+            tracing::debug!(%error, "cannot read some certificate authorities of this machine");
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
-        Self::filled(roots, "this machine has none; install its package of CA certificates")
+        Self::filled(roots, "this machine has none; install the package with the CA certificates")
     }
 
     fn filled(roots: RootCertStore, otherwise: &str) -> Result<Self, TlsError> {

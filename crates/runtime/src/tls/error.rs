@@ -1,8 +1,8 @@
-//! What goes wrong with keys and certificates.
+//! Keys and certificates that cannot be used.
 
 use peral_model::Identity;
 
-/// What goes wrong with keys and certificates.
+/// A key or certificate that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// A signing request that is malformed, of another key type, or not signed by its own key: its
@@ -15,19 +15,19 @@ pub enum TlsError {
     /// A private key that cannot be read or does not belong to its certificate.
     #[error("the private key cannot be used: {0}")]
     Key(String),
-    /// A certificate could not be made.
-    #[error("no certificate could be made for {identity}: {reason}")]
+    /// A certificate could not be issued.
+    #[error("cannot issue a certificate for {identity}: {reason}")]
     Issue {
-        /// For whom.
+        /// The holder.
         identity: String,
-        /// Why not.
+        /// What failed.
         reason: String,
     },
-    /// There is no authority to trust.
+    /// The set of trusted authorities is empty or cannot be read.
     #[error("no certificate authority to trust: {0}")]
     Roots(String),
-    /// Text that is no fingerprint.
-    #[error("{0:?} is no SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons")]
+    /// A text that is not a fingerprint.
+    #[error("{0:?} is not a SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons")]
     Fingerprint(String),
 }
 

@@ -23,14 +23,15 @@ fn sentence(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => certificate(error),
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "it wants a certificate and we have none: log in or register".into()
+            "it requires a certificate, and this process has none: log in or register".into()
         }
         rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => {
-            "it says that our certificate has expired".into()
+            "it says that the certificate of this process has expired".into()
         }
         rustls::Error::AlertReceived(
             AlertDescription::UnknownCA | AlertDescription::DecryptError,
-        ) => "it does not know the authority of our certificate: another network?".into(),
+        ) => "it does not know the authority of our certificate; it may belong to another network"
+            .into(),
         rustls::Error::InvalidMessage(_) => "it does not speak TLS".into(),
         other => other.to_string(),
     }
@@ -40,9 +41,9 @@ fn certificate(error: &CertificateError) -> String {
     match error {
         // Ours: `WrongIdentity` and `TlsError` explain themselves.
         CertificateError::Other(inner) => inner.to_string(),
-        // A foreign authority of the same name shows as a bad signature.
+        // An unrelated authority of the same name gives a bad signature.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "its certificate is not of an authority that is trusted here".into()
+            "its certificate was not issued by a trusted authority".into()
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "its certificate has expired".into()

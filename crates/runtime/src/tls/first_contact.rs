@@ -1,7 +1,7 @@
 //! First contact: a network whose authority is known by its fingerprint, or not yet at all.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,9 +14,12 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 
 use super::{
-    TlsError, config, fingerprint,
-    verify::{Judge, Shown, Verifier, other, verify_identity},
+    TlsError,
+    certificate::colons,
+    config, fingerprint,
+    verify::{Judge, Presented, ServerVerifier, other, verify_identity},
 };
+use crate::Lock;
 
 /// A certificate authority known by its SHA-256 fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl Pin {
         if bytes.len() != 32 {
             return Err(refuse());
         }
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")))
+        Ok(Self(colons(&bytes)))
     }
 
     /// Is this the certificate (DER) that the fingerprint names?
@@ -46,12 +49,12 @@ impl Pin {
 /// A client that talks to central when central's chain ends in the authority with this fingerprint,
 /// which central sends along.
 pub fn pinned_client_config(pin: Pin) -> ClientConfig {
-    config::with_verifier(Arc::new(Verifier::new(Trust::Pinned(pin))), None)
+    config::with_verifier(Arc::new(ServerVerifier::new(FirstTrust::Pinned(pin))), None)
 }
 
-/// Asks what answers at `stream` for its authority's certificate, so that a person can be shown the
-/// [`fingerprint`] and decide. Nothing is trusted and nothing but the handshake is sent: it is
-/// broken off when the certificates are there.
+/// Gets the certificate of the authority from the server at `stream`, so that a person can compare
+/// the [`fingerprint`] and decide. The server is not trusted: the handshake stops when the
+/// certificates have arrived.
 ///
 /// # Errors
 /// [`TlsError::Certificate`]: what answers within `deadline` is not Peral's central.
@@ -59,7 +62,7 @@ pub async fn presented_authority(
     stream: TcpStream,
     deadline: Duration,
 ) -> Result<CertificateDer<'static>, TlsError> {
-    let verifier = Arc::new(Verifier::new(Trust::Nobody(Mutex::new(None))));
+    let verifier = Arc::new(ServerVerifier::new(FirstTrust::Nobody(Mutex::new(None))));
     let config = config::with_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>, None);
     let failed = |reason: &str| TlsError::Certificate(reason.into());
     let address = stream.peer_addr().map_err(|error| TlsError::Certificate(error.to_string()))?;
@@ -70,11 +73,11 @@ pub async fn presented_authority(
     match (verifier.judge.seen(), outcome) {
         (Some(authority), _) => Ok(authority),
         (None, Err(error)) => Err(TlsError::Certificate(error.to_string())),
-        (None, Ok(_)) => Err(failed("it showed none")),
+        (None, Ok(_)) => Err(failed("it did not send one")),
     }
 }
 
-/// A certificate in PEM, to be kept.
+/// A certificate in PEM.
 pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
     pem::encode_config(
         &pem::Pem::new("CERTIFICATE", certificate.to_vec()),
@@ -83,41 +86,40 @@ pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
 }
 
 #[derive(Debug)]
-enum Trust {
+enum FirstTrust {
     /// Central, under the authority with this fingerprint.
     Pinned(Pin),
-    /// Nobody: notes the authority that is consistent with what is shown, and always refuses.
+    /// Nobody: records the authority that the server presents consistently, and always refuses.
     Nobody(Mutex<Option<CertificateDer<'static>>>),
 }
 
-impl Trust {
+impl FirstTrust {
     fn seen(&self) -> Option<CertificateDer<'static>> {
         match self {
             Self::Pinned(_) => None,
-            Self::Nobody(seen) => seen.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Self::Nobody(seen) => seen.locked().clone(),
         }
     }
 }
 
-impl Judge for Trust {
-    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
+impl Judge for FirstTrust {
+    fn judge(&self, presented: Presented<'_>) -> Result<ServerCertVerified, Error> {
         match self {
             Self::Pinned(pin) => {
                 let authority =
-                    shown.intermediates.iter().find(|certificate| pin.matches(certificate));
+                    presented.intermediates.iter().find(|certificate| pin.matches(certificate));
                 let authority = authority.ok_or_else(|| {
                     other(TlsError::Roots(
-                        "the server is not under the one with that fingerprint".into(),
+                        "the server is not under the authority with that fingerprint".into(),
                     ))
                 })?;
-                is_central_under(authority, shown)
+                is_central_under(authority, presented)
             }
             Self::Nobody(seen) => {
                 let authority =
-                    shown.intermediates.last().ok_or(CertificateError::UnknownIssuer)?;
-                is_central_under(authority, shown)?;
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(authority.clone().into_owned());
+                    presented.intermediates.last().ok_or(CertificateError::UnknownIssuer)?;
+                is_central_under(authority, presented)?;
+                *seen.locked() = Some(authority.clone().into_owned());
                 Err(CertificateError::ApplicationVerificationFailure.into())
             }
         }
@@ -126,9 +128,9 @@ impl Judge for Trust {
 
 fn is_central_under(
     authority: &CertificateDer<'_>,
-    shown: Shown<'_>,
+    presented: Presented<'_>,
 ) -> Result<ServerCertVerified, Error> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone().into_owned())?;
-    verify_identity(&roots, Identity::Central, Shown { intermediates: &[], ..shown })
+    verify_identity(&roots, Identity::Central, Presented { intermediates: &[], ..presented })
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroize;
 
 use super::TlsError;
 
-/// A signing request is a few hundred bytes; nothing longer is even looked at.
+/// A signing request has a few hundred bytes; a longer one is not parsed.
 const MAX_REQUEST: usize = 4096;
 /// An uncompressed point of P-256: a marker byte and two coordinates.
 const POINT_LEN: usize = 65;
@@ -37,7 +37,7 @@ impl KeyPkcs8Der {
     /// The key pair in PEM.
     ///
     /// # Errors
-    /// [`TlsError::Key`], when these bytes are no P-256 key.
+    /// [`TlsError::Key`], when these bytes are not a P-256 key.
     pub fn to_pem(&self) -> Result<String, TlsError> {
         self.pair().map(|pair| pair.serialize_pem())
     }
@@ -45,7 +45,7 @@ impl KeyPkcs8Der {
     /// The public half: an uncompressed point, 65 bytes.
     ///
     /// # Errors
-    /// [`TlsError::Key`], when these bytes are no P-256 key.
+    /// [`TlsError::Key`], when these bytes are not a P-256 key.
     pub fn public_key(&self) -> Result<Vec<u8>, TlsError> {
         self.pair().map(|pair| pair.public_key_raw().to_vec())
     }
@@ -73,7 +73,7 @@ impl Drop for KeyPkcs8Der {
     }
 }
 
-/// Makes a P-256 key pair.
+/// Generates a P-256 key pair.
 #[expect(
     clippy::expect_used,
     reason = "P-256 is compiled in, and aws-lc aborts the process itself when the system has no \
@@ -84,7 +84,7 @@ pub fn new_key() -> KeyPkcs8Der {
     KeyPkcs8Der(pair.serialize_der())
 }
 
-/// A signing request (DER) for this key. It chooses no name: the authority gives it.
+/// A signing request (DER) for this key. It contains no name: the authority chooses it.
 ///
 /// # Errors
 /// [`TlsError::Key`], when the key cannot be used.
@@ -106,9 +106,9 @@ pub fn csr_public_key(csr_der: &[u8]) -> Result<Vec<u8>, TlsError> {
         return Err(refuse("it is longer than 4096 bytes"));
     }
     let (rest, request) = X509CertificationRequest::from_der(csr_der)
-        .map_err(|_| refuse("it is no PKCS#10 request"))?;
+        .map_err(|_| refuse("it is not a PKCS#10 request"))?;
     if !rest.is_empty() {
-        return Err(refuse("bytes follow it"));
+        return Err(refuse("it has trailing bytes"));
     }
     let info = &request.certification_request_info;
     let point = p256_point(&info.subject_pki)
@@ -118,7 +118,7 @@ pub fn csr_public_key(csr_der: &[u8]) -> Result<Vec<u8>, TlsError> {
     }
     let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &point);
     if request.signature_value.unused_bits != 0 {
-        return Err(refuse("its signature is no whole number of bytes"));
+        return Err(refuse("its signature is not a whole number of bytes"));
     }
     key.verify(info.raw, &request.signature_value.data)
         .map_err(|_| refuse("its key did not sign it"))?;

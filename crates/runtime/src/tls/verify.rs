@@ -16,45 +16,45 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{peer_of, provider};
 
-/// Somebody else answers at an address.
+/// Another identity answers at an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found} answers where {expected} was expected")]
 pub struct WrongIdentity {
-    /// Whom the caller wanted.
+    /// The identity that the caller expected.
     pub expected: Identity,
-    /// Who is there.
+    /// The identity in the certificate.
     pub found: Identity,
 }
 
-/// What a server shows.
+/// What a server presents in its handshake.
 #[derive(Clone, Copy)]
-pub(super) struct Shown<'a> {
+pub(super) struct Presented<'a> {
     pub end_entity: &'a CertificateDer<'a>,
     pub intermediates: &'a [CertificateDer<'a>],
     pub now: UnixTime,
     pub algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Says whether a server is the one that is wanted.
+/// Decides whether a server is the expected one.
 pub(super) trait Judge: std::fmt::Debug + Send + Sync {
-    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error>;
+    fn judge(&self, presented: Presented<'_>) -> Result<ServerCertVerified, Error>;
 }
 
-/// A verifier whose judgement is one's own, and whose signatures are checked as rustls does. TLS
-/// 1.3 is the only version spoken.
+/// A verifier that leaves the certificate to a [`Judge`] and checks signatures as rustls does. It
+/// accepts TLS 1.3 only.
 #[derive(Debug)]
-pub(super) struct Verifier<J> {
+pub(super) struct ServerVerifier<J> {
     pub judge: J,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl<J> Verifier<J> {
+impl<J> ServerVerifier<J> {
     pub fn new(judge: J) -> Self {
         Self { judge, algorithms: provider().signature_verification_algorithms }
     }
 }
 
-impl<J: Judge> ServerCertVerifier for Verifier<J> {
+impl<J: Judge> ServerCertVerifier for ServerVerifier<J> {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -63,7 +63,7 @@ impl<J: Judge> ServerCertVerifier for Verifier<J> {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.judge.judge(Shown { end_entity, intermediates, now, algorithms: self.algorithms })
+        self.judge.judge(Presented { end_entity, intermediates, now, algorithms: self.algorithms })
     }
 
     fn verify_tls12_signature(
@@ -72,7 +72,7 @@ impl<J: Judge> ServerCertVerifier for Verifier<J> {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only TLS 1.3 is spoken here".into()))
+        Err(Error::General("only TLS 1.3 is supported".into()))
     }
 
     fn verify_tls13_signature(
@@ -94,17 +94,17 @@ impl<J: Judge> ServerCertVerifier for Verifier<J> {
 pub(super) fn verify_identity(
     roots: &RootCertStore,
     expected: Identity,
-    shown: Shown<'_>,
+    presented: Presented<'_>,
 ) -> Result<ServerCertVerified, Error> {
-    let parsed = ParsedCertificate::try_from(shown.end_entity)?;
+    let parsed = ParsedCertificate::try_from(presented.end_entity)?;
     verify_server_cert_signed_by_trust_anchor(
         &parsed,
         roots,
-        shown.intermediates,
-        shown.now,
-        shown.algorithms.all,
+        presented.intermediates,
+        presented.now,
+        presented.algorithms.all,
     )?;
-    let found = peer_of(shown.end_entity).map_err(other)?.identity;
+    let found = peer_of(presented.end_entity).map_err(other)?.identity;
     if found == expected {
         Ok(ServerCertVerified::assertion())
     } else {
@@ -120,8 +120,8 @@ pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Er
 pub(super) fn identity_verifier(
     roots: Arc<RootCertStore>,
     expected: Identity,
-) -> Verifier<impl Judge> {
-    Verifier::new(ByIdentity { roots, expected })
+) -> ServerVerifier<impl Judge> {
+    ServerVerifier::new(ByIdentity { roots, expected })
 }
 
 #[derive(Debug)]
@@ -131,7 +131,7 @@ struct ByIdentity {
 }
 
 impl Judge for ByIdentity {
-    fn judge(&self, shown: Shown<'_>) -> Result<ServerCertVerified, Error> {
-        verify_identity(&self.roots, self.expected, shown)
+    fn judge(&self, presented: Presented<'_>) -> Result<ServerCertVerified, Error> {
+        verify_identity(&self.roots, self.expected, presented)
     }
 }

@@ -37,7 +37,13 @@ async fn probes_name_what_fails_and_answer_until_the_end() {
     database.err("connection refused");
     let (status, body) = readyz().await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    let expected = serde_json::json!({"ready": false, "checks": {"database": {"ok": false, "text": "connection refused"}, "disk": {"ok": true}}});
+    let expected = serde_json::json!({
+        "ready": false,
+        "checks": {
+            "database": {"ok": false, "text": "connection refused"},
+            "disk": {"ok": true},
+        },
+    });
     assert_eq!(body, expected);
     assert_eq!(get("/livez").await.0, StatusCode::OK, "a failing check is no reason to restart");
     database.ok();

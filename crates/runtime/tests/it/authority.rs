@@ -192,6 +192,7 @@ fn a_store_refuses_a_key_that_is_not_the_certificates() {
 #[test]
 fn the_fingerprint_is_what_openssl_prints() {
     // printf abc | openssl dgst -sha256 -c
-    let expected = "BA:78:16:BF:8F:01:CF:EA:41:41:40:DE:5D:AE:22:23:B0:03:61:A3:96:17:7A:9C:B4:10:FF:61:F2:00:15:AD";
+    let expected = "BA:78:16:BF:8F:01:CF:EA:41:41:40:DE:5D:AE:22:23:\
+                    B0:03:61:A3:96:17:7A:9C:B4:10:FF:61:F2:00:15:AD";
     assert_eq!(fingerprint(b"abc"), expected);
 }

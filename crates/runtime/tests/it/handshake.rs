@@ -83,7 +83,7 @@ async fn a_server_of_another_authority_is_refused_whatever_it_calls_itself() {
         connect_tls(server.address, expecting(&ours, Identity::Central, None)).await.unwrap_err();
     assert_eq!(
         explain(&error).as_deref(),
-        Some("its certificate is not of an authority that is trusted here")
+        Some("its certificate was not issued by a trusted authority")
     );
 }
 
