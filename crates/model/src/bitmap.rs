@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Most pieces of a bitmap: 2^30, a content of 1 PiB. A size from a remote can so cost 128 MiB at
-/// most.
+/// Most pieces of a bitmap: 2^30, a content of 1 PiB. A size from a remote thus costs at most
+/// 128 MiB.
 pub const MAX_LEN: u64 = 1 << 30;
 
 const WORD: u64 = 64;
@@ -16,7 +16,7 @@ pub struct Bitmap {
     count: u64,
 }
 
-/// Why bytes or a length make no bitmap.
+/// Why bytes or a length are not a valid bitmap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBitmap {
     /// More than [`MAX_LEN`] pieces.
@@ -50,17 +50,17 @@ impl Bitmap {
         Ok(Self { words: vec![0; words], len, count: 0 })
     }
 
-    /// Number of pieces that it speaks of.
+    /// Number of pieces that it covers.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Does it speak of no piece at all?
+    /// Whether it covers no piece.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Is piece `index` in it? Never behind the end.
+    /// Whether piece `index` is in it. False behind the end.
     pub fn get(&self, index: u64) -> bool {
         index < self.len && self.word(index / WORD) >> (index % WORD) & 1 == 1
     }
@@ -85,7 +85,7 @@ impl Bitmap {
         self.count
     }
 
-    /// Are all pieces in it? So of an empty content.
+    /// Whether all pieces are in it. True for an empty content.
     pub fn is_full(&self) -> bool {
         self.count == self.len
     }
@@ -204,27 +204,37 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set(len in 0u64..300, changes in prop::collection::vec((0u64..320, any::<bool>()), 0..200)) {
+        fn it_is_a_set(
+            len in 0u64..300,
+            changes in prop::collection::vec((0u64..320, any::<bool>()), 0..200),
+        ) {
             let mut bitmap = Bitmap::new(len).unwrap();
             let mut set = BTreeSet::new();
             for (index, there) in changes {
-                let changed = index < len && if there { set.insert(index) } else { set.remove(&index) };
+                let mut change =
+                    || if there { set.insert(index) } else { set.remove(&index) };
+                let changed = index < len && change();
                 prop_assert_eq!(bitmap.set(index, there), changed);
             }
             prop_assert_eq!(bitmap.count(), set.len() as u64);
             prop_assert_eq!(bitmap.is_full(), set.len() as u64 == len);
             prop_assert!((0..400).all(|index| bitmap.get(index) == set.contains(&index)));
             let missing: Vec<u64> = bitmap.iter_missing().flatten().collect();
-            prop_assert_eq!(missing, (0..len).filter(|index| !set.contains(index)).collect::<Vec<_>>());
+            let absent: Vec<u64> = (0..len).filter(|index| !set.contains(index)).collect();
+            prop_assert_eq!(missing, absent);
             for from in 0..310 {
                 prop_assert_eq!(bitmap.next_present(from), set.range(from..).next().copied());
-                prop_assert_eq!(bitmap.next_missing(from), (from..len).find(|index| !set.contains(index)));
+                let missing = (from..len).find(|index| !set.contains(index));
+                prop_assert_eq!(bitmap.next_missing(from), missing);
             }
             prop_assert_eq!(Bitmap::from_bytes(len, &bitmap.to_bytes()), Ok(bitmap));
         }
 
         #[test]
-        fn any_bytes_are_read_as_they_are_or_refused(len in 0u64..200, bytes in prop::collection::vec(any::<u8>(), 0..30)) {
+        fn any_bytes_are_read_as_they_are_or_refused(
+            len in 0u64..200,
+            bytes in prop::collection::vec(any::<u8>(), 0..30),
+        ) {
             if let Ok(bitmap) = Bitmap::from_bytes(len, &bytes) {
                 prop_assert_eq!(bitmap.to_bytes(), bytes);
             }

@@ -1,4 +1,4 @@
-//! What central says of a file version, and of who may do what with it.
+//! What central signs: file versions, and rights to them.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{AccountId, Content, FileId, FileName, Identity, PeerId, UploadId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
-    /// Whoever has a certificate of this network.
+    /// Every holder of a certificate of this network.
     #[default]
     Public,
     /// The owner, and the accounts and groups that it names.
@@ -50,7 +50,7 @@ pub struct Grant {
     pub record: Record,
     /// What it lets its bearer do.
     pub verbs: Vec<Verb>,
-    /// Whose right it is.
+    /// The account that has the right.
     pub account: AccountId,
     /// The one certificate identity that may show it.
     pub bearer: Identity,
@@ -73,7 +73,7 @@ pub struct Ticket {
     pub max_size: u64,
     /// Who may read it.
     pub visibility: Visibility,
-    /// For whom it is published.
+    /// The account that it is published for.
     pub account: AccountId,
     /// The one certificate identity that may show it.
     pub bearer: Identity,

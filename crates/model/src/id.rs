@@ -26,7 +26,9 @@ macro_rules! ids {
             /// # Errors
             /// Any other number of bytes.
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidId> {
-                Uuid::from_slice(bytes).map(Self).map_err(|_| InvalidId { text: hex::encode(bytes), expected: $what })
+                Uuid::from_slice(bytes)
+                    .map(Self)
+                    .map_err(|_| InvalidId { text: hex::encode(bytes), expected: $what })
             }
 
             /// The 16 bytes that stand for it on the wire.
@@ -50,7 +52,9 @@ macro_rules! ids {
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId { text: text.into(), expected: $what })
+                Uuid::try_parse(text)
+                    .map(Self)
+                    .map_err(|_| InvalidId { text: text.into(), expected: $what })
             }
         }
     )*};
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn other_uris_are_no_identity() {
+    fn other_uris_are_not_an_identity() {
         for text in [
             "",
             "peral:",

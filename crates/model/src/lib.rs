@@ -1,4 +1,4 @@
-//! What Peral knows without doing anything: names, hashes, piece lists, rights, the download plan.
+//! The rules of Peral without I/O: names, hashes, piece lists, rights, the download plan.
 //!
 //! Pure: no I/O, no clock, no async runtime. Everything here can be tested by calling it.
 

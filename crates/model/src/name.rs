@@ -15,7 +15,7 @@ pub const MAX_SEGMENT: usize = 255;
 #[serde(transparent)]
 pub struct FileName(String);
 
-/// Why a text is no file name.
+/// Why a text is not a file name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the name {shown} {reason}")]
 pub struct InvalidName {
@@ -57,7 +57,7 @@ impl FileName {
         fold(&self.0)
     }
 
-    /// Does any segment begin with a dot? Indexers leave such files out.
+    /// Whether a segment begins with a dot. Indexers leave such files out.
     pub fn is_hidden(&self) -> bool {
         self.segments().any(|segment| segment.starts_with('.'))
     }
@@ -66,7 +66,7 @@ impl FileName {
 /// Folds case as search does on both databases: character by character, so that a part of a name
 /// folds to a part of the folded name.
 pub fn fold(text: &str) -> String {
-    // Both small sigmas are one: which of them a capital becomes would hang on what follows.
+    // Both small sigmas are one: which one a capital becomes would depend on the next letter.
     text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
@@ -118,6 +118,8 @@ impl<'de> Deserialize<'de> for FileName {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Component, Path};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -170,9 +172,9 @@ mod tests {
         #[test]
         fn a_valid_name_joined_to_a_directory_stays_below_it(text in "\\PC{0,40}") {
             if let Ok(name) = FileName::new(text) {
-                let joined = std::path::Path::new("/share").join(name.as_str());
-                prop_assert!(joined.components().all(|part| !matches!(part, std::path::Component::ParentDir)));
-                prop_assert!(joined.starts_with("/share") && joined != std::path::Path::new("/share"));
+                let joined = Path::new("/share").join(name.as_str());
+                prop_assert!(joined.components().all(|part| part != Component::ParentDir));
+                prop_assert!(joined.starts_with("/share") && joined != Path::new("/share"));
             }
         }
     }

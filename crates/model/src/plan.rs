@@ -1,5 +1,5 @@
-//! The download engine: what to ask of whom next, what is lost, who lies, who is slow, when it is
-//! done.
+//! The download plan: which pieces to request from which source, which are lost, which sources lie
+//! or are slow, and when the download is done.
 //!
 //! A state machine without I/O and without a clock. A driver tells it what happened
 //! ([`Plan::source_joined`], [`Plan::piece_arrived`], ...) and then asks it for [`Plan::actions`],
@@ -9,20 +9,18 @@
 //!
 //! # Who is banned
 //! A piece is judged only against the live request that asked for it. The first bad piece of a
-//! source may come of an edited file or of a bad disk, which is no lie: all its requests are
-//! cancelled, and it is asked for that one piece again as *suspect*, and for nothing else. If it
-//! says CHANGED it is out, without a ban. A bad answer is a lie: it is banned. A good answer clears
-//! it, but a later bad piece bans it at once. If the question fails, it is asked again after the
-//! back-off, before anything else. So a liar wastes one piece of the download's work, and one more
-//! as its answer to that question; after those two it is out for good. What was under way on its
-//! cancelled requests is not judged.
+//! source may come from an edited file or a bad disk, which is not a lie: all its requests are
+//! cancelled, and only that piece is requested again, as *suspect*. If the source answers CHANGED,
+//! it is out without a ban. If it sends a bad piece again, it lied and is banned. A good piece
+//! clears it, but a later bad piece bans it at once. If the request fails, it is repeated after the
+//! back-off, before any other. So a liar wastes two pieces of the download's work, and is then out
+//! for good. Pieces that arrive on its cancelled requests are not judged.
 //!
 //! # Who is asked
 //! Nearer sources first; within the same distance a draw weighted by what they deliver. Each gets
-//! runs of about two seconds of its own rate, the next one before the last has ended. Whoever has
-//! nothing left to do takes the tail of the slowest; at the very end a piece is asked from a second
-//! source where that is likely to be faster. Slow sources are asked last; nobody is banned for
-//! being slow.
+//! runs of about two seconds of its own rate, the next one before the last has ended. An idle
+//! source takes over the tail of the slowest; at the end a piece is requested from a second source
+//! where that is likely to be faster. Slow sources are asked last, and are not banned for that.
 
 mod outcome;
 mod pick;
@@ -42,7 +40,7 @@ pub use self::types::{
 use self::{
     pick::Rarity,
     request::Request,
-    source::{Source, Standing},
+    source::{SourceState, TrackedSource},
 };
 use crate::{
     Bitmap,
@@ -61,12 +59,12 @@ pub struct Plan {
     /// How often pieces became free again.
     freed: u64,
     rarity: Rarity,
-    sources: BTreeMap<SourceId, Source>,
+    sources: BTreeMap<SourceId, TrackedSource>,
     requests: BTreeMap<RequestId, Request>,
     next_request: u64,
     rng: SmallRng,
     out: Vec<Action>,
-    phase: Phase,
+    phase: PlanPhase,
     /// The last new piece or new source; the wait counts from here.
     alive: Duration,
     last_bad: Option<(u64, SourceId)>,
@@ -75,9 +73,9 @@ pub struct Plan {
     looked: Duration,
 }
 
-/// What was said last about the whole, so that it is said once.
+/// The last action about the whole download, so that it is given once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum PlanPhase {
     Running,
     Stalled,
     Failed,
@@ -109,7 +107,7 @@ impl Plan {
             next_request: 0,
             rng: SmallRng::seed_from_u64(seed),
             out: Vec::new(),
-            phase: Phase::Running,
+            phase: PlanPhase::Running,
             alive: Duration::ZERO,
             last_bad: None,
             counters: Counters::default(),
@@ -139,7 +137,7 @@ impl Plan {
         };
         let known = self.sources.len();
         match self.sources.get(&id) {
-            Some(source) if source.standing == Standing::Out => return Err(Refused::Out),
+            Some(source) if source.state == SourceState::Out => return Err(Refused::Out),
             None if known >= self.config.max_sources => return Err(Refused::TooMany),
             Some(_) => self.forget_have(id),
             None => self.alive = now,
@@ -148,11 +146,11 @@ impl Plan {
             self.rarity.change(bitmap, 1);
         }
         let source =
-            self.sources.entry(id).or_insert_with(|| Source::new(Have::All, locality, now));
+            self.sources.entry(id).or_insert_with(|| TrackedSource::new(Have::All, locality, now));
         (source.have, source.locality) = (have, locality);
-        (source.standing, source.failures, source.fruitless) = (Standing::Ready, 0, None);
-        if self.phase != Phase::Done {
-            self.phase = Phase::Running;
+        (source.state, source.failures, source.fruitless) = (SourceState::Ready, 0, None);
+        if self.phase != PlanPhase::Done {
+            self.phase = PlanPhase::Running;
         }
         Ok(())
     }
@@ -188,7 +186,7 @@ impl Plan {
         *(if new { &mut self.counters.fetched } else { &mut self.counters.wasted }) += length;
         if new {
             self.alive = now;
-            self.phase = Phase::Running;
+            self.phase = PlanPhase::Running;
         }
         self.credit(request, piece, length, now);
         if new {
@@ -209,10 +207,10 @@ impl Plan {
             return;
         }
         if !asked {
-            // Streams in no order, or without end, would waste without limit.
-            return self.retire(id, Standing::Out);
+            // A stream out of order, or without end, could waste without limit.
+            return self.retire(id, SourceState::Out);
         }
-        (source.standing, source.failures) = (Standing::Ready, 0);
+        (source.state, source.failures) = (SourceState::Ready, 0);
         if suspect {
             source.doubt = None;
         }
@@ -234,7 +232,7 @@ impl Plan {
         self.last_bad = Some((piece, id));
         let Some(source) = self.sources.get_mut(&id) else { return };
         if suspect || source.struck || !asked {
-            self.retire(id, Standing::Out);
+            self.retire(id, SourceState::Out);
             self.out.push(Action::Ban { source: id, piece });
         } else {
             (source.struck, source.doubt) = (true, Some(piece));
@@ -253,14 +251,13 @@ impl Plan {
         match end {
             End::Complete if ended.is_complete() || !ended.live => {}
             End::Complete => self.lose(ended.source, Loss::Away, now),
-            // A cancelled stream may break in any way; only what is said of the file itself counts
-            // then.
+            // A cancelled stream may break in any way: only a statement about the file counts.
             End::Lost(Loss::Away | Loss::Busy(_)) if !ended.live => {}
             End::Lost(loss) => self.lose(ended.source, loss, now),
         }
     }
 
-    /// Is this piece still missing? Others need not be verified.
+    /// Whether this piece is still missing. Others need not be verified.
     pub fn wants(&self, piece: u64) -> bool {
         piece < self.done.len() && !self.done.get(piece)
     }
@@ -286,29 +283,29 @@ impl Plan {
             return;
         };
         let asked_for = match loss {
-            Loss::Gone => return self.retire(id, Standing::Gone),
-            Loss::Changed => return self.retire(id, Standing::Out),
+            Loss::Gone => return self.retire(id, SourceState::Gone),
+            Loss::Changed => return self.retire(id, SourceState::Out),
             Loss::Away => Duration::ZERO,
             Loss::Busy(time) => time.min(self.config.max_back_off),
         };
         // Two requests that break with one connection are one failure.
-        if source.standing == Standing::Ready {
+        if source.state == SourceState::Ready {
             source.failures = source.failures.saturating_add(1);
-            source.standing =
-                Standing::Away(now + source.back_off(&self.config, jitter).max(asked_for));
+            source.state =
+                SourceState::Away(now + source.back_off(&self.config, jitter).max(asked_for));
         }
     }
 
     /// Takes a source out of the swarm.
-    fn retire(&mut self, id: SourceId, standing: Standing) {
+    fn retire(&mut self, id: SourceId, state: SourceState) {
         self.cancel_all(id);
         self.forget_have(id);
         if let Some(source) = self.sources.get_mut(&id) {
-            source.standing = standing;
+            source.state = state;
         }
     }
 
-    /// Its part is no longer a part: complete, or gone.
+    /// It no longer counts as a source with a part: it is complete, or gone.
     fn forget_have(&mut self, id: SourceId) {
         let Some(source) = self.sources.get_mut(&id) else { return };
         if let Have::Some(bitmap) = std::mem::replace(&mut source.have, Have::All) {
@@ -325,8 +322,8 @@ impl Plan {
         live.into_iter().for_each(|request| self.cancel(request));
     }
 
-    /// Cancels the requests from which nothing more is wanted though more would come. The answer of
-    /// a suspect is always wanted.
+    /// Cancels the requests that would only bring pieces that are here. The answer of a suspect is
+    /// always wanted.
     fn cancel_needless(&mut self) {
         let needless = |request: &Request| {
             !request.suspect
@@ -346,8 +343,8 @@ impl Plan {
         self.free(&owed);
     }
 
-    /// These pieces are no longer to come on a request; unless another one brings them, they can be
-    /// asked for again.
+    /// These pieces will not arrive on a request. Unless another request brings them, they can be
+    /// requested again.
     fn free(&mut self, pieces: &[u64]) {
         for piece in pieces {
             if !self.done.get(*piece) && self.copies(*piece) == 0 {

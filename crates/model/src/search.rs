@@ -38,7 +38,7 @@ pub enum Term {
     WordStart(String),
 }
 
-/// Why a text is no query.
+/// Why a text is not a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidQuery {
     /// Over [`MAX_QUERY`] bytes.
@@ -48,10 +48,10 @@ pub enum InvalidQuery {
     #[error("the query has {0} terms; the most is 8")]
     TooManyTerms(usize),
     /// `hash:` with something else than a hash.
-    #[error("{0:?} names no content; write hash: and 64 hexadecimal digits")]
+    #[error("{0:?} is not a content hash; write hash: and 64 hexadecimal digits")]
     NotAHash(String),
     /// `prefix:` or `^` alone.
-    #[error("{0:?} has no text behind it; write the beginning of the name there")]
+    #[error("{0:?} needs the beginning of a name after it")]
     EmptyPrefix(String),
     /// One or two characters that begin no word.
     #[error(
@@ -253,8 +253,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_glob_means_what_the_plainest_matcher_says(pattern in "[ab*?/]{0,8}", text in "[ab/]{0,10}") {
-            let (chars, letters): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+        fn a_glob_means_what_the_plainest_matcher_says(
+            pattern in "[ab*?/]{0,8}",
+            text in "[ab/]{0,10}",
+        ) {
+            let chars: Vec<char> = pattern.chars().collect();
+            let letters: Vec<char> = text.chars().collect();
             prop_assert_eq!(looks_like(&pattern, &text), plain_match(&chars, &letters));
             prop_assert_eq!(looks_like(&collapse(&pattern), &text), plain_match(&chars, &letters));
         }
@@ -267,7 +271,11 @@ mod tests {
         }
 
         #[test]
-        fn a_part_of_a_name_in_any_case_finds_it(name in "[\\PC&&[^/*?^:\\s]]{3,20}", from in 0usize..18, upper in any::<bool>()) {
+        fn a_part_of_a_name_in_any_case_finds_it(
+            name in "[\\PC&&[^/*?^:\\s]]{3,20}",
+            from in 0usize..18,
+            upper in any::<bool>(),
+        ) {
             prop_assume!(FileName::new(&name).is_ok());
             let part: String = name.chars().skip(from).take(TRIGRAM + 2).collect();
             prop_assume!(part.chars().count() >= TRIGRAM);
@@ -278,7 +286,10 @@ mod tests {
         }
 
         #[test]
-        fn word_starts_are_what_short_terms_find(name in "[a-cA-C0-1ß_./ -]{1,12}", term in "[a-c0-1ß]{1,2}") {
+        fn word_starts_are_what_short_terms_find(
+            name in "[a-cA-C0-1ß_./ -]{1,12}",
+            term in "[a-c0-1ß]{1,2}",
+        ) {
             prop_assume!(FileName::new(&name).is_ok());
             let indexed = word_starts(&fold(&name)).contains(&fold(&term));
             prop_assert_eq!(finds(&term, &name), indexed);

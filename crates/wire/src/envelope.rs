@@ -36,7 +36,10 @@ macro_rules! sealable {
                 pb::$model::from(self).encode_to_vec()
             }
             fn decode(bytes: &[u8]) -> Result<Self, Failure> {
-                pb::$model::decode(bytes).map_err(|error| fail!(InvalidArgument, "malformed {}: {error}", stringify!($model)))?.try_into()
+                let malformed = |error| {
+                    fail!(InvalidArgument, "malformed {}: {error}", stringify!($model))
+                };
+                pb::$model::decode(bytes).map_err(malformed)?.try_into()
             }
         }
     )*};

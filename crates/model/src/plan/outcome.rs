@@ -1,21 +1,22 @@
-//! Who is slow, stuck or back, whether there is still hope, and when to look again.
+//! Which sources are slow, stuck or back, whether the download can still succeed, and when to look
+//! again.
 
 use std::time::Duration;
 
-use super::{Action, Loss, Phase, Plan, SourceId, Why, source::Standing};
+use super::{Action, Loss, Plan, PlanPhase, SourceId, Why, source::SourceState};
 use crate::pieces::PIECE;
 
 impl Plan {
-    /// Those whose back-off is over may be asked again.
+    /// Sources whose back-off is over may be asked again.
     pub(super) fn wake(&mut self, now: Duration) {
         for source in self.sources.values_mut() {
-            if matches!(source.standing, Standing::Away(until) if until <= now) {
-                source.standing = Standing::Ready;
+            if matches!(source.state, SourceState::Away(until) if until <= now) {
+                source.state = SourceState::Ready;
             }
         }
     }
 
-    /// Who has long sent nothing is taken for away.
+    /// Sources that have sent nothing for long count as away.
     pub(super) fn drop_stuck(&mut self, now: Duration) {
         let patience = self.patience(self.config.stuck_after);
         let stuck: Vec<SourceId> = self
@@ -29,8 +30,8 @@ impl Plan {
         }
     }
 
-    /// Tells the slow from the others, by the median of those at work. Who was slow is no longer at
-    /// half of the factor.
+    /// Finds the slow sources by the median of those at work. A slow one stops being slow at half of
+    /// the factor.
     pub(super) fn judge_speed(&mut self, now: Duration) {
         let patience = self.patience(self.config.slow_after);
         let busy: Vec<SourceId> = self.busy().map(|(id, _)| id).collect();
@@ -68,20 +69,20 @@ impl Plan {
         self.alive.saturating_add(self.config.wait)
     }
 
-    /// Nothing is under way: is somebody to be waited for?
+    /// Without a request under way: waits for sources that may come back, or gives up.
     pub(super) fn weigh_end(&mut self, now: Duration) {
         if self.live().next().is_some() {
             return;
         }
-        let hope =
-            self.sources.is_empty() || self.sources.values().any(super::source::Source::counts);
+        let hope = self.sources.is_empty()
+            || self.sources.values().any(super::source::TrackedSource::counts);
         if hope && now < self.wait_ends() {
-            if self.phase == Phase::Running {
-                self.phase = Phase::Stalled;
+            if self.phase == PlanPhase::Running {
+                self.phase = PlanPhase::Stalled;
                 self.out.push(Action::Stalled { until: self.wait_ends() });
             }
-        } else if self.phase != Phase::Failed {
-            self.phase = Phase::Failed;
+        } else if self.phase != PlanPhase::Failed {
+            self.phase = PlanPhase::Failed;
             let lie = self
                 .last_bad
                 .filter(|_| !hope)
@@ -93,11 +94,11 @@ impl Plan {
     /// When `actions` has something to do though nothing happens; later than the last call of it.
     /// Nothing once the plan is at its end.
     pub fn next_deadline(&self) -> Option<Duration> {
-        if matches!(self.phase, Phase::Done | Phase::Failed) {
+        if matches!(self.phase, PlanPhase::Done | PlanPhase::Failed) {
             return None;
         }
-        let back = self.sources.values().filter_map(|source| match source.standing {
-            Standing::Away(until) => Some(until),
+        let back = self.sources.values().filter_map(|source| match source.state {
+            SourceState::Away(until) => Some(until),
             _ => None,
         });
         let (slow, stuck) =
@@ -107,7 +108,7 @@ impl Plan {
             .flat_map(|(_, last)| [last.saturating_add(slow), last.saturating_add(stuck)]);
         let working = self.live().next().is_some();
         let idle = self.sources.iter().any(|(id, source)| {
-            source.standing == Standing::Ready && self.live_of(*id).next().is_none()
+            source.state == SourceState::Ready && self.live_of(*id).next().is_none()
         });
         let help = (working && idle).then(|| self.looked.saturating_add(self.config.worth));
         let end = (!working).then(|| self.wait_ends());

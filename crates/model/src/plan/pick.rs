@@ -7,7 +7,8 @@ use crate::Bitmap;
 /// Steps of rarity that are told apart.
 const LEVELS: usize = 8;
 
-/// How many of the sources with a part have each piece. Those with all of it make no difference.
+/// How many of the sources with a part have each piece. Sources with the whole content do not
+/// count.
 #[derive(Debug, Default)]
 pub(super) struct Rarity {
     /// Empty until the first such source joins: two bytes a piece.
@@ -16,7 +17,7 @@ pub(super) struct Rarity {
 }
 
 impl Rarity {
-    /// Is there any source with only a part?
+    /// Whether any source has only a part.
     pub fn matters(&self) -> bool {
         self.sources > 0
     }

@@ -38,7 +38,7 @@ impl Request {
         true
     }
 
-    /// Is anything still to come?
+    /// Whether all pieces have arrived.
     pub fn is_complete(&self) -> bool {
         self.coming.is_empty()
     }
@@ -49,7 +49,7 @@ impl Request {
         self.coming.iter().take(keep).copied()
     }
 
-    /// The last piece that is wanted from here is no longer.
+    /// Gives the last wanted piece to another source.
     pub fn give_up_last(&mut self) {
         self.keep = self.keep.saturating_sub(1);
     }

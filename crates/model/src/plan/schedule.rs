@@ -1,22 +1,40 @@
-//! Who is asked next, and for how much.
+//! Which source is asked next, and for how many pieces.
 
 use std::{cmp::Ordering, time::Duration};
 
 use rand::RngExt;
 
 use super::{
-    Action, Have, Phase, Plan, RequestId, SourceId, pick, request, request::Request,
-    source::Source, source::Standing,
+    Action, Have, Locality, Plan, PlanPhase, RequestId, SourceId, pick, request,
+    request::Request,
+    source::{SourceState, TrackedSource},
 };
 use crate::pieces::PIECE;
 
 /// Requests that a source has at a time: one under way, one to follow.
 const DEPTH: usize = 2;
-/// So many pieces are taken at random before rarity counts: whoever has none has nothing to offer.
+/// This many pieces are taken at random before rarity counts, to have something to offer soon.
 const RANDOM_FIRST: u64 = 4;
 
+/// The place of a source in the order in which sources are asked.
+struct Draw {
+    slow: bool,
+    locality: Locality,
+    /// Exponential, by the rate of the source.
+    time: f64,
+    source: SourceId,
+}
+
+impl Draw {
+    fn order(&self, other: &Self) -> Ordering {
+        let key = |draw: &Self| (draw.slow, draw.locality);
+        let times = self.time.partial_cmp(&other.time).unwrap_or(Ordering::Equal);
+        key(self).cmp(&key(other)).then(times)
+    }
+}
+
 impl Plan {
-    /// What the driver is to do now. Call it after each event and at [`Self::next_deadline`].
+    /// What the driver must do now. Call it after each event and at [`Self::next_deadline`].
     pub fn actions(&mut self, now: Duration) -> Vec<Action> {
         self.looked = now;
         if self.done.is_full() {
@@ -34,22 +52,22 @@ impl Plan {
     }
 
     fn finish(&mut self) {
-        if self.phase != Phase::Done {
-            self.phase = Phase::Done;
+        if self.phase != PlanPhase::Done {
+            self.phase = PlanPhase::Done;
             let live: Vec<RequestId> = self.live().map(|(id, _)| id).collect();
             live.into_iter().for_each(|id| self.cancel(id));
             self.out.push(Action::Done);
         }
     }
 
-    /// May this source be asked at all? Once the wait is over those that failed since their last
+    /// Whether this source may be asked at all. After the wait, sources that failed since their last
     /// piece are not tried again.
-    pub(super) fn may_ask(&self, source: &Source, now: Duration) -> bool {
-        source.standing == Standing::Ready
+    pub(super) fn may_ask(&self, source: &TrackedSource, now: Duration) -> bool {
+        source.state == SourceState::Ready
             && (source.failures == 0 || now < self.alive.saturating_add(self.config.wait))
     }
 
-    /// Asks those who sent a bad piece for it again.
+    /// Requests each bad piece again from the source that sent it.
     fn ask_suspects(&mut self, now: Duration) {
         let in_doubt = self.sources.iter().filter(|(id, source)| {
             self.may_ask(source, now) && self.live_of(**id).next().is_none()
@@ -95,32 +113,30 @@ impl Plan {
             self.sources.values().filter_map(|source| source.meter.rate()).collect();
         let usual =
             if rates.is_empty() { 1.0 } else { rates.iter().sum::<f64>() / rates.len() as f64 };
-        let may = self
+        let candidates: Vec<(SourceId, bool, Locality, f64)> = self
             .sources
             .iter()
-            .filter(|(_, source)| source.doubt.is_none() && self.may_ask(source, now));
-        let may: Vec<_> = may
+            .filter(|(_, source)| source.doubt.is_none() && self.may_ask(source, now))
             .map(|(id, source)| {
                 (*id, source.slow, source.locality, source.meter.rate().unwrap_or(usual))
             })
             .collect();
         // Weighted draw without putting back (Efraimidis and Spirakis): the least of exponential
         // times.
-        let mut keyed: Vec<_> = may
+        let mut draws: Vec<Draw> = candidates
             .into_iter()
-            .map(|(id, slow, near, rate)| {
-                (slow, near, -(1.0 - self.rng.random::<f64>()).ln() / rate, id)
+            .map(|(source, slow, locality, rate)| {
+                let time = -(1.0 - self.rng.random::<f64>()).ln() / rate;
+                Draw { slow, locality, time, source }
             })
             .collect();
-        keyed.sort_by(|a, b| {
-            (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.partial_cmp(&b.2).unwrap_or(Ordering::Equal))
-        });
-        keyed.into_iter().map(|(.., id)| id).collect()
+        draws.sort_by(Draw::order);
+        draws.into_iter().map(|draw| draw.source).collect()
     }
 
-    /// Is there room for one more request to it? The next run is asked for when half of a run is
-    /// left, so that the link never idles.
-    fn has_room(&self, id: SourceId, source: &Source) -> bool {
+    /// Whether one more request fits. The next run is requested when half of a run is left, so that
+    /// the link never idles.
+    fn has_room(&self, id: SourceId, source: &TrackedSource) -> bool {
         let live = self.live_of(id).count();
         if live == 0 {
             return self.may_begin();
@@ -128,7 +144,7 @@ impl Plan {
         !source.slow && live < DEPTH && self.owed(id) <= (self.full_run(source) / 2).max(1)
     }
 
-    /// Is there room for one more source that is asked? Slow ones keep nobody out.
+    /// Whether one more source may be asked. Slow ones do not count.
     pub(super) fn may_begin(&self) -> bool {
         let fast = self
             .sources
@@ -139,14 +155,14 @@ impl Plan {
 
     /// Pieces of a run to this source: its own rate for the time of a run; near the end a fair
     /// share of what is left.
-    fn run(&self, source: &Source, now: Duration) -> u64 {
+    fn run(&self, source: &TrackedSource, now: Duration) -> u64 {
         let others = self.sources.values().filter(|other| self.may_ask(other, now)).count() as u64;
         let free = self.taken.len() - self.taken.count();
         let share = if others <= 1 { free } else { free.div_ceil(2 * others) };
         self.full_run(source).min(share.max(1))
     }
 
-    pub(super) fn full_run(&self, source: &Source) -> u64 {
+    pub(super) fn full_run(&self, source: &TrackedSource) -> u64 {
         let most = self.config.max_run.max(1);
         let Some(rate) = source.meter.rate() else { return self.config.first_run.clamp(1, most) };
         whole(rate * self.config.run_time.as_secs_f64() / PIECE as f64).clamp(1, most)

@@ -1,4 +1,4 @@
-//! What a plan knows of one source: where it stands, and how fast it is.
+//! What a plan knows about one source: its state, and how fast it is.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ const MEMORY: f64 = 4.0;
 /// Shortest time in seconds that a rate is taken from.
 const SHORTEST: f64 = 1e-3;
 
-/// May it be asked?
+/// Whether a source may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Yes.
+pub(super) enum SourceState {
+    /// It may.
     Ready,
-    /// From then on.
+    /// It may, from this time on.
     Away(Duration),
     /// Not unless it joins again.
     Gone,
@@ -24,32 +24,32 @@ pub(super) enum Standing {
 }
 
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct TrackedSource {
     pub have: Have,
     pub locality: Locality,
-    pub standing: Standing,
+    pub state: SourceState,
     /// Failures since the last piece.
     pub failures: u32,
-    /// It has sent a bad piece while it was trusted; there is no second time.
+    /// It has sent a bad piece while it was trusted; the next one bans it.
     pub struck: bool,
-    /// The bad piece that it has to answer for before it is asked for anything else.
+    /// The bad piece that is requested again before any other.
     pub doubt: Option<u64>,
     /// Asked last.
     pub slow: bool,
-    pub meter: Meter,
+    pub meter: RateMeter,
     /// Verified bytes.
     pub delivered: u64,
     /// [`super::Plan::freed`] at the time when nothing was found for it.
     pub fruitless: Option<u64>,
 }
 
-impl Source {
+impl TrackedSource {
     pub fn new(have: Have, locality: Locality, now: Duration) -> Self {
-        let meter = Meter { bytes: 0.0, seconds: 0.0, last: now };
+        let meter = RateMeter { bytes: 0.0, seconds: 0.0, last: now };
         Self {
             have,
             locality,
-            standing: Standing::Ready,
+            state: SourceState::Ready,
             failures: 0,
             struck: false,
             doubt: None,
@@ -62,7 +62,7 @@ impl Source {
 
     /// Part of the swarm: there, or expected back.
     pub fn counts(&self) -> bool {
-        matches!(self.standing, Standing::Ready | Standing::Away(_))
+        matches!(self.state, SourceState::Ready | SourceState::Away(_))
     }
 
     /// The back-off after the failure just counted; `jitter` from 0 to 1 spreads it over its second
@@ -76,14 +76,14 @@ impl Source {
 
 /// Measures what a source delivers while it is asked for something.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(super) struct RateMeter {
     bytes: f64,
     seconds: f64,
     /// The last piece, or the request that ended its idleness.
     last: Duration,
 }
 
-impl Meter {
+impl RateMeter {
     /// The source was idle and is asked now.
     pub fn begin(&mut self, now: Duration) {
         self.last = now;

@@ -1,10 +1,22 @@
-//! What an idle source does: it takes work from the slowest, and at the very end asks for what
-//! another one is slow with.
+//! Work for idle sources: the tail of the slowest source's work, and at the end pieces that another
+//! source is slow to send.
 
 use std::time::Duration;
 
-use super::{Plan, RequestId, SourceId, schedule::whole};
+use super::{Plan, RequestId, SourceId, schedule::whole, source::TrackedSource};
 use crate::pieces::PIECE;
+
+/// A source with work, and the seconds that it will take for it.
+struct Backlog {
+    source: SourceId,
+    seconds: f64,
+}
+
+/// A missing piece that a request will bring, and the seconds until then.
+struct Expected {
+    piece: u64,
+    seconds: f64,
+}
 
 impl Plan {
     pub(super) fn help_out(&mut self, now: Duration) {
@@ -15,33 +27,29 @@ impl Plan {
         }
     }
 
-    /// Those with work, and the seconds they will take for it, the slowest first. A silent one will
-    /// take at least as long as it has been silent.
-    fn backlog(&self, now: Duration) -> Vec<(f64, SourceId)> {
-        let owing = self
+    /// The sources with work, the slowest first. A silent one will take at least as long as it has
+    /// been silent.
+    fn backlog(&self, now: Duration) -> Vec<Backlog> {
+        let expected = |source: &TrackedSource, owed: u64| {
+            let seconds = owed as f64 * PIECE as f64 / source.meter.rate_at(now);
+            seconds.max(source.meter.silence(now).as_secs_f64())
+        };
+        let mut slowest: Vec<Backlog> = self
             .sources
             .iter()
             .map(|(id, source)| (*id, source, self.owed(*id)))
-            .filter(|(.., owed)| *owed > 0);
-        let seconds = |owed: u64, rate: f64| owed as f64 * PIECE as f64 / rate;
-        let mut slowest: Vec<_> = owing
-            .map(|(id, source, owed)| {
-                (
-                    seconds(owed, source.meter.rate_at(now))
-                        .max(source.meter.silence(now).as_secs_f64()),
-                    id,
-                )
-            })
-            .filter(|(seconds, _)| *seconds >= self.config.worth.as_secs_f64())
+            .filter(|(.., owed)| *owed > 0)
+            .map(|(id, source, owed)| Backlog { source: id, seconds: expected(source, owed) })
+            .filter(|backlog| backlog.seconds >= self.config.worth.as_secs_f64())
             .collect();
-        slowest.sort_by(|a, b| b.0.total_cmp(&a.0));
+        slowest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         slowest
     }
 
     /// Takes the tail of the slowest source's work: half of it, or less if the thief is the slower
     /// one. The victim's stream goes on up to there.
     fn steal(&mut self, thief: SourceId, now: Duration) -> bool {
-        for (seconds, victim) in self.backlog(now) {
+        for Backlog { source: victim, seconds } in self.backlog(now) {
             let newest = self
                 .live_of(victim)
                 .filter(|(_, request)| !request.suspect)
@@ -98,18 +106,20 @@ impl Plan {
         }
         let Some(source) = self.sources.get(&id) else { return };
         let ours = source.meter.rate().map_or(0.0, |rate| 2.0 * PIECE as f64 / rate);
-        let latest = self.expected(now).filter(|(seconds, piece)| {
-            *seconds > ours && source.have.has(*piece) && self.copies(*piece) == 1
-        });
-        let latest = latest.max_by(|a, b| a.0.total_cmp(&b.0));
-        if let Some((_, piece)) = latest {
-            self.send(id, &[piece], false, now);
+        let latest = self
+            .expected(now)
+            .filter(|Expected { piece, seconds }| {
+                *seconds > ours && source.have.has(*piece) && self.copies(*piece) == 1
+            })
+            .max_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        if let Some(latest) = latest {
+            self.send(id, &[latest.piece], false, now);
         }
     }
 
-    /// The missing pieces that are to come, each with the seconds until then; only where it is
-    /// worth while to do something about it.
-    fn expected(&self, now: Duration) -> impl Iterator<Item = (f64, u64)> {
+    /// The missing pieces that requests will bring, as far as waiting for them takes long enough to
+    /// act on it.
+    fn expected(&self, now: Duration) -> impl Iterator<Item = Expected> {
         self.live().flat_map(move |(_, request)| {
             let meter = self.sources.get(&request.source).map(|source| &source.meter);
             let (rate, silence) = meter
@@ -117,8 +127,8 @@ impl Plan {
             let seconds = move |at: usize| ((at + 1) as f64 * PIECE as f64 / rate).max(silence);
             let missing = request.kept().filter(|piece| !self.done.get(*piece)).enumerate();
             missing
-                .map(move |(at, piece)| (seconds(at), piece))
-                .filter(|(seconds, _)| *seconds >= self.config.worth.as_secs_f64())
+                .map(move |(at, piece)| Expected { piece, seconds: seconds(at) })
+                .filter(|expected| expected.seconds >= self.config.worth.as_secs_f64())
         })
     }
 }

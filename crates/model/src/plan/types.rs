@@ -21,12 +21,12 @@ pub struct PlanConfig {
     /// Work that ends within this time is not taken from anybody. Also how often idle sources are
     /// looked at. Default 200 ms.
     pub worth: Duration,
-    /// A source without a piece for so long is slow. Default 10 s.
+    /// A source that sends no piece for this time is slow. Default 10 s.
     pub slow_after: Duration,
-    /// So many times slower than the median is slow. Default 8.
+    /// A source that is slower than the median by this factor is slow. Default 8.
     pub slow_factor: f64,
-    /// A source without a piece for so long is taken for away: 1 MiB in 60 s, the default, is 17
-    /// kB/s.
+    /// A source that sends no piece for this time counts as away. Default 60 s: 1 MiB in that time
+    /// is 17 kB/s.
     pub stuck_after: Duration,
     /// First back-off of a source that failed; doubles with each failure. Default 0.5 s.
     pub back_off: Duration,
@@ -93,7 +93,7 @@ pub enum Locality {
     Node,
     /// In the same zone.
     Zone,
-    /// Elsewhere, or nobody knows where.
+    /// Elsewhere, or unknown.
     Rest,
 }
 
@@ -107,7 +107,7 @@ pub enum Loss {
     Busy(Duration),
     /// Not found, not allowed, superseded: not asked again unless it joins again.
     Gone,
-    /// Its file is no longer what was indexed: no lie, but nothing to be had there any more.
+    /// Its file is not what was indexed any more: not a lie, but it has nothing to offer now.
     Changed,
 }
 
@@ -120,7 +120,7 @@ pub enum End {
     Lost(Loss),
 }
 
-/// What the driver is to do.
+/// What the driver must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Ask `source` for `ranges`, in this order. The driver answers each request with exactly one
@@ -128,9 +128,9 @@ pub enum Action {
     Request {
         /// Its number.
         request: RequestId,
-        /// Whom to ask.
+        /// The source to ask.
         source: SourceId,
-        /// Which pieces; never none, and no piece twice.
+        /// Which pieces: at least one, and none of them twice.
         ranges: Vec<Range<u64>>,
         /// Ask the holder to hash again before it sends.
         suspect: bool,
@@ -141,7 +141,7 @@ pub enum Action {
         /// Its number.
         request: RequestId,
     },
-    /// This source lied about this piece: it is never asked again for this content. Its requests
+    /// This source lied about this piece and is never asked again for this content. Its requests
     /// were cancelled before.
     Ban {
         /// The liar.
@@ -151,23 +151,23 @@ pub enum Action {
     },
     /// All pieces are there. The last action of a plan.
     Done,
-    /// Nobody can be asked for now; ends in [`Why::NoSource`] unless somebody comes (back) by
-    /// `until`. Time to look for more sources.
+    /// No source can be asked now. Ends in [`Why::NoSource`] unless one joins or comes back before
+    /// `until`: the time to look for more sources.
     Stalled {
         /// When the plan gives up, since the start.
         until: Duration,
     },
-    /// It cannot go on by what it knows. A source that joins afterwards sets it going again.
+    /// The plan cannot continue with its sources. A source that joins afterwards restarts it.
     Failed(Why),
 }
 
 /// Why a download failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
-    /// Nobody who has the missing pieces can be reached.
+    /// No reachable source has the missing pieces.
     #[error("no reachable source has the missing pieces")]
     NoSource,
-    /// No source is left, and the last one to send wrong bytes was this one.
+    /// No source is left, and the last bad piece came from this one.
     #[error(
         "piece {piece} does not hash to its entry in the piece list, and no other source is left"
     )]
@@ -186,7 +186,7 @@ pub enum Refused {
     #[error("this source is out of this download for good")]
     Out,
     /// [`PlanConfig::max_sources`] are there.
-    #[error("the download has as many sources as it may")]
+    #[error("the download has reached its limit of sources")]
     TooMany,
     /// Its bitmap belongs to another content.
     #[error(transparent)]

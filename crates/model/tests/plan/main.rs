@@ -147,7 +147,8 @@ fn times() -> impl Strategy<Value = Vec<(Duration, Duration)>> {
 }
 
 fn peer(pieces: u64) -> impl Strategy<Value = Peer> {
-    let part = prop_oneof![2 => Just(None), 1 => prop::collection::btree_set(0..pieces, 0..=pieces as usize / 2).prop_map(Some)];
+    let some = prop::collection::btree_set(0..pieces, 0..=pieces as usize / 2);
+    let part = prop_oneof![2 => Just(None), 1 => some.prop_map(Some)];
     let gets = vec((0.0..60.0f64, 0..pieces).prop_map(|(at, piece)| (seconds(at), piece)), 0..40);
     let lies = prop_oneof![3 => Just(None), 1 => (1u64..20).prop_map(Some)];
     let rotten =
@@ -180,7 +181,12 @@ proptest! {
     }
 
     #[test]
-    fn one_faithful_source_is_enough((pieces, mut peers) in network(), rate in 0.05..50.0f64, at: prop::sample::Index, seed: u64) {
+    fn one_faithful_source_is_enough(
+        (pieces, mut peers) in network(),
+        rate in 0.05..50.0f64,
+        at: prop::sample::Index,
+        seed: u64,
+    ) {
         let faithful = Peer::new(rate);
         prop_assert!(faithful.faithful());
         peers.insert(at.index(peers.len() + 1), faithful);
@@ -198,7 +204,12 @@ proptest! {
     }
 
     #[test]
-    fn small_limits_hold_as_well((pieces, peers) in network(), max_run in 1u64..9, max_parallel in 1usize..4, seed: u64) {
+    fn small_limits_hold_as_well(
+        (pieces, peers) in network(),
+        max_run in 1u64..9,
+        max_parallel in 1usize..4,
+        seed: u64,
+    ) {
         let config = PlanConfig { max_run, max_parallel, ..PlanConfig::default() };
         World::new(config, pieces, peers, seed).run();
     }

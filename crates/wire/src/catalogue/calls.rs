@@ -58,7 +58,11 @@ impl Search {
 }
 
 macro_rules! calls {
-    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $answer:ty = $verb:ident $path:expr $(, $body:expr)?;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($($arg:ident: $type:ty),*) -> $answer:ty =
+            $verb:ident $path:expr $(, $body:expr)?;
+    )*) => {
         impl Catalogue {$(
             $(#[$doc])*
             ///
@@ -116,7 +120,8 @@ calls! {
     /// A file with its versions.
     file(name: &FileName) -> FileDetail = get format!("/files/{}", escape(name.as_str(), true));
     /// Changes who may have a file, or its tags.
-    change_file(name: &FileName, change: &FileChange) -> FileDetail = patch format!("/files/{}", escape(name.as_str(), true)), change;
+    change_file(name: &FileName, change: &FileChange) -> FileDetail =
+        patch format!("/files/{}", escape(name.as_str(), true)), change;
     /// Removes a name.
     remove_file(name: &FileName) -> Done = delete format!("/files/{}", escape(name.as_str(), true));
     /// Begins an upload.
@@ -133,7 +138,8 @@ calls! {
     /// Makes an account.
     add_account(account: &NewAccount) -> Account = post "/accounts", account;
     /// Changes an account.
-    change_account(id: AccountId, change: &AccountChange) -> Account = patch format!("/accounts/{id}"), change;
+    change_account(id: AccountId, change: &AccountChange) -> Account =
+        patch format!("/accounts/{id}"), change;
     /// All groups.
     groups() -> Page<Group> = all "/groups";
     /// Makes a group.
@@ -141,9 +147,11 @@ calls! {
     /// Removes a group.
     remove_group(id: GroupId) -> Done = delete format!("/groups/{id}");
     /// Puts an account into a group.
-    add_member(group: GroupId, account: AccountId) -> Done = put format!("/groups/{group}/members/{account}"), &Done {};
+    add_member(group: GroupId, account: AccountId) -> Done =
+        put format!("/groups/{group}/members/{account}"), &Done {};
     /// Takes an account out of a group.
-    remove_member(group: GroupId, account: AccountId) -> Done = delete format!("/groups/{group}/members/{account}");
+    remove_member(group: GroupId, account: AccountId) -> Done =
+        delete format!("/groups/{group}/members/{account}");
     /// API tokens: the caller's own; for administrators, all.
     api_tokens() -> Page<Token> = all "/tokens";
     /// Makes an API token.
