@@ -19,13 +19,16 @@ use http::{Extensions, StatusCode, header::CONTENT_TYPE};
 use peral_model::FileId;
 use peral_runtime::{serve::Caller, tls::PeerCertificate};
 use peral_transfer::{
-    calls::{DOWNLOAD, MAX_CONTROL_MESSAGE},
     limits::{IDLE, Limits},
     metrics::Metrics,
-    wirebody::{self, MAX_MESSAGE, PieceBody},
+    wirebody::{self, PieceBody},
 };
 use peral_wire::{
-    Failure, convert::required, fail, pb, pb::peer_service_server::PeerServiceServer,
+    Failure,
+    convert::required,
+    fail, pb,
+    pb::peer_service_server::PeerServiceServer,
+    peer::{DOWNLOAD, MAX_CONTROL_MESSAGE, MAX_MESSAGE},
 };
 use tokio::time::timeout;
 use tonic::service::Routes;

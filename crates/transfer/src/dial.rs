@@ -10,8 +10,11 @@ use std::{
 use hyper_util::rt::TokioIo;
 use moka::future::Cache;
 use peral_model::{Identity, PeerId};
-use peral_runtime::tls::{Alpn, CertStore, Expect, TrustRoots, client_config};
-use peral_wire::{Failure, fail};
+use peral_runtime::{
+    propagate,
+    tls::{Alpn, CertStore, Expect, TrustRoots, client_config},
+};
+use peral_wire::{Failure, PeerClient, fail, failure::root_of};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{
     TlsConnector,
@@ -118,6 +121,14 @@ impl Dialer {
         connected.map_err(|failure| Failure::clone(&failure))
     }
 
+    /// A client on a connection to this peer.
+    ///
+    /// # Errors
+    /// As [`Self::channel`].
+    pub async fn client(&self, peer: PeerId, address: SocketAddr) -> Result<PeerClient, Failure> {
+        Ok(PeerClient::new(self.channel(peer, address).await?, propagate::inject))
+    }
+
     /// Does not use the kept connection to this peer again; calls that run on it go on.
     pub async fn forget(&self, peer: PeerId, address: SocketAddr) {
         self.kept.invalidate(&(peer, address)).await;
@@ -183,17 +194,6 @@ fn refused(error: io::Error) -> io::Error {
         }
         _ => error,
     }
-}
-
-/// The innermost reason: the outer ones only say that something went wrong.
-pub(crate) fn root_of(error: &dyn std::error::Error) -> String {
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        reason = inner.to_string();
-        source = inner.source();
-    }
-    reason
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use peral_model::{PeerId, pieces::PIECE};
-use peral_wire::{Failure, fail, pb, pb::peer_service_client::PeerServiceClient};
+use peral_wire::{Failure, fail, pb, peer::failed};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout},
@@ -12,11 +12,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::{
-    calls::{failed, inject},
-    dial::Dialer,
-    wirebody::MAX_MESSAGE,
-};
+use crate::dial::Dialer;
 
 /// Between two answers.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,15 +51,10 @@ pub async fn echo(
     bytes: u64,
 ) -> Result<EchoReport, Failure> {
     let start = Instant::now();
-    let channel = dialer.channel(peer, address).await?;
-    let mut client = PeerServiceClient::new(channel)
-        .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(MAX_MESSAGE);
+    let client = dialer.client(peer, address).await?;
     let (sender, pieces) = mpsc::channel(AHEAD);
-    let opened =
-        timeout(PATIENCE, client.echo(inject(tonic::Request::new(ReceiverStream::new(pieces)))))
-            .await;
-    let mut back = opened.map_err(|_| late(peer))?.map_err(failed)?.into_inner();
+    let opened = timeout(PATIENCE, client.echo(ReceiverStream::new(pieces))).await;
+    let mut back = opened.map_err(|_| late(peer))??;
     let connect = start.elapsed();
     let mut round_trip = Duration::MAX;
     for index in 0..5 {

@@ -6,7 +6,6 @@
 //! where no peer runs.
 
 pub mod blocking;
-pub mod calls;
 pub mod dial;
 pub mod disk;
 pub mod echo;

@@ -7,16 +7,13 @@ mod source;
 use std::{sync::Arc, time::Duration};
 
 use peral_model::{Content, PeerId, Record, Ticket};
-use peral_wire::{
-    ErrorCode, Failure, Sealed, fail, pb, pb::peer_service_client::PeerServiceClient,
-};
+use peral_wire::{ErrorCode, Failure, PeerClient, Sealed, fail, pb};
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 use tracing::Instrument;
 
 pub use self::request::{ExpectedRecord, SendDeps, SendRequest};
@@ -26,9 +23,7 @@ use self::{
 };
 use crate::{
     blocking::blocking,
-    calls::{failed, inject},
     progress::{Observer, Phase, Progress},
-    wirebody::MAX_MESSAGE,
 };
 
 /// Until the peer answers that it takes the upload.
@@ -120,19 +115,19 @@ async fn attempt(
     offset: &mut u64,
 ) -> Result<Sealed<Record>, Failure> {
     let (ticket, size) = (&request.ticket, sending.stamp.size);
-    let channel = deps.dialer.channel(ticket.value.peer, request.address).await?;
-    let mut client = PeerServiceClient::new(channel).max_encoding_message_size(MAX_MESSAGE);
-    *offset = open(&mut client, ticket, size, ticket.value.peer).await?;
+    let client = deps.dialer.client(ticket.value.peer, request.address).await?;
+    *offset = open(&client, ticket, size, ticket.value.peer).await?;
     let header = pb::UploadHeader { ticket: Some(ticket.envelope.clone()), size, offset: *offset };
     let (sender, parts) = mpsc::channel(AHEAD);
-    let call = inject(tonic::Request::new(ReceiverStream::new(parts)));
-    let mut answer = std::pin::pin!(client.upload_file(call));
+    let mut answer = std::pin::pin!(client.upload_file(ReceiverStream::new(parts)));
     let reader = Reader { sending: Arc::clone(sending), deps, observer, sender, offset: *offset };
     let hash = tokio::select! {
         // An answer before the end is a refusal, and says more than a stream that nobody takes any
         // longer.
         biased;
-        early = answer.as_mut() => return Err(early.map_or_else(failed, |_| fail!(Internal, "the peer answered before the upload's end"))),
+        early = answer.as_mut() => return Err(early.err().unwrap_or_else(|| {
+            fail!(Internal, "the peer answered before the upload's end")
+        })),
         hash = read_all(reader, header) => hash,
     };
     let hash = match hash {
@@ -140,7 +135,7 @@ async fn attempt(
         // The stream was cut by the other end: its answer says why.
         Err(failure) if failure.code == ErrorCode::Unavailable => {
             let said = timeout(OPENING, answer).await.ok().and_then(Result::err);
-            return Err(said.map_or(failure, failed));
+            return Err(said.unwrap_or(failure));
         }
         Err(failure) => return Err(failure),
     };
@@ -158,25 +153,21 @@ async fn attempt(
             LANDING.as_secs()
         )
     };
-    let answered = timeout(LANDING, answer).await.map_err(late)?.map_err(failed)?.into_inner();
+    let answered = timeout(LANDING, answer).await.map_err(late)??;
     accept(request, deps, answered, Content { hash, size })
 }
 
 async fn open(
-    client: &mut PeerServiceClient<Channel>,
+    client: &PeerClient,
     ticket: &Sealed<Ticket>,
     size: u64,
     peer: PeerId,
 ) -> Result<u64, Failure> {
-    let message = inject(tonic::Request::new(pb::OpenUploadRequest {
-        ticket: Some(ticket.envelope.clone()),
-        size,
-    }));
+    let message = pb::OpenUploadRequest { ticket: Some(ticket.envelope.clone()), size };
     let answer = timeout(OPENING, client.open_upload(message)).await;
-    let answer = answer.map_err(|_| {
+    let offset = answer.map_err(|_| {
         fail!(DeadlineExceeded, "peer {peer} did not answer within {} s", OPENING.as_secs())
-    })?;
-    let offset = answer.map_err(failed)?.into_inner().offset;
+    })??;
     let fits =
         offset == size || (offset < size && offset.is_multiple_of(peral_model::pieces::PIECE));
     if fits {

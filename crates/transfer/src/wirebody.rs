@@ -13,6 +13,5 @@ mod send;
 #[cfg(test)]
 mod tests;
 
-pub use format::MAX_MESSAGE;
 pub use receive::{ReceivedPiece, Receiver, message_of, request};
 pub use send::{PieceBody, SentPiece};

@@ -85,6 +85,17 @@ impl From<tonic::Status> for Failure {
     }
 }
 
+/// The innermost reason of an error: the outer ones only say that something went wrong.
+pub fn root_of(error: &dyn std::error::Error) -> String {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        reason = inner.to_string();
+        source = inner.source();
+    }
+    reason
+}
+
 /// `fail!(NotFound, "no peer {id}")`: a [`Failure`] from a code and a format string.
 #[macro_export]
 macro_rules! fail {

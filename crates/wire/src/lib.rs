@@ -1,4 +1,5 @@
-//! What Peral says: protobuf, REST bodies, error codes, and the typed client of central.
+//! What processes of Peral say to each other: protobuf, REST bodies, error codes, and the typed
+//! clients of central and of a peer.
 
 pub mod catalogue;
 pub mod code;
@@ -7,6 +8,7 @@ pub mod envelope;
 pub mod failure;
 pub mod keys;
 pub mod pb;
+pub mod peer;
 pub mod proof;
 pub mod rest;
 
@@ -14,3 +16,4 @@ pub use catalogue::Catalogue;
 pub use code::{Class, ErrorCode};
 pub use envelope::Sealed;
 pub use failure::Failure;
+pub use peer::PeerClient;

@@ -1,8 +1,7 @@
 //! `ListFiles` and `StatFile`: what is here, as far as the caller may see it.
 
 use peral_runtime::tls::PeerCertificate;
-use peral_transfer::wirebody::MAX_MESSAGE;
-use peral_wire::{Failure, convert, fail, pb};
+use peral_wire::{Failure, convert, fail, pb, peer::MAX_MESSAGE};
 
 use super::{PeerService, named};
 use crate::{

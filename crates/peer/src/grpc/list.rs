@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, stream};
 use peral_model::pieces;
 use peral_runtime::tls::PeerCertificate;
-use peral_transfer::{blocking, calls::MAX_ENTRIES};
-use peral_wire::{Failure, fail, pb};
+use peral_transfer::blocking;
+use peral_wire::{Failure, fail, pb, peer::MAX_ENTRIES};
 
 use super::{PeerService, named, watch::watched};
 

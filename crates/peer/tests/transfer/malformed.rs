@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::kit::{MIB, Net, Peer, sample, shown};
 
 fn code<T>(answer: Result<T, tonic::Status>) -> ErrorCode {
-    peral_transfer::calls::failed(answer.map(drop).unwrap_err()).code
+    peral_wire::peer::failed(answer.map(drop).unwrap_err()).code
 }
 
 fn range(first: u64, count: u64) -> pb::PieceRange {

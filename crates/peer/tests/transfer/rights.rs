@@ -7,12 +7,11 @@ use peral_model::{Identity, PeerId, SessionId, Visibility};
 use peral_peer::link::Ended;
 use peral_runtime::tls::CertStore;
 use peral_transfer::{
-    calls::DOWNLOAD,
     dial::{Dialer, OutboundPolicy},
     limits::{Limits, Rates},
     wirebody::{self, Receiver},
 };
-use peral_wire::{ErrorCode, Failure, pb};
+use peral_wire::{ErrorCode, Failure, pb, peer::DOWNLOAD};
 use tower::{Service, ServiceExt};
 use uuid::Uuid;
 
@@ -145,7 +144,7 @@ async fn one_identity_cannot_take_all_streams() {
 /// What each method says to a caller.
 async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), ErrorCode>)> {
     let file = pb::FileRef { file_id: vec![1; 16].into(), version: 1, ..pb::FileRef::default() };
-    let code = |status: tonic::Status| peral_transfer::calls::failed(status).code;
+    let code = |status: tonic::Status| peral_wire::peer::failed(status).code;
     let mut client = match dialer.channel(peer.id, peer.address).await {
         Ok(channel) => pb::peer_service_client::PeerServiceClient::new(channel),
         Err(failure) => return vec![("connect", Err(failure.code))],

@@ -1,26 +1,21 @@
 //! Asking one peer: what it holds, and the way to it.
 
 use peral_model::{ContentId, Record, Visibility};
-use peral_transfer::{
-    calls,
-    echo::{self, EchoReport},
-};
+use peral_transfer::echo::{self, EchoReport};
 use peral_wire::{
-    Failure, Sealed, fail,
+    Failure, PeerClient, Sealed, fail,
     keys::{KeyUse, Verifier},
-    pb::{self, peer_service_client::PeerServiceClient},
+    pb,
     rest::peers::Peer,
 };
 use serde::Serialize;
-use tonic::{Request, transport::Channel};
+use tonic::Request;
 
 use super::connector::{Connector, parse_address};
 use crate::{logins::Login, session::UserSession};
 
 /// Rows of one page.
 const PAGE: usize = 1000;
-/// A page of a thousand records with the longest names.
-const MAX_PAGE: usize = 8 << 20;
 
 /// What to ask a peer for.
 pub struct PeerQuery<'a> {
@@ -61,13 +56,12 @@ pub async fn list(user: &UserSession, query: &PeerQuery<'_>) -> Result<PeerFiles
     let verifier = Verifier::new(&user.catalogue.jwks().await?, KeyUse::Record);
     let connector = Connector::new(&user.login)?;
     let address = parse_address(&query.peer.address)?;
-    let channel = connector.dialer.channel(query.peer.id, address).await?;
-    let client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_PAGE);
-    pages(client, &verifier, query).await
+    let client = connector.dialer.client(query.peer.id, address).await?;
+    pages(&client, &verifier, query).await
 }
 
 async fn pages(
-    mut client: PeerServiceClient<Channel>,
+    client: &PeerClient,
     verifier: &Verifier,
     query: &PeerQuery<'_>,
 ) -> Result<PeerFiles, Failure> {
@@ -79,7 +73,7 @@ async fn pages(
         let mut request =
             Request::new(pb::ListFilesRequest { prefix: query.prefix.to_owned(), after, limit });
         request.set_timeout(std::time::Duration::from_secs(20));
-        let page = client.list_files(calls::inject(request)).await?.into_inner();
+        let page = client.list_files(request).await?;
         let before = items.len();
         for held in page.files {
             items.push(item(held, verifier)?);

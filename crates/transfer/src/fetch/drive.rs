@@ -8,7 +8,7 @@ use peral_model::{
     pieces::{self, PIECE},
     plan::{self, Action, Counters, End, Have, Loss, Plan, PlanConfig, RequestId, SourceId},
 };
-use peral_wire::{ErrorCode, Failure, Sealed, fail};
+use peral_wire::{ErrorCode, Failure, Sealed, fail, peer::DOWNLOAD};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -25,7 +25,6 @@ use super::{
     swarm::{Remote, Swarm, is_refusal},
 };
 use crate::{
-    calls::DOWNLOAD,
     lists::PieceList,
     progress::{Observer, Phase, Progress},
 };

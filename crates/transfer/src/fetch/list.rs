@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use peral_model::{Content, pieces, plan::SourceId};
-use peral_wire::{Failure, fail, pb, pb::peer_service_client::PeerServiceClient};
+use peral_wire::{Failure, PeerClient, fail, pb, peer::failed};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::{Streaming, transport::Channel};
+use tonic::Streaming;
 
 use super::{
     request::{FetchDeps, FetchRequest},
@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     blocking::blocking,
-    calls::{MAX_LIST_MESSAGE, failed, inject},
     lists::{ListWriter, PieceList},
     progress::{Observer, Phase, Progress},
 };
@@ -136,8 +135,8 @@ async fn take(
     let Some(remote) = swarm.remote(id) else {
         return Err(fail!(Internal, "there is no source {}", id.0).into());
     };
-    let channel = deps.dialer.channel(remote.peer, remote.address).await?;
-    let mut parts = open(channel, swarm.file()).await?;
+    let client = deps.dialer.client(remote.peer, remote.address).await?;
+    let mut parts = open(&client, swarm.file()).await?;
     let ours = |error: std::io::Error| {
         ListError::Ours(fail!(Internal, "the piece list cannot be written: {error}"))
     };
@@ -179,12 +178,10 @@ fn push(writer: &mut ListWriter, entries: &[[u8; pieces::ENTRY]]) -> std::io::Re
 }
 
 async fn open(
-    channel: Channel,
+    client: &PeerClient,
     file: pb::FileRef,
 ) -> Result<Streaming<pb::PieceListPart>, Failure> {
-    let mut client = PeerServiceClient::new(channel).max_decoding_message_size(MAX_LIST_MESSAGE);
-    let request = inject(tonic::Request::new(pb::PieceListRequest { file: Some(file) }));
-    Ok(within(client.piece_list(request)).await?.map_err(failed)?.into_inner())
+    within(client.piece_list(file)).await?
 }
 
 async fn next(

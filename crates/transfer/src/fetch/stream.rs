@@ -8,14 +8,13 @@ use peral_model::{
     plan::{RequestId, SourceId},
 };
 use peral_runtime::propagate;
-use peral_wire::{Failure, fail, pb};
+use peral_wire::{Failure, fail, pb, peer::DOWNLOAD};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use super::{partial::Partial, swarm::Remote};
 use crate::{
-    calls::DOWNLOAD,
     dial::Dialer,
     limits::Limits,
     lists::PieceList,

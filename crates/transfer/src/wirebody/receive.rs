@@ -5,15 +5,17 @@ use std::collections::VecDeque;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::{BodyExt, Limited};
-use peral_wire::{ErrorCode, Failure, fail};
+use peral_wire::{
+    ErrorCode, Failure, fail,
+    peer::{MAX_MESSAGE, failed},
+};
 use prost::{
     Message,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 use tonic::{Code, Status, body::Body};
 
-use super::format::{DATA, INDEX, MAX_MESSAGE, PREFIX};
-use crate::calls::failed;
+use super::format::{DATA, INDEX, PREFIX};
 
 /// A piece as it came: its bytes in the transport's own buffers, unchecked.
 #[derive(Debug, Clone, Default)]
