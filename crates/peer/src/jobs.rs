@@ -7,13 +7,13 @@ mod state;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use futures::Stream;
 use peral_model::{Grant, Record};
-use peral_runtime::{SharedClock, Shutdown};
+use peral_runtime::{Lock, SharedClock, Shutdown};
 use peral_transfer::{
     blocking,
     dial::Dialer,
@@ -208,7 +208,7 @@ impl Jobs {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<State>>> {
-        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.jobs.locked()
     }
 
     async fn forget(&self, id: Uuid) -> Result<(), Failure> {

@@ -13,11 +13,11 @@ mod spool;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use peral_model::{Content, FileId, FileName, Record, UploadId};
-use peral_runtime::SharedClock;
+use peral_runtime::{Lock, SharedClock};
 use peral_transfer::lists::{ListStore, PieceList};
 use peral_wire::{ErrorCode, Failure, Sealed, fail};
 use sqlx::FromRow;
@@ -310,7 +310,7 @@ impl Library {
 
     /// Files that cannot be indexed and have no row of their own, by path: code and reason.
     pub(crate) fn unindexable(&self) -> HashMap<PathBuf, (ErrorCode, String)> {
-        self.0.noted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.noted.locked().clone()
     }
 
     /// Waits until central has all deltas written until now.

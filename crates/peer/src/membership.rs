@@ -7,13 +7,13 @@ mod join;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use peral_runtime::{SharedClock, admin::Check};
+use peral_runtime::{Lock, SharedClock, admin::Check};
 use peral_transfer::trust::{FirstContact, Inject, Network};
 use peral_wire::{Catalogue, ErrorCode, Failure, rest::sessions::Credentials};
 use rand::RngExt;
@@ -125,22 +125,22 @@ impl Membership {
 
     /// What stands in the way of this peer now, if anything does.
     pub fn trouble(&self) -> Option<Failure> {
-        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.trouble.locked().clone()
     }
 
     /// The network, once it is known.
     pub fn network(&self) -> Option<Network> {
-        self.0.network.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.network.locked().clone()
     }
 
     /// Where others reach this peer, as it was registered last.
     pub fn address(&self) -> Option<SocketAddr> {
-        *self.0.address.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.address.locked()
     }
 
     /// How long ago central took a heartbeat of this process; nothing before the first.
     pub fn since_heartbeat(&self) -> Option<Duration> {
-        let beaten = *self.0.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        let beaten = *self.0.beaten.locked();
         beaten.map(|beaten| beaten.elapsed())
     }
 
@@ -150,7 +150,7 @@ impl Membership {
     }
 
     fn note(&self, failure: Option<&Failure>) {
-        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = failure.cloned();
+        *self.0.trouble.locked() = failure.cloned();
     }
 
     /// Waits until the network is known, from disk or by first contact. Nothing when told to stop
@@ -306,13 +306,13 @@ impl Membership {
         let taken = tokio::task::spawn_blocking(move || key.take(standing, &given, now_ms))
             .await
             .map_err(crate::db::broken)??;
-        *self.0.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+        *self.0.lifetime.locked() = Some(taken);
         self.link().stand(standing);
         self.link().renew(&credentials.token, credentials.token_ends_ms);
         Ok(())
     }
 
     fn lifetime(&self) -> Option<Lifetime> {
-        *self.0.lifetime.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lifetime.locked()
     }
 }

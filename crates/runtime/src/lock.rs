@@ -7,11 +7,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub trait Lock<T: ?Sized> {
     /// The value, once nobody else has it.
     fn locked(&self) -> MutexGuard<'_, T>;
+
+    /// The value of a lock that nobody else has any more.
+    fn into_value(self) -> T
+    where
+        T: Sized;
 }
 
 impl<T: ?Sized> Lock<T> for Mutex<T> {
     fn locked(&self) -> MutexGuard<'_, T> {
         self.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_value(self) -> T
+    where
+        T: Sized,
+    {
+        self.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -33,5 +45,6 @@ mod tests {
         assert!(holder.join().is_err());
         assert!(value.is_poisoned());
         assert_eq!(*value.locked(), 2);
+        assert_eq!(Arc::into_inner(value).map(Mutex::into_value), Some(2));
     }
 }

@@ -9,7 +9,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -18,6 +18,7 @@ use peral_model::{
     ContentId,
     pieces::{self, ENTRY, Fold, PIECE, PieceHasher},
 };
+use peral_runtime::Lock;
 
 /// Bytes read at a time: fits the second-level cache, so that hashing reads it from there.
 const PART: usize = 128 << 10;
@@ -75,7 +76,7 @@ pub fn hash_pieces(file: &File, size: u64, first: u64, count: u64) -> io::Result
                 return Ok(());
             }
             let entry = hash_piece(file, size, first + at, &mut part)?;
-            let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut entries = entries.locked();
             if let Some(place) = usize::try_from(at).ok().and_then(|at| entries.get_mut(at)) {
                 *place = entry;
             }
@@ -94,7 +95,7 @@ pub fn hash_pieces(file: &File, size: u64, first: u64, count: u64) -> io::Result
             joined.collect::<Vec<_>>().into_iter().collect::<io::Result<()>>()
         })?;
     }
-    Ok(entries.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(entries.into_value())
 }
 
 fn threads() -> usize {

@@ -7,7 +7,7 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use peral_model::{
     Content, ContentId,
     pieces::{self, ENTRY, Fold},
 };
+use peral_runtime::Lock;
 use tempfile::NamedTempFile;
 
 use crate::{disk, hashing};
@@ -94,11 +95,11 @@ impl ListStore {
     }
 
     fn is_checked(&self, hash: &ContentId) -> bool {
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(hash)
+        self.checked.locked().contains(hash)
     }
 
     fn note_checked(&self, hash: ContentId) {
-        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut checked = self.checked.locked();
         if checked.len() >= MAX_CHECKED {
             checked.clear();
         }
@@ -157,7 +158,7 @@ impl ListStore {
 
     /// Forgets a list; one that is not there is no error.
     pub fn remove(&self, hash: &ContentId) {
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        self.checked.locked().remove(hash);
         drop(fs::remove_file(self.path(hash)));
     }
 }

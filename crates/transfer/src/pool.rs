@@ -1,9 +1,10 @@
 //! Buffers for pieces on their way out: reused, and only so many of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use peral_model::pieces::PIECE;
+use peral_runtime::Lock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 #[expect(clippy::cast_possible_truncation, reason = "a piece is 1 MiB")]
@@ -43,7 +44,7 @@ impl Pool {
     pub async fn take(&self, length: u64) -> Buffer {
         let slot =
             Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self.idle.locked().pop();
         let bytes = kept.unwrap_or_else(|| vec![0; ROOM]);
         let length = usize::try_from(length).map_or(ROOM, |length| length.min(ROOM));
         Buffer { bytes, length, idle: Arc::clone(&self.idle), _slot: slot, share: None }
@@ -83,10 +84,7 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(std::mem::take(&mut self.bytes));
+        self.idle.locked().push(std::mem::take(&mut self.bytes));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the status of a peer comes to, as metrics.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
@@ -9,6 +9,7 @@ use opentelemetry::{
     KeyValue,
     metrics::{AsyncInstrument, Meter},
 };
+use peral_runtime::Lock;
 use peral_wire::Failure;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +40,7 @@ pub(super) struct Gauges(Mutex<Option<Files>>);
 
 impl Gauges {
     fn files(&self) -> Option<Files> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.locked()
     }
 }
 
@@ -55,7 +56,7 @@ impl Control {
             let counted = count(&self.0.library).await.inspect_err(
                 |failure| tracing::debug!(reason = %failure, "files are not counted now"),
             );
-            *self.0.gauges.0.lock().unwrap_or_else(PoisonError::into_inner) = counted.ok();
+            *self.0.gauges.0.locked() = counted.ok();
             let pause = tokio::time::sleep(COUNT.max(start.elapsed() * COUNTING));
             if stop.run_until_cancelled(pause).await.is_none() {
                 return;

@@ -2,11 +2,12 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     task::{Context, Poll},
 };
 
 use futures::{Stream, StreamExt, stream::BoxStream};
+use peral_runtime::Lock;
 use peral_wire::{Failure, fail};
 use tokio::time::{Instant, sleep_until};
 
@@ -37,7 +38,7 @@ async fn watch<T>(state: Weak<Mutex<State<T>>>) {
     loop {
         let Some(shared) = state.upgrade() else { return };
         let next = {
-            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = shared.locked();
             let now = Instant::now();
             let end = state.waiting.map_or(now + IDLE, |since| since + IDLE);
             if end <= now {
@@ -55,7 +56,7 @@ impl<T> Stream for Watched<T> {
     type Item = Result<T, Failure>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.locked();
         let Some(stream) = &mut state.stream else {
             return Poll::Ready(Some(Err(fail!(
                 DeadlineExceeded,

@@ -3,12 +3,13 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use peral_model::pieces::PIECE;
+use peral_runtime::Lock;
 use peral_transfer::lists::ListStore;
 use peral_wire::{ErrorCode, Failure};
 
@@ -102,7 +103,7 @@ fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> V
         while let Some(seen) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
             mine.push(hash_one(lists, share, seen, now_ms));
         }
-        done.lock().unwrap_or_else(PoisonError::into_inner).extend(mine);
+        done.locked().extend(mine);
     };
     let threads = std::thread::available_parallelism()
         .map_or(1, std::num::NonZero::get)
@@ -113,7 +114,7 @@ fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> V
     } else {
         std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     }
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut done = done.into_value();
     done.extend(large.iter().map(|seen| hash_one(lists, share, seen, now_ms)));
     done
 }

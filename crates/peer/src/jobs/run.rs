@@ -1,13 +1,13 @@
 //! The task of one accepted download.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
 use peral_model::Grant;
-use peral_runtime::propagate;
+use peral_runtime::{Lock, propagate};
 use peral_transfer::{
     fetch::{CatalogueFinder, FetchDeps, KnownSources, SourceFinder, fetch},
     trust::Central,
@@ -134,11 +134,10 @@ impl SourceFinder for Finder {
                 &self.wanted.fetch.record.value,
                 &link.here(),
             );
-            let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let newest = self.newest.locked().clone();
             let found = finder.renewing(newest).sources().await?;
             if let Some(grant) = &found.grant {
-                *self.newest.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(library.rights().read(grant.clone())?);
+                *self.newest.locked() = Some(library.rights().read(grant.clone())?);
                 let request =
                     pb::DownloadRequest { grant: found.grant.clone(), ..self.request.clone() };
                 self.jobs.save(self.id, &request, super::WAITING, "").await?;

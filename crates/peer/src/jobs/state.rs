@@ -3,11 +3,12 @@
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use futures::Stream;
 use peral_model::Content;
+use peral_runtime::Lock;
 use peral_transfer::{
     fetch::FetchRequest,
     progress::{Observer, Phase, Progress},
@@ -130,7 +131,7 @@ impl State {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.locked()
     }
 
     fn tell(&self) {

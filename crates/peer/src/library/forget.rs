@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use peral_runtime::Lock;
 use peral_wire::{ErrorCode, Failure};
 
 use super::Library;
@@ -84,7 +85,7 @@ impl Library {
 
     /// Notes why a file is not indexed, or that this is over.
     pub(crate) fn note(&self, path: &Path, trouble: Option<(ErrorCode, String)>) {
-        let mut noted = self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut noted = self.0.noted.locked();
         match trouble {
             Some(trouble) if noted.len() < super::MAX_NOTED || noted.contains_key(path) => {
                 drop(noted.insert(path.into(), trouble));
@@ -96,6 +97,6 @@ impl Library {
 
     /// A walk of all shares begins: it notes anew.
     pub(crate) fn forget_notes(&self) {
-        self.0.noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.0.noted.locked().clear();
     }
 }

@@ -1,8 +1,9 @@
 //! One heartbeat, and what its answer asks for.
 
-use std::{sync::PoisonError, time::Instant};
+use std::time::Instant;
 
 use peral_model::Identity;
+use peral_runtime::Lock;
 use peral_wire::{
     ErrorCode, Failure, fail,
     rest::{
@@ -60,7 +61,7 @@ async fn send(of: &Membership, obeyed: u64) -> Result<HeartbeatAnswer, Failure> 
     let beat = Heartbeat { state, room, last_delta: library.db().last_delta().await?, obeyed };
     let answer = of.anonymous()?.with_token(&token).heartbeat(&beat).await?;
     of.link().renew(&answer.token, answer.token_ends_ms);
-    *of.0.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    *of.0.beaten.locked() = Some(Instant::now());
     if answer.last_delta < before {
         // Central lost what it had acknowledged, as after a restore: it is sent again.
         tracing::warn!(

@@ -1,7 +1,6 @@
 //! Coming into the network, the first time and again.
 
-use std::sync::PoisonError;
-
+use peral_runtime::Lock;
 use peral_transfer::{
     Here,
     trust::{DEADLINE, FirstContact, Network},
@@ -42,7 +41,7 @@ pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
         }
         // From before a restart: good for serving while central is away.
         of.link().stand(standing);
-        *of.0.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = Some(lifetime);
+        *of.0.lifetime.locked() = Some(lifetime);
         of.0.check.ok();
     } else if let Some(token) = &of.0.about.join_token {
         // Needed for sure, and no waiting brings it.
@@ -50,7 +49,7 @@ pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
     } else if let Some(token) = &of.0.about.pod_token {
         token.read()?;
     }
-    *of.0.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(network.clone());
+    *of.0.network.locked() = Some(network.clone());
     Ok(network)
 }
 
@@ -130,7 +129,7 @@ async fn register_with(of: &Membership, join_token: Option<String>) -> Result<()
         node: known(&given.node, &about.node),
         zone: known(&given.zone, &about.zone),
     });
-    *of.0.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    *of.0.address.locked() = Some(address);
     tracing::info!(peer = %given.peer, epoch = given.epoch, address = request.address, "registered");
     if given.last_delta > of.0.library.db().last_delta().await? {
         tracing::warn!(
@@ -162,7 +161,7 @@ pub(super) async fn refresh_keys(of: &Membership) {
 }
 
 fn keep_keys(of: &Membership, jwks: peral_wire::keys::Jwks) {
-    let mut known = of.0.network.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = of.0.network.locked();
     let Some(network) =
         known.as_mut().filter(|network| network.jwks != jwks && !jwks.keys.is_empty())
     else {

@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use peral_model::{FileId, Identity};
-use peral_runtime::tls::PeerCertificate;
+use peral_runtime::{Lock, tls::PeerCertificate};
 use peral_wire::Failure;
 
 use super::{Rights, absent};
@@ -27,7 +27,7 @@ pub struct Files(Mutex<HashMap<FileId, Weak<Active>>>);
 
 impl Files {
     fn enter(&self, file: FileId) -> Arc<Active> {
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.0.locked();
         if let Some(active) = files.get(&file).and_then(Weak::upgrade) {
             return active;
         }
@@ -41,7 +41,7 @@ impl Files {
     }
 
     fn get(&self, file: FileId) -> Option<Arc<Active>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&file).and_then(Weak::upgrade)
+        self.0.locked().get(&file).and_then(Weak::upgrade)
     }
 
     /// A higher serial was seen.

@@ -1,9 +1,10 @@
 //! Who has a file: the question, and central as the one who knows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
 use peral_model::{Grant, Record};
+use peral_runtime::Lock;
 use peral_wire::{
     Failure, Sealed,
     keys::Verifier,
@@ -69,17 +70,14 @@ impl CatalogueFinder {
 
     async fn ask(&self) -> Result<KnownSources, Failure> {
         let mut asked = self.asked.clone();
-        asked.renew = self
-            .renewed
-            .as_ref()
-            .map(|grant| grant.lock().unwrap_or_else(PoisonError::into_inner).to_text());
+        asked.renew = self.renewed.as_ref().map(|grant| grant.locked().to_text());
         let found = self.central.catalogue().await?.sources(&asked).await?;
         let verifier = (self.verifiers)();
         let record = Sealed::from_text(&found.record, &verifier)?;
         let grant =
             found.grant.map(|text| Sealed::<Grant>::from_text(&text, &verifier)).transpose()?;
         if let (Some(kept), Some(grant)) = (&self.renewed, &grant) {
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = grant.clone();
+            *kept.locked() = grant.clone();
         }
         Ok(KnownSources {
             record,

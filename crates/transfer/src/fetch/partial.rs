@@ -10,7 +10,7 @@ use std::{
         fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use peral_model::{
     Bitmap, Content, ContentId,
     pieces::{self, PIECE},
 };
+use peral_runtime::Lock;
 use peral_wire::{Failure, fail};
 use rustix::fs::{FallocateFlags, OFlags};
 
@@ -240,7 +241,7 @@ impl Partial {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.claimed.locked()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Bytes per second.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
+use peral_runtime::Lock;
 use tokio::time::Instant;
 
 /// How far behind the present a rate may be caught up: what an idle stream may send at once.
@@ -46,7 +47,7 @@ impl Rate {
         }
         let nanos = u128::from(bytes) * SECOND / u128::from(self.bytes_per_second);
         let length = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.locked();
         let earliest = now.checked_sub(BURST).unwrap_or(now);
         let start = next.map_or(earliest, |next| next.max(earliest));
         *next = Some(start.checked_add(length).unwrap_or(start));

@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use peral_model::Identity;
+use peral_runtime::Lock;
 use peral_wire::{Failure, fail};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -51,7 +52,7 @@ impl Slots {
     /// # Errors
     /// BUSY.
     pub fn take(&self, identity: Identity) -> Result<Slot, Failure> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.locked();
         if open.all >= self.most {
             return Err(fail!(
                 Busy,
@@ -81,7 +82,7 @@ impl Slots {
 
     /// Streams that are open now.
     pub fn open(&self) -> usize {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).all
+        self.open.locked().all
     }
 }
 
@@ -95,7 +96,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.locked();
         open.all = open.all.saturating_sub(1);
         let Some(each) = open.each.get_mut(&self.identity) else { return };
         each.streams = each.streams.saturating_sub(1);

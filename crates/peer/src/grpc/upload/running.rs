@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use peral_model::UploadId;
+use peral_runtime::Lock;
 use peral_wire::{Failure, fail};
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
@@ -39,10 +40,7 @@ impl Running {
     pub async fn enter(&self, id: UploadId) -> Result<Turn, Failure> {
         let upload = self.upload(id);
         let superseded = CancellationToken::new();
-        let before = std::mem::replace(
-            &mut *upload.newest.lock().unwrap_or_else(PoisonError::into_inner),
-            superseded.clone(),
-        );
+        let before = std::mem::replace(&mut *upload.newest.locked(), superseded.clone());
         before.cancel();
         let turn = tokio::select! {
             turn = Arc::clone(&upload.turn).lock_owned() => turn,
@@ -52,7 +50,7 @@ impl Running {
     }
 
     fn upload(&self, id: UploadId) -> Arc<Upload> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.locked();
         if let Some(upload) = all.get(&id).and_then(Weak::upgrade) {
             return upload;
         }
