@@ -1,53 +1,84 @@
 //! Telling central what this peer holds: the numbered deltas of the log, and from time to time a
 //! digest of all.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use peral_runtime::{
+    Backoff,
+    work::{self, Worker},
+};
 use peral_wire::{
     ErrorCode, Failure,
     rest::holdings::{Bucket, Deltas, Digest, MAX_ROWS},
 };
+use tokio::{
+    sync::Notify,
+    time::{Interval, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backoff::Backoff, library::Library};
+use crate::library::Library;
 
-/// All holdings are compared so often.
+/// First and longest pause between two tries to reach central.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often all holdings are compared.
 const DIGEST: Duration = Duration::from_secs(3600);
 
 /// Tells central, until told to stop. `compare` asks for a comparison of all holdings now: at
 /// registration, and when numbers do not fit.
-pub async fn run(
+pub async fn run(library: Library, compare: Arc<Notify>, stop: CancellationToken) {
+    let mut digest = tokio::time::interval(DIGEST);
+    digest.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    digest.reset();
+    let teller = Teller { library, compare, digest, wanted: false };
+    work::run(teller, Backoff::new(PAUSE, LONGEST_PAUSE), &stop).await;
+}
+
+struct Teller {
     library: Library,
-    compare: std::sync::Arc<tokio::sync::Notify>,
-    stop: CancellationToken,
-) {
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
-    let mut due = tokio::time::interval(DIGEST);
-    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    due.reset();
-    let mut wanted = false;
-    loop {
-        let pause = match tell(&library, &mut wanted).await {
-            Ok(()) => {
-                backoff.reset();
-                None
-            }
+    compare: Arc<Notify>,
+    digest: Interval,
+    /// The next step compares all holdings.
+    wanted: bool,
+}
+
+impl Worker for Teller {
+    type Error = Failure;
+
+    async fn step(&mut self) -> Result<(), Failure> {
+        match tell(&self.library, &mut self.wanted).await {
+            // This process has nothing to tell any more, and trying again changes nothing.
             Err(failure) if matches!(failure.code, ErrorCode::Superseded | ErrorCode::Revoked) => {
-                None
+                Ok(())
             }
-            Err(failure) => {
-                tracing::warn!(code = %failure.code, reason = %failure, "telling central of holdings waits");
-                Some(backoff.pause())
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = async { tokio::time::sleep(pause.unwrap_or(Duration::MAX)).await }, if pause.is_some() => {}
-            () = library.kicks().deltas.notified(), if pause.is_none() => {}
-            () = compare.notified() => wanted = true,
-            _ = due.tick() => wanted = true,
+            told => told,
         }
+    }
+
+    async fn due(&mut self) {
+        let library = self.library.clone();
+        tokio::select! {
+            () = library.kicks().deltas.notified() => {}
+            () = self.urgent() => {}
+        }
+    }
+
+    async fn urgent(&mut self) {
+        tokio::select! {
+            () = self.compare.notified() => {}
+            _ = self.digest.tick() => {}
+        }
+        self.wanted = true;
+    }
+
+    fn log(&self, failure: &Failure) {
+        tracing::warn!(
+            code = %failure.code,
+            reason = %failure,
+            "reporting holdings to central failed; retrying"
+        );
     }
 }
 

@@ -1,7 +1,6 @@
 //! The peer: a node that stores files, serves them to others and fetches them.
 
 pub mod args;
-pub mod backoff;
 pub mod control;
 pub mod data;
 pub mod db;

@@ -6,6 +6,7 @@ mod join;
 
 use std::{
     net::SocketAddr,
+    ops::ControlFlow,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peral_runtime::{Lock, SharedClock, admin::Check};
+use peral_runtime::{
+    Backoff, Lock, SharedClock,
+    admin::Check,
+    work::{self, Worker},
+};
 use peral_transfer::trust::{FirstContact, Inject, Network};
 use peral_wire::{Catalogue, ErrorCode, Failure, rest::sessions::Credentials};
 use rand::RngExt;
@@ -23,19 +28,18 @@ use tokio_util::sync::CancellationToken;
 pub use self::address::Advertise;
 use crate::{
     args::{JoinToken, PodToken},
-    backoff::Backoff,
     identity::{Lifetime, PeerKey},
     library::Library,
     link::{Ended, Link, Standing},
 };
 
-/// Central's keys are fetched again so often, and at once, but not more often than this, when a key
-/// is not known.
+/// How often central's keys are fetched again, and how soon again when a key is not known.
 const KEYS: Duration = Duration::from_secs(3600);
 const KEYS_AT_MOST: Duration = Duration::from_secs(10);
-/// Longest pause between two tries to reach central.
+/// First and longest pause between two tries to reach central.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Central hears of the end of this process within this time, or not at all.
+/// How long the end of this process may wait for central to hear of it.
 const LAST_CALL: Duration = Duration::from_secs(3);
 
 /// What a peer says of itself, and how it finds its central.
@@ -173,40 +177,40 @@ impl Membership {
             }
             if let Err(failure) = self.link().check() {
                 self.0.check.err(failure.to_string());
-                tracing::error!(code = %failure.code, reason = failure.detail, "this process serves and writes nothing more");
+                tracing::error!(code = %failure.code, reason = failure.detail, "this process lost its peer identity and stopped serving and writing");
             }
             std::future::pending::<()>().await;
         });
         ended.await;
     }
 
-    /// Registers, trying as long as it takes. False when this process is this peer no more.
+    /// Registers, however long it takes. False when this process is not this peer any more.
     async fn register(&self) -> bool {
-        let mut backoff = Backoff::new(Duration::from_millis(500), LONGEST_PAUSE);
-        loop {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let attempt = || async move {
             match join::register(self).await {
-                Ok(()) => {
-                    self.note(None);
-                    // The first heartbeat tells what room there is: a peer that is ready can be
-                    // sent an upload.
-                    if let Err(failure) = beat::beat(self).await {
-                        tracing::info!(reason = %failure, "central does not take the first heartbeat");
-                    }
-                    self.0.check.ok();
-                    return true;
-                }
+                Ok(()) => ControlFlow::Break(true),
                 Err(failure) if failure.code != ErrorCode::StaleEpoch && self.is_over(&failure) => {
-                    return false;
+                    ControlFlow::Break(false)
                 }
-                Err(failure) => {
-                    self.wait(&failure, "this peer is not registered yet", &mut backoff).await;
-                }
+                Err(failure) => ControlFlow::Continue(failure),
             }
+        };
+        let registered = self.retry(backoff, "this peer is not registered yet", attempt).await;
+        if registered {
+            self.note(None);
+            // The first heartbeat tells what room there is: a peer that is ready can be sent an
+            // upload.
+            if let Err(failure) = beat::beat(self).await {
+                tracing::info!(reason = %failure, "central does not take the first heartbeat");
+            }
+            self.0.check.ok();
         }
+        registered
     }
 
-    /// Does this failure say that this process is this peer no more? Then nothing is served or
-    /// written from now on.
+    /// Whether this failure means that this process is not this peer any more. Then it stops serving
+    /// and writing.
     fn is_over(&self, failure: &Failure) -> bool {
         let why = match failure.code {
             ErrorCode::StaleEpoch | ErrorCode::Superseded => Ended::Superseded,
@@ -218,52 +222,42 @@ impl Membership {
         true
     }
 
-    async fn wait(&self, failure: &Failure, what: &str, backoff: &mut Backoff) {
-        tracing::warn!(code = %failure.code, reason = %failure, "{what}");
+    /// Tries until there is a result; meanwhile `what` is what keeps this peer from its work.
+    async fn retry<T, F>(
+        &self,
+        backoff: Backoff,
+        what: &'static str,
+        mut attempt: impl FnMut() -> F,
+    ) -> T
+    where
+        F: Future<Output = ControlFlow<T, Failure>>,
+    {
+        let attempt = || {
+            let running = attempt();
+            async move {
+                let done = running.await;
+                if let ControlFlow::Continue(failure) = &done {
+                    self.hinder(failure, what);
+                }
+                done
+            }
+        };
+        work::retry(backoff, attempt, |failure| log(failure, what)).await
+    }
+
+    /// Shows what keeps this peer from its work.
+    fn hinder(&self, failure: &Failure, what: &str) {
         self.note(Some(failure));
         if self.link().standing().is_none() {
             self.0.check.err(format!("{what}: {failure}"));
         }
-        tokio::time::sleep(backoff.pause()).await;
     }
 
-    /// Heartbeats, until this process is this peer no more.
+    /// Heartbeats, until this process is not this peer any more.
     async fn keep(&self) {
-        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
-        let mut keys = Instant::now();
-        loop {
-            match beat::beat(self).await {
-                Ok(()) => {
-                    self.note(None);
-                    backoff.reset();
-                }
-                Err(failure) if self.is_over(&failure) => return,
-                Err(failure) => {
-                    self.wait(
-                        &failure,
-                        "central does not take the heartbeat of this peer",
-                        &mut backoff,
-                    )
-                    .await;
-                    continue;
-                }
-            }
-            let next = tokio::time::sleep(
-                self.0.about.heartbeat.mul_f64(rand::rng().random_range(0.9..1.1)),
-            );
-            tokio::pin!(next);
-            loop {
-                tokio::select! {
-                    () = &mut next => break,
-                    () = self.link().token_wanted() => break,
-                    () = tokio::time::sleep_until((keys + KEYS).into()) => (),
-                    // Strangers can show unknown keys as often as they like.
-                    () = self.0.library.rights().keys_wanted(), if keys.elapsed() >= KEYS_AT_MOST => (),
-                }
-                join::refresh_keys(self).await;
-                keys = Instant::now();
-            }
-        }
+        let over = CancellationToken::new();
+        let heartbeats = Heartbeats { membership: self, keys: Instant::now(), over: over.clone() };
+        work::run(heartbeats, Backoff::new(Duration::from_secs(1), LONGEST_PAUSE), &over).await;
     }
 
     /// Says that this peer is about to end: no longer named as a source or for uploads.
@@ -314,5 +308,65 @@ impl Membership {
 
     fn lifetime(&self) -> Option<Lifetime> {
         *self.0.lifetime.locked()
+    }
+}
+
+fn log(failure: &Failure, what: &str) {
+    tracing::warn!(code = %failure.code, reason = %failure, "{what}");
+}
+
+struct Heartbeats<'a> {
+    membership: &'a Membership,
+    /// When central's keys were fetched last.
+    keys: Instant,
+    /// Cancelled when this process is not this peer any more.
+    over: CancellationToken,
+}
+
+impl Heartbeats<'_> {
+    const WHAT: &'static str = "central does not take the heartbeat of this peer";
+}
+
+impl Worker for Heartbeats<'_> {
+    type Error = Failure;
+
+    async fn step(&mut self) -> Result<(), Failure> {
+        match beat::beat(self.membership).await {
+            Ok(()) => {
+                self.membership.note(None);
+                Ok(())
+            }
+            Err(failure) if self.membership.is_over(&failure) => {
+                self.over.cancel();
+                Ok(())
+            }
+            Err(failure) => {
+                self.membership.hinder(&failure, Self::WHAT);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn due(&mut self) {
+        let inner = &self.membership.0;
+        let jitter = rand::rng().random_range(0.9..1.1);
+        let next = tokio::time::sleep(inner.about.heartbeat.mul_f64(jitter));
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                () = &mut next => return,
+                () = self.membership.link().token_wanted() => return,
+                () = tokio::time::sleep_until((self.keys + KEYS).into()) => (),
+                // Strangers can show unknown keys as often as they like.
+                () = inner.library.rights().keys_wanted(),
+                    if self.keys.elapsed() >= KEYS_AT_MOST => (),
+            }
+            join::refresh_keys(self.membership).await;
+            self.keys = Instant::now();
+        }
+    }
+
+    fn log(&self, failure: &Failure) {
+        log(failure, Self::WHAT);
     }
 }

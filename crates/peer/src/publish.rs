@@ -5,12 +5,16 @@ mod batch;
 
 use std::time::Duration;
 
+use peral_runtime::{
+    Backoff,
+    work::{self, Worker},
+};
 use peral_wire::{ErrorCode, Failure};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Interval};
 use tokio_util::sync::CancellationToken;
 
 use self::batch::Batch;
-use crate::{backoff::Backoff, library::Library};
+use crate::library::Library;
 
 /// Batches that are with central at a time: while it writes one, the next is read and the one
 /// before is noted.
@@ -20,7 +24,10 @@ const BATCH: usize = peral_wire::rest::files::MAX_PUBLISH;
 /// With more holdings than these untold, publishing waits: who uploads meanwhile waits for its
 /// holding to be told.
 const MAX_UNTOLD: u64 = 5 * BATCH as u64;
-/// What was left out for reasons that may pass is tried again so often.
+/// First and longest pause between two tries to reach central.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often files are retried that were left out for reasons that may pass.
 const RETRY: Duration = Duration::from_secs(3600);
 /// Reasons that may pass without a change of the file.
 const PASSING: &[ErrorCode] = &[
@@ -34,30 +41,57 @@ const PASSING: &[ErrorCode] = &[
 
 /// Publishes what the indexer finds, until told to stop.
 pub async fn run(library: Library, stop: CancellationToken) {
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
-    let mut retry = tokio::time::interval(RETRY);
-    while !stop.is_cancelled() {
-        let Some(done) = stop.run_until_cancelled(publish_all(&library)).await else { return };
-        let pause = match done {
-            Ok(()) => {
-                backoff.reset();
-                None
-            }
+    let retry = tokio::time::interval(RETRY);
+    let publisher = Publisher { library, retry, retrying: false, stop: stop.clone() };
+    work::run(publisher, Backoff::new(PAUSE, LONGEST_PAUSE), &stop).await;
+}
+
+struct Publisher {
+    library: Library,
+    retry: Interval,
+    /// The next step begins with the files that were left out.
+    retrying: bool,
+    stop: CancellationToken,
+}
+
+impl Publisher {
+    async fn retry_left_out(&self) {
+        match self.library.db().retry_troubles(PASSING).await {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "retrying files that were left out"),
             Err(failure) => {
-                tracing::warn!(code = %failure.code, reason = %failure, "publishing waits");
-                Some(backoff.pause())
+                tracing::warn!(reason = %failure, "cannot retry the files that were left out");
             }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = async { tokio::time::sleep(pause.unwrap_or(Duration::MAX)).await }, if pause.is_some() => {}
-            () = library.kicks().publish.notified(), if pause.is_none() => {}
-            _ = retry.tick() => match library.db().retry_troubles(PASSING).await {
-                Ok(0) => {}
-                Ok(files) => tracing::info!(files, "files that were left out are tried again"),
-                Err(failure) => tracing::warn!(reason = %failure, "files that were left out are not tried again"),
-            },
         }
+    }
+}
+
+impl Worker for Publisher {
+    type Error = Failure;
+
+    async fn step(&mut self) -> Result<(), Failure> {
+        if std::mem::take(&mut self.retrying) {
+            self.retry_left_out().await;
+        }
+        // Publishing may wait for central for long: the drain cuts it off.
+        self.stop.run_until_cancelled(publish_all(&self.library)).await.unwrap_or(Ok(()))
+    }
+
+    async fn due(&mut self) {
+        let library = self.library.clone();
+        tokio::select! {
+            () = library.kicks().publish.notified() => {}
+            () = self.urgent() => {}
+        }
+    }
+
+    async fn urgent(&mut self) {
+        self.retry.tick().await;
+        self.retrying = true;
+    }
+
+    fn log(&self, failure: &Failure) {
+        tracing::warn!(code = %failure.code, reason = %failure, "publishing failed; retrying");
     }
 }
 

@@ -9,6 +9,7 @@ use peral_runtime::{
     propagate::{self, Kind, traced},
     serve::{Listener, ServeConfig, serve, serve_unix},
     tls::{Alpn, ClientAuth, server_config},
+    work,
 };
 use peral_transfer::{
     dial::{Dialer, OutboundPolicy},
@@ -251,15 +252,16 @@ impl Parts {
         self.shutdown.spawn(async move { membership.run(&until).await });
         let (until, clock) = (stop.clone(), Arc::clone(clock));
         self.shutdown.spawn(async move {
-            let mut due = tokio::time::interval(TIDY);
-            while until.run_until_cancelled(due.tick()).await.is_some() {
+            let tidy = || async {
                 if let Err(failure) = service.sweep_uploads(clock.now_ms()).await {
-                    tracing::warn!(reason = %failure, "old uploads are not swept now");
+                    tracing::warn!(reason = %failure, "could not clean up old uploads; will retry");
                 }
                 if let Err(failure) = library.tidy().await {
-                    tracing::warn!(reason = %failure, "what is no longer needed is not tidied now");
+                    tracing::warn!(reason = %failure, "could not clean up old records; will retry");
                 }
-            }
+                TIDY
+            };
+            work::repeat(&until, tidy).await;
         });
     }
 }

@@ -1,9 +1,9 @@
 //! The volume that a peer lives on: waited for until it can be used, and watched from then on.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use opentelemetry::metrics::Gauge;
-use peral_runtime::{SharedClock, admin::Check};
+use peral_runtime::{Backoff, SharedClock, admin::Check, work};
 use peral_transfer::Here;
 use peral_wire::{ErrorCode, Failure, keys::Verifier};
 use tokio_util::sync::CancellationToken;
@@ -43,8 +43,8 @@ pub(crate) async fn open(config: &Config, clock: &SharedClock) -> Result<Opened,
     Ok(Opened { library, key })
 }
 
-/// Is it a mistake of whoever started the peer, or of what already runs here? No waiting mends
-/// that.
+/// Whether the failure is a mistake in how the peer was started, or another process that runs here.
+/// Waiting does not help then.
 pub(crate) fn is_mistake(failure: &Failure) -> bool {
     matches!(
         failure.code,
@@ -52,8 +52,8 @@ pub(crate) fn is_mistake(failure: &Failure) -> bool {
     )
 }
 
-/// Tries to open the volume until it works. The process stays, not ready, and says why: an end
-/// would only be followed by a restart. Nothing when told to stop before.
+/// Tries to open the volume until it works. The process stays, not ready, and says why: if it
+/// ended, it would only be restarted. `None` when told to stop before.
 ///
 /// # Errors
 /// A mistake, see [`is_mistake`].
@@ -64,29 +64,37 @@ pub(crate) async fn wait(
     check: &Check,
     stop: &CancellationToken,
 ) -> Result<Option<Opened>, Failure> {
-    let (mut failure, mut told) = (first, String::new());
-    loop {
-        if is_mistake(&failure) {
-            return Err(failure);
-        }
-        check.err(&failure.detail);
-        // The same reason again is worth no line.
-        if failure.detail != told {
-            tracing::error!(code = %failure.code, reason = failure.detail, retry_seconds = RETRY.as_secs(), "this peer cannot use its volume: it waits");
-            told.clone_from(&failure.detail);
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
-            return Ok(None);
-        }
-        match stop.run_until_cancelled(open(config, clock)).await {
-            None => return Ok(None),
-            Some(Ok(opened)) => {
-                tracing::info!("the volume can be used now");
-                return Ok(Some(opened));
+    let mut first = Some(first);
+    let attempt = || {
+        let known = first.take();
+        async move {
+            let opened = match known {
+                Some(failure) => Err(failure),
+                None => open(config, clock).await,
+            };
+            match opened {
+                Err(failure) if !is_mistake(&failure) => {
+                    check.err(&failure.detail);
+                    ControlFlow::Continue(failure)
+                }
+                opened => ControlFlow::Break(opened),
             }
-            Some(Err(next)) => failure = next,
         }
+    };
+    let log = |failure: &Failure| {
+        tracing::error!(
+            code = %failure.code,
+            reason = failure.detail,
+            retry_seconds = RETRY.as_secs(),
+            "this peer cannot use its volume; retrying"
+        );
+    };
+    let opened = work::retry(Backoff::constant(RETRY), attempt, log);
+    let opened = stop.run_until_cancelled(opened).await.transpose()?;
+    if opened.is_some() {
+        tracing::info!("the volume can be used now");
     }
+    Ok(opened)
 }
 
 /// The instruments of the volume.
@@ -112,11 +120,11 @@ impl Instruments {
     }
 }
 
-/// Looks after the room on the volume until told to stop: a full one is said once, and stays ready.
+/// Looks after the room on the volume until told to stop. A full one is logged once, and the peer
+/// stays ready.
 pub(crate) async fn watch(library: Library, check: Check, stop: CancellationToken) {
     let (instruments, mut was_full) = (Instruments::new(), false);
-    let mut due = tokio::time::interval(LOOK);
-    while stop.run_until_cancelled(due.tick()).await.is_some() {
+    work::repeat(&stop, || {
         match library.space().trouble() {
             None => check.ok(),
             Some(trouble) => check.err(trouble),
@@ -124,7 +132,7 @@ pub(crate) async fn watch(library: Library, check: Check, stop: CancellationToke
         let (room, full) = (library.space().room(), library.space().is_full());
         instruments.room.record(room, &[]);
         instruments.full.record(full.into(), &[]);
-        match (was_full, full) {
+        match (std::mem::replace(&mut was_full, full), full) {
             (false, true) => tracing::warn!(
                 room,
                 "the volume is full: no uploads are taken until there is more room"
@@ -132,6 +140,7 @@ pub(crate) async fn watch(library: Library, check: Check, stop: CancellationToke
             (true, false) => tracing::info!(room, "the volume has room again: uploads are taken"),
             _ => {}
         }
-        was_full = full;
-    }
+        std::future::ready(LOOK)
+    })
+    .await;
 }

@@ -7,6 +7,7 @@ mod source;
 use std::{sync::Arc, time::Duration};
 
 use peral_model::{Content, PeerId, Record, Ticket};
+use peral_runtime::{Backoff, Jitter};
 use peral_wire::{ErrorCode, Failure, PeerClient, Sealed, fail, pb};
 use tokio::{
     sync::mpsc,
@@ -32,8 +33,9 @@ const OPENING: Duration = Duration::from_secs(30);
 const LANDING: Duration = Duration::from_secs(180);
 /// Attempts without a byte more on the peer.
 const MAX_VAIN: u32 = 6;
-/// After the first failure; doubles with each vain attempt.
-const PAUSE: Duration = Duration::from_millis(500);
+/// First and longest pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(1250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Pieces between the disk and the network.
 const AHEAD: usize = 2;
 
@@ -75,6 +77,7 @@ async fn run(
         ));
     }
     let (mut vain, mut furthest, mut fresh) = (0, 0, false);
+    let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE).with_jitter(Jitter::Equal);
     loop {
         let mut offset = 0;
         let failure = match attempt(request, deps, observer, &sending, &mut offset).await {
@@ -86,14 +89,21 @@ async fn run(
         let stale = failure.code == ErrorCode::Integrity
             && offset > 0
             && !std::mem::replace(&mut fresh, true);
-        vain = if offset > furthest { 0 } else { vain + 1 };
-        furthest = furthest.max(offset);
+        vain += 1;
+        if offset > furthest {
+            (vain, furthest) = (0, offset);
+            backoff.reset();
+        }
         if !(stale || may_pass(failure.code)) || vain >= MAX_VAIN {
             return Err(failure);
         }
-        tracing::info!(code = %failure.code, detail = failure.detail, "an upload broke off and is taken up again");
+        tracing::info!(
+            code = %failure.code,
+            detail = failure.detail,
+            "an upload was interrupted; resuming it"
+        );
         observer.note(&format!("the upload broke off ({failure}); taking it up again"));
-        sleep(PAUSE * 2u32.pow(vain)).await;
+        sleep(backoff.next_pause()).await;
     }
 }
 

@@ -9,7 +9,7 @@ use opentelemetry::{
     KeyValue,
     metrics::{AsyncInstrument, Meter},
 };
-use peral_runtime::Lock;
+use peral_runtime::{Lock, work};
 use peral_wire::Failure;
 use tokio_util::sync::CancellationToken;
 
@@ -51,17 +51,15 @@ impl Control {
         let meter = opentelemetry::global::meter("peral");
         show_state(&meter, &Arc::downgrade(&self.0));
         show_files(&meter, &Arc::downgrade(&self.0));
-        loop {
+        work::repeat(&stop, || async {
             let start = Instant::now();
             let counted = count(&self.0.library).await.inspect_err(
                 |failure| tracing::debug!(reason = %failure, "files are not counted now"),
             );
             *self.0.gauges.0.locked() = counted.ok();
-            let pause = tokio::time::sleep(COUNT.max(start.elapsed() * COUNTING));
-            if stop.run_until_cancelled(pause).await.is_none() {
-                return;
-            }
-        }
+            COUNT.max(start.elapsed() * COUNTING)
+        })
+        .await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use peral_model::Grant;
-use peral_runtime::{Lock, propagate};
+use peral_runtime::{Backoff, Jitter, Lock, propagate};
 use peral_transfer::{
     fetch::{CatalogueFinder, FetchDeps, KnownSources, SourceFinder, fetch},
     trust::Central,
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{Jobs, Wanted, state::State};
 use crate::library::Adopt;
 
-/// Between two attempts while central cannot be reached and no source is known.
+/// Longest pause between two attempts while central cannot be reached and no source is known.
 const PAUSE: Duration = Duration::from_secs(3);
 
 impl Jobs {
@@ -86,6 +86,7 @@ impl Jobs {
             metrics: inner.deps.metrics.clone(),
             seed: rand::random,
         };
+        let mut backoff = Backoff::new(PAUSE, PAUSE).with_jitter(Jitter::Equal);
         let fetched = loop {
             let observer: Arc<State> = Arc::clone(state);
             match fetch(wanted.fetch.clone(), &deps, observer, state.cancelled().clone()).await {
@@ -95,7 +96,7 @@ impl Jobs {
                         && start.elapsed() < wanted.fetch.wait =>
                 {
                     peral_transfer::progress::Observer::note(state.as_ref(), &failure.to_string());
-                    sleep(PAUSE).await;
+                    sleep(backoff.next_pause()).await;
                 }
                 fetched => break fetched?,
             }

@@ -1,16 +1,17 @@
 //! Coming into the network, the first time and again.
 
-use peral_runtime::Lock;
+use std::ops::ControlFlow;
+
+use peral_runtime::{Backoff, Lock};
 use peral_transfer::{
     Here,
     trust::{DEADLINE, FirstContact, Network},
 };
 use peral_wire::{ErrorCode, Failure, fail, rest::peers::RegisterRequest};
 
-use super::{LONGEST_PAUSE, Membership};
+use super::{FIRST_PAUSE, LONGEST_PAUSE, Membership};
 use crate::{
     args::{JoinToken, PodToken},
-    backoff::Backoff,
     holdings,
     link::Standing,
 };
@@ -55,25 +56,27 @@ pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
 
 async fn contact(of: &Membership, base: &str) -> Result<Network, Failure> {
     let first = of.0.about.first_contact.clone().unwrap_or(FirstContact::PublicName);
-    let mut backoff = Backoff::new(std::time::Duration::from_millis(500), LONGEST_PAUSE);
-    loop {
-        match Network::contact(base, &first, of.0.inject).await {
-            Ok(network) => return Ok(network),
-            // Who answers is not who was expected: it is not away, and waiting mends nothing.
+    let inject = of.0.inject;
+    let attempt = || async {
+        match Network::contact(base, &first, inject).await {
+            Ok(network) => ControlFlow::Break(Ok(network)),
+            // Another server answers than the expected one: waiting does not change that.
             Err(failure)
                 if matches!(failure.code, ErrorCode::Untrusted | ErrorCode::Unauthenticated) =>
             {
                 let how = "--ca-fingerprint HEX (`peral central fingerprint` prints it) or \
                     --ca-file FILE";
-                return Err(fail!(
+                ControlFlow::Break(Err(fail!(
                     Untrusted,
                     "{}; {how} says which authority is central's",
                     failure.detail
-                ));
+                )))
             }
-            Err(failure) => of.wait(&failure, "central is not known yet", &mut backoff).await,
+            Err(failure) => ControlFlow::Continue(failure),
         }
-    }
+    };
+    let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    of.retry(backoff, "central is not known yet", attempt).await
 }
 
 /// Registers once. A pod shows its token each time. Else a key that is known needs no token; one

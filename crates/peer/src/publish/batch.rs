@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use peral_model::{Content, ContentId, FileId, Record};
+use peral_runtime::Backoff;
 use peral_wire::{
     ErrorCode, Failure, Sealed, fail,
     rest::{
@@ -15,7 +16,6 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use crate::{
-    backoff::Backoff,
     db::{
         broken,
         files::PendingRow,
@@ -148,7 +148,7 @@ async fn send(library: &Library, entries: &[Entry]) -> Result<Vec<PublishResult>
                 ));
             }
             Err(failure) if tries < TRIES && is_passing(failure.code) => {
-                tokio::time::sleep(backoff.pause()).await;
+                tokio::time::sleep(backoff.next_pause()).await;
             }
             Err(failure) => return Err(failure),
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use peral_model::{Content, pieces, plan::SourceId};
+use peral_runtime::{Backoff, Jitter};
 use peral_wire::{Failure, PeerClient, fail, pb, peer::failed};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Streaming;
@@ -19,7 +20,7 @@ use crate::{
 
 /// Until a source answers, and between two parts of a list.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two rounds while all sources are away; doubles up to the longest.
+/// First and longest pause between two rounds while all sources are away.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Fewest bytes of a list that a source may give in a second: while one is asked, all others wait.
@@ -54,7 +55,8 @@ pub(super) async fn obtain(
         return Ok(list);
     }
     let deadline = Instant::now() + request.wait;
-    let (mut pause, mut lie) = (PAUSE, None);
+    let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE).with_jitter(Jitter::Equal);
+    let mut lie = None;
     let mut asked = false;
     loop {
         if asked || swarm.askable().is_empty() {
@@ -91,8 +93,8 @@ pub(super) async fn obtain(
             fetched: 0,
             sources: 0,
         });
-        sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        let left = deadline.saturating_duration_since(Instant::now());
+        sleep(backoff.next_pause().min(left)).await;
     }
 }
 
