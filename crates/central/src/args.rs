@@ -9,7 +9,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use peral_wire::{Failure, fail};
 
-use self::{init::InitArgs, limits::LimitArgs, place::PlaceArgs};
+use self::{init::InitArgs, limits::LoadArgs, place::PlaceArgs};
 use crate::{
     config::{Config, GivenTls, Kubernetes},
     provision::KeysArgs,
@@ -92,7 +92,7 @@ pub struct RunArgs {
     pub kubernetes: KubernetesArgs,
     /// Limits.
     #[command(flatten)]
-    pub limits: LimitArgs,
+    pub limits: LoadArgs,
 }
 
 /// Peers that are pods of central's own namespace.

@@ -4,12 +4,15 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
 use peral_model::Identity;
-use peral_runtime::tls::{CertStore, Purpose, TlsError, new_key, signing_request};
+use peral_runtime::{
+    Lock,
+    tls::{CertStore, Purpose, TlsError, new_key, signing_request},
+};
 use peral_wire::{Failure, fail};
 
 use crate::{
@@ -62,7 +65,7 @@ impl Certificate {
     /// # Errors
     /// As [`Certificate::new`].
     pub fn keep_fresh(&self, app: &App) -> Result<(), Failure> {
-        let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut origin = self.origin.locked();
         match &mut *origin {
             CertificateOrigin::Own(made) => {
                 let half = i64::try_from(LIFE.as_millis() / 2).unwrap_or(i64::MAX);

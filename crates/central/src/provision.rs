@@ -5,6 +5,7 @@ mod objects;
 
 use std::{
     fmt,
+    ops::ControlFlow,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use clap::Args;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Resource;
 use peral_model::NetworkId;
-use peral_runtime::SharedClock;
+use peral_runtime::{Backoff, SharedClock, work};
 use peral_wire::{Failure, fail};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
@@ -29,7 +30,8 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// to take effect.
 const FORBIDDEN: u32 = 8;
 /// First and longest pause between two attempts.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Arguments of `central keys`.
 #[derive(Debug, Clone, Args)]
@@ -263,10 +265,9 @@ impl Provisioner<'_> {
         name: &str,
         call: impl AsyncFn() -> Result<T, ClusterError>,
     ) -> Result<T, Failure> {
-        let mut pause = PAUSES.0;
-        loop {
+        let attempt = || async {
             let error = match call().await {
-                Ok(done) => return Ok(done),
+                Ok(done) => return ControlFlow::Break(Ok(done)),
                 Err(error) => error,
             };
             let patience = match &error {
@@ -274,17 +275,16 @@ impl Provisioner<'_> {
                 error if error.is(403) => self.patience / FORBIDDEN,
                 ClusterError::Refused { .. } => Duration::ZERO,
             };
-            if self.began.elapsed() + pause > patience {
-                return Err(self.gave_up(name, &error));
+            if self.began.elapsed() < patience {
+                ControlFlow::Continue(error)
+            } else {
+                ControlFlow::Break(Err(self.gave_up(name, &error)))
             }
-            tracing::warn!(
-                reason = %error,
-                name,
-                "the API server did not answer as needed; retrying"
-            );
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-        }
+        };
+        let log = |error: &ClusterError| {
+            tracing::warn!(reason = %error, name, "the API server did not do it; retrying");
+        };
+        work::retry(Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), attempt, log).await
     }
 
     fn gave_up(&self, name: &str, error: &ClusterError) -> Failure {

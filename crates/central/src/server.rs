@@ -1,13 +1,14 @@
 //! Central as a process: its listeners, its database, its own certificate, and its shutdown.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, ops::ControlFlow, sync::Arc, time::Duration};
 
 use peral_model::NetworkId;
 use peral_runtime::{
-    SharedClock, Shutdown,
+    Backoff, SharedClock, Shutdown,
     admin::{Check, Checks, serve_admin},
     serve::{Listener, ServeConfig, serve},
     tls::{Alpn, CertStore, ClientAuth, server_config},
+    work,
 };
 use peral_wire::{Failure, fail};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,7 +25,8 @@ use crate::{
     worker::Worker,
 };
 
-/// Longest pause between two attempts to reach the database.
+/// First and longest pause between two attempts to reach the database.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The central server: its ports are bound, but it does not run yet.
@@ -154,31 +156,21 @@ impl Serving {
     /// # Errors
     /// An invalid URL of the database.
     async fn database(&self, network: Option<NetworkId>) -> Result<Option<SharedStore>, Failure> {
-        let mut pause = Duration::from_millis(250);
-        let mut said = String::new();
-        loop {
-            let opened = tokio::select! {
-                opened = open_store(&self.config, network) => opened,
-                () = self.shutdown.draining().clone().cancelled_owned() => return Ok(None),
-            };
-            let failure = match opened {
-                Ok(store) => return Ok(Some(store)),
+        let attempt = || async {
+            match open_store(&self.config, network).await {
+                Ok(store) => ControlFlow::Break(Ok(store)),
                 Err(error @ StoreError::Database(sqlx::Error::Configuration(_))) => {
-                    return Err(fail!(InvalidArgument, "{error}"));
+                    ControlFlow::Break(Err(fail!(InvalidArgument, "{error}")))
                 }
-                Err(error) => error.to_string(),
-            };
-            self.ready.err(&failure);
-            if failure != said {
-                tracing::warn!(reason = failure, "waiting for the database");
-                said = failure;
+                Err(error) => {
+                    self.ready.err(error.to_string());
+                    ControlFlow::Continue(error)
+                }
             }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.shutdown.draining().clone().cancelled_owned() => return Ok(None),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        };
+        let log = |error: &StoreError| tracing::warn!(reason = %error, "waiting for the database");
+        let opened = work::retry(Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), attempt, log);
+        self.shutdown.draining().run_until_cancelled(opened).await.transpose()
     }
 
     /// Creates the first administrator from a file, if there is none.

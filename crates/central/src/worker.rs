@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peral_runtime::{Shutdown, admin::Check};
+use peral_runtime::{Shutdown, admin::Check, work::repeat};
 
 use crate::{certificate::Certificate, service::App, store::SharedStore};
 
@@ -15,8 +15,8 @@ const WRITE_BEATS: Duration = Duration::from_secs(1);
 const PING: Duration = Duration::from_secs(2);
 /// How often memory is cleaned up and the certificate is checked.
 const TIDY: Duration = Duration::from_secs(60);
-/// The database is cleaned up every so many of those rounds.
-const CLEAN: u32 = 5;
+/// How often the database is cleaned up.
+const CLEAN: Duration = Duration::from_secs(300);
 /// Counting the catalogue takes at most this fraction (one in so many) of the time.
 const COUNTING: u32 = 100;
 
@@ -36,61 +36,56 @@ impl Worker {
             let (app, shutdown) = (Arc::clone(&self.app), shutdown.clone());
             tokio::spawn(async move { write_beats(&app, &shutdown).await })
         };
+        let drain = shutdown.draining();
         let chores = async {
-            tokio::join!(self.watch_database(), self.tidy(), self.count_catalogue());
+            tokio::join!(
+                repeat(drain, || self.watch_database()),
+                repeat(drain, || self.tidy()),
+                repeat(drain, || self.clean_database()),
+                repeat(drain, || self.count_catalogue()),
+            )
         };
-        tokio::select! {
-            () = chores => {}
-            () = shutdown.draining().clone().cancelled_owned() => {}
-        }
+        // A chore that runs when the drain begins is cut off: each can be repeated.
+        drain.run_until_cancelled(chores).await;
         shutdown.finish(self.app.config.limits.drain).await;
         drop(beats.await);
         self.store.close().await;
     }
 
-    async fn watch_database(&self) {
-        loop {
-            match self.store.ping().await {
-                Ok(()) => self.ready.ok(),
-                Err(error) => self.ready.err(error.to_string()),
-            }
-            tokio::time::sleep(PING).await;
+    async fn watch_database(&self) -> Duration {
+        match self.store.ping().await {
+            Ok(()) => self.ready.ok(),
+            Err(error) => self.ready.err(error.to_string()),
         }
+        PING
     }
 
-    async fn tidy(&self) {
-        for round in 0_u32.. {
-            self.app.tidy();
-            if let Err(failure) = self.certificate.keep_fresh(&self.app) {
-                tracing::error!(
-                    reason = %failure,
-                    "could not renew central's certificate; will retry"
-                );
-            }
-            if round % CLEAN == 0 {
-                match self.store.clean(self.app.now()).await {
-                    Ok(rows) => tracing::debug!(rows, "cleaned up the database"),
-                    Err(error) => {
-                        tracing::warn!(%error, "could not clean up the database; will retry");
-                    }
-                }
-            }
-            tokio::time::sleep(TIDY).await;
+    async fn tidy(&self) -> Duration {
+        self.app.tidy();
+        if let Err(failure) = self.certificate.keep_fresh(&self.app) {
+            tracing::error!(reason = %failure, "could not renew central's certificate; will retry");
         }
+        TIDY
     }
 
-    /// Counts the catalogue for the metrics: as often as configured, and less often where counting
+    async fn clean_database(&self) -> Duration {
+        match self.store.clean(self.app.now()).await {
+            Ok(rows) => tracing::debug!(rows, "cleaned up the database"),
+            Err(error) => tracing::warn!(%error, "could not clean up the database; will retry"),
+        }
+        CLEAN
+    }
+
+    /// Counts the catalogue for the metrics: as often as configured, and less often if counting
     /// takes long.
-    async fn count_catalogue(&self) {
-        loop {
-            let start = Instant::now();
-            let counts = self.store.counts(self.app.now()).await.inspect_err(
-                |error| tracing::debug!(%error, "could not count the catalogue; will retry"),
-            );
-            self.app.metrics.catalogue(counts.ok());
-            let pause = self.app.config.limits.count.max(start.elapsed() * COUNTING);
-            tokio::time::sleep(pause).await;
-        }
+    async fn count_catalogue(&self) -> Duration {
+        let start = Instant::now();
+        let counts = self.store.counts(self.app.now()).await;
+        let counts = counts
+            .inspect_err(|error| tracing::debug!(%error, "could not count the catalogue"))
+            .ok();
+        self.app.metrics.catalogue(counts);
+        self.app.config.limits.count.max(start.elapsed() * COUNTING)
     }
 }
 

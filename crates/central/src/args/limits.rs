@@ -8,7 +8,7 @@ use crate::config::Limits;
 
 /// Limits of central.
 #[derive(Debug, Args)]
-pub struct LimitArgs {
+pub struct LoadArgs {
     /// Maximum number of open connections
     #[arg(
         long, env = "PERAL_CENTRAL_MAX_CONNECTIONS", value_name = "COUNT",
@@ -67,7 +67,7 @@ pub struct LimitArgs {
     pub drain_seconds: u64,
 }
 
-impl LimitArgs {
+impl LoadArgs {
     pub(super) fn limits(&self) -> Limits {
         Limits {
             connections: self.max_connections,

@@ -1,12 +1,10 @@
 //! Heartbeats are collected, and written once a second in one statement. Their senders wait for
 //! that, so that a heartbeat is acknowledged only after it is written.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Mutex};
 
 use peral_model::PeerId;
+use peral_runtime::Lock;
 use peral_wire::{Failure, fail, rest::peers::PeerState};
 use tokio::sync::{Notify, oneshot};
 
@@ -54,7 +52,7 @@ impl Beats {
         let (answer, written) = oneshot::channel();
         let leaving = beat.state == PeerState::Leaving;
         {
-            let mut waiting = lock(&self.waiting);
+            let mut waiting = self.waiting.locked();
             if waiting.len() >= MAX_WAITING && !waiting.contains_key(&beat.writer) {
                 return Err(fail!(
                     Busy,
@@ -82,16 +80,16 @@ impl Beats {
 
     /// Peers whose heartbeat this central took within the last lease.
     pub fn alive(&self) -> usize {
-        lock(&self.alive).len()
+        self.alive.locked().len()
     }
 
     pub(super) fn take(&self) -> Vec<WaitingBeat> {
-        std::mem::take(&mut *lock(&self.waiting)).into_values().collect()
+        std::mem::take(&mut *self.waiting.locked()).into_values().collect()
     }
 
     /// Remembers who is alive by these written heartbeats.
     pub(super) fn record_alive<'a>(&self, written: impl Iterator<Item = &'a Beat>, now_ms: i64) {
-        let mut alive = lock(&self.alive);
+        let mut alive = self.alive.locked();
         alive.retain(|_, ends| *ends > now_ms);
         for beat in written {
             match beat.state {
@@ -100,8 +98,4 @@ impl Beats {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

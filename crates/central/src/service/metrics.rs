@@ -1,11 +1,12 @@
 //! Metrics. None has a name, an id or an address as a label: such labels grow without bound.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use opentelemetry::{
     KeyValue, global,
     metrics::{AsyncInstrument, Counter},
 };
+use peral_runtime::Lock;
 use peral_wire::Failure;
 
 use super::beats::Beats;
@@ -100,7 +101,7 @@ impl Metrics {
     /// The last count of the catalogue; nothing while the database is not available, because an old
     /// count may be wrong.
     pub fn catalogue(&self, counts: Option<Counts>) {
-        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        *self.counted.locked() = counts;
     }
 
     pub(super) fn login<T>(&self, outcome: &Result<T, Failure>) {
@@ -125,7 +126,7 @@ impl Metrics {
 fn show(counted: &Arc<Mutex<Option<Counts>>>) {
     let meter = global::meter("peral");
     let seen = Arc::downgrade(counted);
-    let last = move || *seen.upgrade()?.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = move || *seen.upgrade()?.locked();
     let peers = last.clone();
     meter
         .u64_observable_gauge("peral.peers")
