@@ -1,5 +1,5 @@
-//! The arrows between the crates point downwards only: the layout of crates/README.md, kept over
-//! `cargo metadata`.
+//! Crates depend only on crates below them: checks the layout of crates/README.md with `cargo
+//! metadata`.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -9,8 +9,8 @@ use std::{
 
 use serde_json::Value;
 
-/// Each crate of the workspace with those it may depend on, for building and for testing alike. A
-/// new crate needs a row.
+/// Each crate of the workspace, and the crates that it may depend on, tests included. A new crate
+/// needs a row.
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "peral",
@@ -34,13 +34,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("peral-e2e", &[]),
 ];
 
-/// What the model must not reach, however far down: it does no I/O and waits for nothing.
+/// Crates that the model must not depend on, even indirectly: it does no I/O and never waits.
 const IMPURE: &[&str] = &[
     "tokio", "mio", "async-io", "hyper", "axum", "tonic", "reqwest", "sqlx", "rustls", "tracing",
     "notify", "walkdir",
 ];
 
-/// What is wrong with the dependencies between members, in words.
+/// Describes the dependencies that ARROWS does not allow.
 fn violations(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let rows: BTreeMap<_, _> = ARROWS.iter().copied().collect();
     let mut found = Vec::new();
@@ -58,12 +58,12 @@ fn violations(members: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     found.extend(
         rows.keys()
             .filter(|name| !members.contains_key(**name))
-            .map(|name| format!("{name} has a row and is not there")),
+            .map(|name| format!("{name} has a row in ARROWS, but no such crate exists")),
     );
     found
 }
 
-/// All that `root` reaches for building, over the edges of the resolved graph.
+/// All crates that `root` depends on, directly or indirectly.
 fn reached(edges: &BTreeMap<String, BTreeSet<String>>, root: &str) -> BTreeSet<String> {
     let (mut seen, mut open) = (BTreeSet::new(), vec![root.to_owned()]);
     while let Some(name) = open.pop() {
@@ -104,8 +104,8 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().unwrap().iter()
 }
 
-/// The members of the workspace with the names of all that they depend on directly, tests and build
-/// scripts included.
+/// The members of the workspace and their direct dependencies, including those of tests and build
+/// scripts.
 fn members(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let ids: BTreeSet<String> = list(&metadata["workspace_members"]).map(text).collect();
     let packages =
@@ -120,7 +120,7 @@ fn members(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// The resolved graph by name, without what only tests use.
+/// The resolved graph by name, without dependencies of tests.
 fn edges(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeMap<String, String> = list(&metadata["packages"])
         .map(|package| (text(&package["id"]), text(&package["name"])))

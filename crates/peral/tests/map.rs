@@ -1,5 +1,5 @@
-//! The maps name only what is there: every link, and every path in backticks, of README.md and
-//! crates/README.md.
+//! README.md and crates/README.md name only files that exist: checks every link and every path in
+//! backticks.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Folders whose content is nobody's map.
+/// Folders that are not part of the repository.
 const LEFT_OUT: [&str; 3] = ["target", ".git", ".bench"];
 
 fn root() -> PathBuf {
@@ -38,13 +38,13 @@ fn expanded(text: &str) -> Vec<String> {
     }
 }
 
-/// What looks like a path of this repository, between these marks.
+/// The texts between these marks.
 fn between<'a>(text: &'a str, open: &'a str, close: char) -> impl Iterator<Item = &'a str> {
     text.split(open).skip(1).filter_map(move |rest| rest.split_once(close)).map(|(inner, _)| inner)
 }
 
-/// Paths in backticks: the end of a path is enough, since a map says where it is once. What a build
-/// leaves in `target` need not be there.
+/// Whether a text in backticks is a path. The end of a path is enough. Files in `target` need not
+/// exist.
 fn is_path(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/_.,{}-".contains(c);
     text.ends_with(".rs")
@@ -55,7 +55,7 @@ fn is_path(text: &str) -> bool {
             && text.chars().all(plain))
 }
 
-/// What a map names and is not there.
+/// The paths in a map that do not exist.
 fn missing(map: &Path, text: &str, tree: &[String]) -> Vec<String> {
     let folder = map.parent().unwrap();
     let links = between(text, "](", ')')
@@ -86,10 +86,10 @@ fn the_maps_name_only_what_is_there() {
     }
 }
 
-/// Invariants that what is built so far must keep; I5 is about folder sync.
+/// The invariants of the features that exist; I5 is about folder sync.
 const KEPT: [&str; 7] = ["I1", "I2", "I3", "I4", "I6", "I7", "I8"];
 
-/// Files with a test whose comment begins with this invariant's number.
+/// Files with a test whose comment starts with this invariant's number.
 fn shown_by(invariant: &str, paths: &[String]) -> Vec<String> {
     let marker = format!("/// {invariant}: ");
     let marks = |path: &&String| {

@@ -1,5 +1,5 @@
-//! No circle between the files of a crate, and no arrow upwards between the layers within one:
-//! read from the sources, as `layers.rs` reads the arrows between crates.
+//! The files of a crate import from each other without circles, and never from a higher layer:
+//! checks the sources, as `layers.rs` checks the dependencies between crates.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod arrows;
