@@ -20,7 +20,9 @@ build: setup ## Build the peral command for use: target/release/peral
 image: ## Build the image with docker, podman or buildah (IMAGE=name:tag, BINARY=path, ARCHIVE=peral.tar; see scripts/image)
 	@scripts/image
 
-demo: build ## Run a demonstration: central and three peers on this machine transfer a real file (KEEP=1 leaves it running)
+# Built without optimisation, so that the first build is short: see the profile in Cargo.toml.
+demo: setup ## Run a demonstration: central and three peers on this machine transfer a real file (KEEP=1 leaves it running)
+	cargo build --profile demo --locked -p peral
 	@KEEP=$(KEEP) B3SUM=$(B3SUM) scripts/demo
 
 test: setup ## Run all tests, with SQLite, a private Postgres, a real Prometheus and network namespaces
