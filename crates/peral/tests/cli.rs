@@ -230,8 +230,8 @@ fn central_makes_no_network_that_nobody_could_log_in_to() {
     assert_eq!((said.code, said.failed().as_str()), (Some(2), "INVALID_ARGUMENT"), "{said:?}");
     assert!(
         said.out.contains(&format!(
-            "there is no network in {at}; make one with `peral central init --data {at} --admin \
-        NAME`"
+            "no network exists in {at}; create one with `peral central init --data {at} --admin \
+             NAME`"
         )),
         "{said:?}"
     );

@@ -51,8 +51,8 @@ pub(super) fn given_folder(path: &Path) -> Result<(), Failure> {
         let (shown, mode) = (path.display(), mode & 0o7777);
         return Err(fail!(
             InvalidArgument,
-            "every user can write to {shown} (mode {mode:04o}) and so change central's keys; run \
-             chmod o-w {shown}"
+            "{shown} can be written to by every user (mode {mode:04o}), who could change \
+             central's keys; run chmod o-w {shown}"
         ));
     }
     Ok(())
