@@ -10,19 +10,19 @@ use utoipa::ToSchema;
 /// Classes of failure; each has an exit code of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// A defect, or something nobody foresaw: exit code 1.
+    /// An internal error: exit code 1.
     Internal,
     /// The call itself is wrong: exit code 2.
     Usage,
     /// Not there, or not for this caller: exit code 3.
     NotFound,
-    /// Who is calling is not known, or no longer: exit code 4.
+    /// The caller is not authenticated, or not any more: exit code 4.
     Unauthenticated,
     /// Known, but not allowed: exit code 5.
     Forbidden,
     /// Something else came first: exit code 6.
     Conflict,
-    /// The bytes are not what they should be: exit code 7.
+    /// The bytes are not what was signed: exit code 7.
     Integrity,
     /// No room, or a limit is reached: exit code 8.
     Exhausted,

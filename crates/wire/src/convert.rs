@@ -40,7 +40,7 @@ fn visibility(value: i32) -> Result<Visibility, Failure> {
     match pb::Visibility::try_from(value) {
         Ok(pb::Visibility::Public) => Ok(Visibility::Public),
         Ok(pb::Visibility::Private) => Ok(Visibility::Private),
-        _ => Err(bad("no visibility")),
+        _ => Err(bad("an unknown visibility")),
     }
 }
 

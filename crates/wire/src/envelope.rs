@@ -12,7 +12,7 @@ use crate::{
     pb,
 };
 
-/// Most bytes of an encoded envelope that anybody reads.
+/// Maximum bytes of an encoded envelope.
 pub const MAX_BYTES: usize = 8 * 1024;
 
 /// Something central signs.

@@ -57,7 +57,7 @@ impl SigningKey {
     /// public half.
     ///
     /// # Errors
-    /// INTERNAL, when the bytes are no Ed25519 key.
+    /// INTERNAL, when the bytes are not an Ed25519 key.
     pub fn from_pkcs8(der: &[u8], usage: KeyUse) -> Result<Self, Failure> {
         let pair = Ed25519KeyPair::from_pkcs8(der)
             .map_err(|error| fail!(Internal, "a signing key cannot be read: {error}"))?;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{ErrorCode, Failure, fail, failure::Problem, rest::Page};
@@ -113,7 +114,7 @@ impl Catalogue {
             if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(inner) {
                 return fail!(
                     Untrusted,
-                    "what answers at {base} shows a certificate that cannot be believed: {why}"
+                    "the server at {base} presents a certificate that is not trusted: {why}"
                 );
             }
             reason = inner.to_string();
@@ -177,17 +178,23 @@ fn tls_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a
     error.downcast_ref()
 }
 
-/// Writes a text so that it is one segment of a path, or with `keep_slash` the rest of it.
+/// What a segment of a path may hold as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same for the rest of a path.
+const SEGMENTS: &AsciiSet = &SEGMENT.remove(b'/');
+
+/// Writes a text as one segment of a path, or with `keep_slash` as the rest of it.
 pub(super) fn escape(text: &str, keep_slash: bool) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(byte.into());
-            }
-            b'/' if keep_slash => out.push('/'),
-            _ => drop(write!(out, "%{byte:02X}")),
-        }
-        out
-    })
+    utf8_percent_encode(text, if keep_slash { SEGMENTS } else { SEGMENT }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unreserved_characters_stay_in_a_path() {
+        assert_eq!(escape("a-Z.0_9~/x y", false), "a-Z.0_9~%2Fx%20y");
+        assert_eq!(escape("models/ü?#%+", true), "models/%C3%BC%3F%23%25%2B");
+    }
 }
