@@ -59,9 +59,10 @@ fn the_document_changes_only_on_purpose() {
     let mut document = document();
     // A release changes nothing here.
     document.info.version = "any".into();
-    insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false }, {
-        insta::assert_json_snapshot!("openapi", document);
-    });
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_json_snapshot!("openapi", document));
 }
 
 #[tokio::test(flavor = "multi_thread")]

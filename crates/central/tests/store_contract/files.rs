@@ -3,7 +3,7 @@ use peral_central::store::{
     files::{FileKey, SourcesOf},
     peers::Beat,
 };
-use peral_model::Visibility;
+use peral_model::{FileId, Visibility};
 use peral_wire::rest::{
     files::{Access, FileChange, Right},
     holdings::Held,
@@ -79,6 +79,12 @@ pub async fn a_version_is_found_by_name_id_and_hash(world: &World) {
     assert_eq!(find(FileKey::Id(one.file), Some(1), member(bob)).await, None);
 }
 
+/// The serial of the current version of a file.
+async fn serial(world: &World, file: FileId, viewer: Viewer) -> u64 {
+    let found = world.store.find(FileKey::Id(file), None, viewer).await;
+    found.unwrap().unwrap().record.serial
+}
+
 pub async fn changing_who_may_have_it_signs_all_versions_again(world: &World) {
     let (alice, bob) = (world.account("alice").await, world.account("bob").await);
     let (peer, holder, stranger) =
@@ -96,25 +102,12 @@ pub async fn changing_who_may_have_it_signs_all_versions_again(world: &World) {
     };
     let unknown = world.store.change_file(&name("a"), member(alice), unknown, seal(), NOW).await;
     assert_eq!(refused(unknown), Refusal::UnknownPrincipal("group:none".into()));
-    assert_eq!(
-        world
-            .store
-            .find(FileKey::Id(one.file), None, member(bob))
-            .await
-            .unwrap()
-            .unwrap()
-            .record
-            .serial,
-        1,
-        "nothing changed"
-    );
+    assert_eq!(serial(world, one.file, member(bob)).await, 1, "nothing changed");
 
-    let detail = world
-        .store
-        .change_file(&name("a"), member(alice), private.clone(), seal(), NOW)
-        .await
-        .unwrap()
-        .unwrap();
+    let change = async |who| {
+        world.store.change_file(&name("a"), who, private.clone(), seal(), NOW).await.unwrap()
+    };
+    let detail = change(member(alice)).await.unwrap();
     assert_eq!(detail.file.visibility, Visibility::Private);
     let mut records = Vec::new();
     for version in [two, one] {
@@ -138,32 +131,9 @@ pub async fn changing_who_may_have_it_signs_all_versions_again(world: &World) {
         "only who holds it hears of it"
     );
     // The same once more changes nothing.
-    world
-        .store
-        .change_file(&name("a"), member(alice), private.clone(), seal(), NOW)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        world
-            .store
-            .find(FileKey::Id(one.file), None, member(alice))
-            .await
-            .unwrap()
-            .unwrap()
-            .record
-            .serial,
-        2
-    );
-    assert!(
-        world
-            .store
-            .change_file(&name("a"), member(bob), private, seal(), NOW)
-            .await
-            .unwrap()
-            .is_none(),
-        "no longer there for bob"
-    );
+    change(member(alice)).await.unwrap();
+    assert_eq!(serial(world, one.file, member(alice)).await, 2);
+    assert!(change(member(bob)).await.is_none(), "no longer there for bob");
 }
 
 pub async fn tags_leave_the_serial_alone(world: &World) {

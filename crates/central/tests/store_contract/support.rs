@@ -40,16 +40,16 @@ pub struct World {
 }
 
 /// Runs a test on a SQLite file.
-pub async fn on_sqlite<F: Future<Output = ()> + Send>(test: impl FnOnce(Arc<World>) -> F) {
+pub async fn on_sqlite(test: impl AsyncFnOnce(&World)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("central.db");
     let world = world(format!("sqlite:{}", path.display())).await;
-    test(world.clone()).await;
+    test(&world).await;
     world.store.close().await;
 }
 
 /// Runs a test on a Postgres database of its own.
-pub async fn on_postgres<F: Future<Output = ()> + Send>(test: impl FnOnce(Arc<World>) -> F) {
+pub async fn on_postgres(test: impl AsyncFnOnce(&World)) {
     let admin = std::env::var("PERAL_TEST_POSTGRES").expect(
         "PERAL_TEST_POSTGRES is not set: run `make test`, or `scripts/with-postgres cargo \
             test …`, which bring up a private Postgres",
@@ -62,7 +62,7 @@ pub async fn on_postgres<F: Future<Output = ()> + Send>(test: impl FnOnce(Arc<Wo
         .unwrap();
     let (server, _) = admin.rsplit_once('/').unwrap();
     let world = world(format!("{server}/{name}")).await;
-    test(world.clone()).await;
+    test(&world).await;
     world.store.close().await;
     sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
         .execute(&mut connection)
@@ -70,10 +70,10 @@ pub async fn on_postgres<F: Future<Output = ()> + Send>(test: impl FnOnce(Arc<Wo
         .unwrap();
 }
 
-async fn world(url: String) -> Arc<World> {
+async fn world(url: String) -> World {
     let options = Options { url, connections: 6, network: Some(NETWORK) };
     let store = open(&options).await.unwrap();
-    Arc::new(World { store, options, counter: AtomicU64::new(0) })
+    World { store, options, counter: AtomicU64::new(0) }
 }
 
 /// Runs a statement behind the store's back.
