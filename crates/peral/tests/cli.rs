@@ -2,13 +2,13 @@
 //! is needed.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-#[path = "common/process.rs"]
-#[expect(dead_code, reason = "shared with the system tests")]
-mod process;
+#[path = "common/command.rs"]
+mod command;
 
 use std::{fs, net::TcpListener, path::Path, time::Duration};
 
-use process::{Process, Said, peral};
+use command::peral;
+use peral_testkit::{Process, Said};
 use tempfile::TempDir;
 
 fn home() -> TempDir {

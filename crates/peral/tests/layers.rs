@@ -30,9 +30,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("peral-wire", &["peral-model"]),
     ("peral-runtime", &["peral-model"]),
     ("peral-model", &[]),
+    (TESTKIT, &["peral-wire", "peral-runtime", "peral-model"]),
     // The cluster tests use images and commands, as users do.
     ("peral-e2e", &[]),
 ];
+
+/// Every crate may use it in its tests, and none in what it builds.
+const TESTKIT: &str = "peral-testkit";
 
 /// Crates that the model must not depend on, even indirectly: it does no I/O and never waits.
 const IMPURE: &[&str] = &[
@@ -105,17 +109,16 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// The members of the workspace and their direct dependencies, including those of tests and build
-/// scripts.
+/// scripts, except the testkit where only tests use it.
 fn members(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let ids: BTreeSet<String> = list(&metadata["workspace_members"]).map(text).collect();
     let packages =
         list(&metadata["packages"]).filter(|package| ids.contains(package["id"].as_str().unwrap()));
+    let of_tests = |one: &&Value| one["name"] == TESTKIT && one["kind"] == "dev";
     packages
         .map(|package| {
-            (
-                text(&package["name"]),
-                list(&package["dependencies"]).map(|one| text(&one["name"])).collect(),
-            )
+            let named = list(&package["dependencies"]).filter(|one| !of_tests(one));
+            (text(&package["name"]), named.map(|one| text(&one["name"])).collect())
         })
         .collect()
 }
@@ -159,11 +162,12 @@ fn an_arrow_upwards_or_sideways_and_a_crate_without_a_row_are_found() {
         ("peral-central", "peral-peer"),
         ("peral-peer", "peral-central"),
         ("peral-transfer", "peral-peer"),
+        ("peral-peer", TESTKIT),
         ("peral-peer", "tokio"),
     ] {
         members.get_mut(from).unwrap().insert(to.to_owned());
     }
     members.insert("peral-new".to_owned(), BTreeSet::new());
     let found = violations(&members);
-    assert_eq!(found.len(), 6, "{found:?}");
+    assert_eq!(found.len(), 7, "{found:?}");
 }

@@ -4,6 +4,7 @@ use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use peral_central::{Central, Config, fingerprint, init};
 use peral_runtime::{MockClock, SharedClock, Shutdown, tls::install_provider};
+use peral_testkit::until;
 use peral_wire::{
     Catalogue, ErrorCode, Failure,
     rest::peers::{Heartbeat, PeerState},
@@ -14,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{NOW, Net, PASSWORD, code, config, eventually};
+use crate::support::{NOW, Net, PASSWORD, code, config};
 
 /// What a server says that wants the body of a request.
 const GO_ON: &[u8; 25] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -121,14 +122,14 @@ async fn without_its_database_central_waits_and_says_so() {
         Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap()),
         Err(_) => (0, String::new()),
     };
-    eventually("it says what it waits for", async || {
+    until("it says what it waits for", async || {
         let (status, text) = said("/readyz").await;
         status == 503 && text.contains("database is not available")
     })
     .await;
     assert_eq!(said("/livez").await.0, 200);
     let client = Catalogue::new(&base, reqwest::Client::new(), |_| {}, Duration::from_secs(5));
-    eventually("it listens", async || client.ca().await.is_ok()).await;
+    until("it listens", async || client.ca().await.is_ok()).await;
     let token = net.keys().tokens.issue(
         peral_model::AccountId(uuid::Uuid::nil()),
         peral_central::Subject::User { sid: peral_model::SessionId(uuid::Uuid::nil()) },

@@ -1,17 +1,17 @@
 //! A central to talk to, and callers that talk to it.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use peral_central::{Central, Config, Keys};
 use peral_model::{ContentId, Identity, NetworkId, Visibility};
 use peral_runtime::{
     MockClock, Shutdown,
-    tls::{KeyPkcs8Der, install_provider, new_key, signing_request},
+    tls::{KeyPkcs8Der, install_provider, new_key},
+};
+pub use peral_testkit::session::{PASSWORD, csr};
+use peral_testkit::{
+    session::{self, LoggedIn},
+    until,
 };
 use peral_wire::{
     Catalogue, ErrorCode, Failure,
@@ -22,13 +22,11 @@ use peral_wire::{
         files::{NewVersion, Publish, PublishResult},
         holdings::{Delta, Deltas, Held, VersionRef},
         peers::{Heartbeat, HeartbeatAnswer, PeerState, RegisterRequest, Registration},
-        sessions::{Credential, Login, LoginRequest, RenewRequest},
+        sessions::{Credential, Login, RenewRequest},
     },
 };
 
-pub const PASSWORD: &str = "orchard lantern viscous 72";
 pub const NOW: i64 = 1_800_000_000_000;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Net {
     pub base: String,
@@ -115,7 +113,7 @@ impl Net {
 
     pub async fn wait_ready(&self) {
         let url = format!("{}/readyz", self.admin_base);
-        eventually("central is ready", async || {
+        until("central is ready", async || {
             reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200)
         })
         .await;
@@ -142,8 +140,7 @@ impl Net {
     }
 
     pub async fn log_in(&self, name: &str) -> Result<User, Failure> {
-        self.log_in_with(Credential::Password { account: name.into(), password: PASSWORD.into() })
-            .await
+        self.log_in_with(session::password(name)).await
     }
 
     pub async fn log_in_with(&self, credential: Credential) -> Result<User, Failure> {
@@ -156,21 +153,16 @@ impl Net {
         from: [u8; 4],
         credential: Credential,
     ) -> Result<User, Failure> {
-        let key = new_key();
-        let proof = self
-            .prove(&LoginRequest { credential, csr: csr(&key), label: "test".into() }, &key)
-            .await;
         let http =
             reqwest::Client::builder().local_address(std::net::IpAddr::from(from)).build().unwrap();
-        let login =
-            Catalogue::new(&self.base, http, |_| {}, Duration::from_secs(30)).login(&proof).await?;
+        let central = Catalogue::new(&self.base, http, |_| {}, Duration::from_secs(30));
+        let LoggedIn { login, key } = session::log_in(&central, credential).await?;
         Ok(User { api: self.client().with_token(&login.credentials.token), login, key })
     }
 
     /// Signs a request with a fresh nonce.
     pub async fn prove<T: serde::Serialize>(&self, request: &T, key: &KeyPkcs8Der) -> Proven {
-        let nonce = self.client().nonce().await.unwrap();
-        Proven::sign(request, nonce.network, nonce.nonce, &key.0).unwrap()
+        session::prove(&self.client(), request, key).await
     }
 
     /// A member with the usual password, logged in.
@@ -248,10 +240,6 @@ pub fn registration(
         zone,
         version: "0".into(),
     }
-}
-
-pub fn csr(key: &KeyPkcs8Der) -> String {
-    STANDARD.encode(signing_request(key).unwrap())
 }
 
 pub struct User {
@@ -344,14 +332,5 @@ pub fn code<T>(result: Result<T, Failure>) -> ErrorCode {
     match result {
         Err(failure) => failure.code,
         Ok(_) => panic!("this should have been refused"),
-    }
-}
-
-/// Waits for a condition, with a deadline.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !holds().await {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

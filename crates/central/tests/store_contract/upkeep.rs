@@ -3,6 +3,7 @@ use std::time::Duration;
 use peral_central::store::{
     GENERATION, Options, StoreError, Viewer, counts::Counts, open, peers::Beat,
 };
+use peral_testkit::until;
 use peral_wire::rest::peers::PeerState;
 use rand::RngExt;
 use sqlx::{Connection, PgConnection};
@@ -79,18 +80,11 @@ pub async fn cancelled_calls_leave_no_transaction_open(world: &World) {
         let mut connection = PgConnection::connect(&world.options.url).await.unwrap();
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND \
             state LIKE 'idle in transaction%'";
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-        loop {
+        until("no connection stays inside a transaction", async || {
             let open: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
-            if open == 0 {
-                break;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "{open} connections stay inside a transaction"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if open == 0 { Ok(()) } else { Err(open) }
+        })
+        .await;
     }
     // Whatever was cut off is whole or not there, and everything goes on.
     let results = world
@@ -108,17 +102,17 @@ pub async fn broken_connections_are_replaced(world: &World) {
             current_database() AND pid <> pg_backend_pid()";
         behind(world, others).await;
     }
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     let mut round = 0;
-    loop {
-        let result = world.publish_all(peer, vec![fresh(&format!("n{round}"), "x")]).await;
-        match result {
-            Ok(results) => break assert!(results[0].is_ok()),
-            Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
-        }
+    let results = until("a call succeeds", async || {
         round += 1;
-        assert!(tokio::time::Instant::now() < deadline, "still not back");
-    }
+        let result = world.publish_all(peer, vec![fresh(&format!("n{round}"), "x")]).await;
+        if let Err(error) = &result {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        }
+        result
+    })
+    .await;
+    assert!(results[0].is_ok());
     world.store.ping().await.unwrap();
 }
 

@@ -1,12 +1,13 @@
-//! Pods that are no peers: applications that need a file before they start.
+//! Pods that are not peers: applications that need a file before they start.
 
 use std::{fs, time::Duration};
 
+use peral_testkit::progress;
 use serde_json::json;
 
 use crate::harness::{
     Admin, PATIENCE, Release, Space, b3sum, client_label, eventually, noise_file, piped_b3sum,
-    progress, restricted, restricted_container, settings,
+    restricted, restricted_container, settings,
 };
 
 /// A pod whose init container fetches a file with an API token, into a volume that its main
@@ -22,7 +23,10 @@ impl<'a> Application<'a> {
     pub fn start(space: &'a Space, name: &str, secret: &str, file: &str, wait: u32) -> Self {
         let fetch = json!({
             "name": "fetch", "image": settings().image, "imagePullPolicy": "IfNotPresent",
-            "args": ["download", file, "--to", "/data/file", "--wait", wait.to_string(), "--output", "json"],
+            "args": [
+                "download", file, "--to", "/data/file", "--wait", wait.to_string(), "--output",
+                "json",
+            ],
             "env": [
                 { "name": "PERAL_CENTRAL", "value": "https://peral-central:7070" },
                 { "name": "PERAL_CA_FILE", "value": "/etc/peral/ca/ca.pem" },
@@ -36,13 +40,17 @@ impl<'a> Application<'a> {
             ],
         });
         let main = json!({
-            "name": "main", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"],
-            "securityContext": restricted_container(), "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+            "name": "main", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent",
+            "command": ["sleep", "infinity"],
+            "securityContext": restricted_container(),
+            "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
         });
         space.apply(&json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": client_label("peral") },
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": name, "labels": client_label("peral") },
             "spec": {
-                "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0, "restartPolicy": "Always",
+                "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
+                "restartPolicy": "Always",
                 "securityContext": restricted(), "initContainers": [fetch], "containers": [main],
                 "volumes": [
                     { "name": "data", "emptyDir": {} },
@@ -83,7 +91,8 @@ impl<'a> Application<'a> {
 
     /// How often its download was begun again by the kubelet, because it had failed.
     pub fn restarts(&self) -> u64 {
-        self.space.get(&format!("pod/{}", self.name))["status"]["initContainerStatuses"][0]["restartCount"].as_u64().unwrap()
+        let pod = self.space.get(&format!("pod/{}", self.name));
+        pod["status"]["initContainerStatuses"][0]["restartCount"].as_u64().unwrap()
     }
 }
 
@@ -96,7 +105,7 @@ fn an_application_pod_starts_with_its_file() {
     Admin::log_in(&space).token_secret("example-app", "example-app-peral");
     let example = fs::read_to_string(settings().repository.join("k8s/example-app.yaml")).unwrap();
     let example = settled(&example);
-    space.apply_text(&example).ok();
+    space.apply_text(&example).success();
     let pod = eventually("the pod was made", PATIENCE, || {
         let pods = space.get("pods");
         let all = pods["items"].as_array().unwrap().clone();
@@ -123,7 +132,7 @@ fn an_application_pod_starts_with_its_file() {
     // It waits: there is no such file yet.
     eventually("its download is running", PATIENCE, || {
         let pod = space.get(&name);
-        pod["status"]["initContainerStatuses"][0]["state"]["running"].is_object().then_some(())
+        pod["status"]["initContainerStatuses"][0]["state"]["running"].is_object()
     });
     let file = noise_file("application", 8 << 20);
     release.upload(0, &file, &wanted);

@@ -18,7 +18,8 @@ const AWAY: Duration = Duration::from_secs(75);
 /// What runs in the pod of the database: any image with Postgres on its PATH can do it.
 const START: &str = "set -eu; data=/var/lib/postgresql/data; \
     [ -s $data/PG_VERSION ] || \
-    { echo outside > /tmp/password; initdb -D $data -U app --pwfile=/tmp/password --auth=scram-sha-256 -E UTF8 --locale=C.UTF-8; \
+    { echo outside > /tmp/password; \
+    initdb -D $data -U app --pwfile=/tmp/password --auth=scram-sha-256 -E UTF8 --locale=C.UTF-8; \
     echo 'host all all all scram-sha-256' >> $data/pg_hba.conf; }; \
     exec postgres -D $data -c listen_addresses='*' -c unix_socket_directories=/tmp";
 
@@ -27,26 +28,45 @@ const START: &str = "set -eu; data=/var/lib/postgresql/data; \
 fn outside(space: &Space) {
     let labels = json!({ "app": "outside" });
     let passwd = "postgres:x:999:999:postgres:/var/lib/postgresql:/bin/sh\n";
-    space.apply(&json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "outside" }, "data": { "passwd": passwd } }));
+    space.apply(&json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "outside" },
+        "data": { "passwd": passwd },
+    }));
     let uri = format!("postgresql://app:outside@outside.{}.svc:5432/postgres", space.name);
-    space.apply(&json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "outside" }, "stringData": { "uri": uri } }));
+    space.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "outside" },
+        "stringData": { "uri": uri },
+    }));
     let port = json!([{ "port": 5432 }]);
-    space.apply(&json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "outside" }, "spec": { "selector": labels, "ports": port } }));
+    space.apply(&json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "outside" },
+        "spec": { "selector": labels, "ports": port },
+    }));
     let pod = json!({
-        "automountServiceAccountToken": false, "enableServiceLinks": false, "terminationGracePeriodSeconds": 2,
+        "automountServiceAccountToken": false, "enableServiceLinks": false,
+        "terminationGracePeriodSeconds": 2,
         "securityContext": {
-            "runAsNonRoot": true, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999, "seccompProfile": { "type": "RuntimeDefault" },
+            "runAsNonRoot": true, "runAsUser": 999, "runAsGroup": 999, "fsGroup": 999,
+            "seccompProfile": { "type": "RuntimeDefault" },
         },
         "containers": [{
-            "name": "postgres", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", START],
+            "name": "postgres", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent",
+            "command": ["sh", "-c", START],
             "securityContext": restricted_container(),
-            "readinessProbe": { "exec": { "command": ["pg_isready", "--host=127.0.0.1", "--quiet"] }, "periodSeconds": 2 },
+            "readinessProbe": {
+                "exec": { "command": ["pg_isready", "--host=127.0.0.1", "--quiet"] },
+                "periodSeconds": 2,
+            },
             "volumeMounts": [
-                { "name": "data", "mountPath": "/var/lib/postgresql" }, { "name": "tmp", "mountPath": "/tmp" },
+                { "name": "data", "mountPath": "/var/lib/postgresql" },
+                { "name": "tmp", "mountPath": "/tmp" },
                 { "name": "passwd", "mountPath": "/etc/passwd", "subPath": "passwd" },
             ],
         }],
-        "volumes": [{ "name": "tmp", "emptyDir": {} }, { "name": "passwd", "configMap": { "name": "outside" } }],
+        "volumes": [
+            { "name": "tmp", "emptyDir": {} },
+            { "name": "passwd", "configMap": { "name": "outside" } },
+        ],
     });
     space.apply(&json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": "outside" },
@@ -55,7 +75,10 @@ fn outside(space: &Space) {
             "template": { "metadata": { "labels": labels }, "spec": pod },
             "volumeClaimTemplates": [{
                 "metadata": { "name": "data" },
-                "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } },
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "resources": { "requests": { "storage": "1Gi" } },
+                },
             }],
         },
     }));
@@ -88,13 +111,13 @@ fn without_its_database_central_waits() {
     let begin = Instant::now();
     space.ok(&["scale", "statefulset/outside", "--replicas=0"]);
     eventually("no central is ready", Duration::from_secs(90), || {
-        release.pods("central").iter().all(|pod| !pod.ready).then_some(())
+        release.pods("central").iter().all(|pod| !pod.ready)
     });
     for pod in &centrals {
-        let (status, page) = release.admin(&pod.name, "/readyz");
-        assert_eq!(status, 503, "{page}");
-        assert!(page.contains("database"), "/readyz does not say what is missing: {page}");
-        assert_eq!(release.admin(&pod.name, "/livez").0, 200);
+        let page = release.admin(&pod.name, "/readyz");
+        assert_eq!(page.status, 503, "{page:?}");
+        assert!(page.body.contains("database"), "/readyz does not say what is missing: {page:?}");
+        assert_eq!(release.admin(&pod.name, "/livez").status, 200);
         let log = release.log(&pod.name);
         assert!(
             log.lines().any(|line| line.contains("no longer ready") && line.contains("database")),
@@ -104,9 +127,7 @@ fn without_its_database_central_waits() {
     // A peer serves without central, so it stays ready; what needs central says so.
     assert!(release.pod("peral-peer-0").unwrap().ready);
     assert_eq!(release.said(0, &["search", "a.bin"]).failed(), "UNAVAILABLE");
-    eventually("the database was away for long enough", AWAY * 2, || {
-        (begin.elapsed() > AWAY).then_some(())
-    });
+    eventually("the database was away for long enough", AWAY * 2, || begin.elapsed() > AWAY);
 
     space.ok(&["scale", "statefulset/outside", "--replicas=1"]);
     let back = Instant::now();

@@ -26,7 +26,7 @@ fn downloads_survive_killed_central_and_a_rollout_of_all() {
     let begin = Instant::now();
     let application = Application::start(&space, "receiver", "application", "rollout/a.bin", 600);
     let mut accepted = release.begin(1, &["download", "rollout/a.bin", "--wait", "600"]);
-    accepted.moved(2 << 20, PATIENCE);
+    accepted.moved_within(PATIENCE, 2 << 20);
     application.moved(2 << 20);
 
     let killed = release.central();
@@ -40,7 +40,8 @@ fn downloads_survive_killed_central_and_a_rollout_of_all() {
     let peers = release.ready("peer", 2);
     let had = release.status(1)["received"].as_u64().unwrap();
     assert!(had > 2 << 20);
-    let rollout = release.upgrade(&settings().next, &[]).finish(PATIENCE + PATIENCE).ok();
+    let rollout = release.upgrade(&settings().next, &[]);
+    let rollout = rollout.finish_within(PATIENCE + PATIENCE).success();
     figure("rollout", json!({ "seconds": rollout.took.as_secs_f64() }));
     for peer in &peers {
         let now = release.replaced(peer);
@@ -61,6 +62,8 @@ fn downloads_survive_killed_central_and_a_rollout_of_all() {
     assert!(again <= 8 << 20, "of the {had} bytes that it had, it fetched {again} again: {status}");
     figure(
         "rollout.downloads",
-        json!({ "seconds": begin.elapsed().as_secs_f64(), "fetched_after_restart": status["received"] }),
+        json!({
+            "seconds": begin.elapsed().as_secs_f64(), "fetched_after_restart": status["received"],
+        }),
     );
 }

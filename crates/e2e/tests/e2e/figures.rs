@@ -11,9 +11,10 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
+use peral_testkit::metrics::Metrics;
 use serde_json::json;
 
-use harness::{Metrics, PATIENCE, Release, Space, Usage, b3sum, figure, noise_file};
+use harness::{PATIENCE, Release, Space, Usage, b3sum, figure, noise_file};
 
 const SIZE: usize = 1 << 30;
 const PEERS: usize = 10;
@@ -34,7 +35,7 @@ fn main() {
     let hash = b3sum(&file);
     let mut seconds: Vec<f64> = Vec::new();
     for download in downloads {
-        let said = download.finish(PATIENCE * 5).ok().json();
+        let said = download.finish_within(PATIENCE * 5).ok();
         assert_eq!(said["hash"], *hash);
         seconds.push(said["seconds"].as_f64().unwrap());
     }

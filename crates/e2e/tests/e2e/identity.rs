@@ -9,22 +9,32 @@ use crate::harness::{
 /// A pod that tries to be a peer of the release in `network`, with a token of its own namespace.
 fn intruder(space: &Space, name: &str, network: &Space, account: &str, audience: &str) {
     let env = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let central = format!("https://peral-central.{}.svc:7070", network.name);
     space.apply(&json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": client_label("peral") },
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": name, "labels": client_label("peral") },
         "spec": {
-            "serviceAccountName": account, "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0, "restartPolicy": "Never",
+            "serviceAccountName": account, "automountServiceAccountToken": false,
+            "terminationGracePeriodSeconds": 0, "restartPolicy": "Never",
             "securityContext": restricted(),
             "containers": [{
-                "name": "peer", "image": settings().image, "imagePullPolicy": "IfNotPresent", "args": ["peer"],
+                "name": "peer", "image": settings().image, "imagePullPolicy": "IfNotPresent",
+                "args": ["peer"],
                 "securityContext": restricted_container(),
                 "env": [
-                    env("PERAL_DATA", "/peral/data"), env("PERAL_SHARE", "/peral/files"), env("PERAL_CA_FILE", "/etc/peral/ca/ca.pem"),
-                    env("PERAL_CENTRAL", &format!("https://peral-central.{}.svc:7070", network.name)),
-                    env("PERAL_POD_TOKEN_FILE", "/var/run/secrets/peral/token"), env("PERAL_PEER_LABEL", name),
-                    { "name": "PERAL_ADVERTISE", "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } } },
+                    env("PERAL_DATA", "/peral/data"), env("PERAL_SHARE", "/peral/files"),
+                    env("PERAL_CA_FILE", "/etc/peral/ca/ca.pem"),
+                    env("PERAL_CENTRAL", &central),
+                    env("PERAL_POD_TOKEN_FILE", "/var/run/secrets/peral/token"),
+                    env("PERAL_PEER_LABEL", name),
+                    {
+                        "name": "PERAL_ADVERTISE",
+                        "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } },
+                    },
                 ],
                 "volumeMounts": [
-                    { "name": "peral", "mountPath": "/peral" }, { "name": "ca", "mountPath": "/etc/peral/ca" },
+                    { "name": "peral", "mountPath": "/peral" },
+                    { "name": "ca", "mountPath": "/etc/peral/ca" },
                     { "name": "token", "mountPath": "/var/run/secrets/peral" },
                 ],
             }],
@@ -32,7 +42,11 @@ fn intruder(space: &Space, name: &str, network: &Space, account: &str, audience:
                 { "name": "peral", "emptyDir": {} },
                 { "name": "ca", "configMap": { "name": "peral-ca" } },
                 { "name": "token", "projected": { "sources": [
-                    { "serviceAccountToken": { "path": "token", "audience": audience, "expirationSeconds": 3600 } },
+                    {
+                        "serviceAccountToken": {
+                            "path": "token", "audience": audience, "expirationSeconds": 3600,
+                        },
+                    },
                 ] } },
             ],
         },
@@ -60,8 +74,13 @@ fn tokens_of_others_are_refused_and_named() {
     let abroad = format!("networkPolicy.clientNamespaces={{{}}}", other.name);
     let release = Release::install(&space, &["peer.replicas=1", &abroad]);
     let authority = space.get("configmap/peral-ca")["data"].clone();
-    other.apply(&json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "peral-ca" }, "data": authority }));
-    other.apply(&json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "peral-peer" } }));
+    other.apply(&json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "peral-ca" },
+        "data": authority,
+    }));
+    other.apply(&json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "peral-peer" },
+    }));
     let audience = format!("peral.{}.peral", space.name);
 
     intruder(&space, "other-account", &space, "default", &audience);

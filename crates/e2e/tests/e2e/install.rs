@@ -24,7 +24,7 @@ fn the_defaults_install_and_a_real_file_crosses() {
     );
 
     let begin = Instant::now();
-    run(space.helm(&["test", "peral", "--timeout", "120s"])).ok();
+    run(space.helm(&["test", "peral", "--timeout", "120s"])).success();
     figure("helm.test", json!({ "seconds": begin.elapsed().as_secs_f64() }));
     let used = Usage::of(&space);
     figure(
@@ -63,7 +63,10 @@ fn cross(release: &Release<'_>, file: &Path) -> Value {
     let seconds = |said: &Value| said["seconds"].as_f64().unwrap();
     figure(
         "file.crossed",
-        json!({ "bytes": uploaded["size"], "upload_seconds": seconds(&uploaded), "download_seconds": seconds(&downloaded) }),
+        json!({
+            "bytes": uploaded["size"], "upload_seconds": seconds(&uploaded),
+            "download_seconds": seconds(&downloaded),
+        }),
     );
     downloaded
 }
@@ -89,7 +92,8 @@ fn the_other_commands(release: &Release<'_>) {
         let pod = release.pod(peer["label"].as_str().unwrap()).unwrap();
         assert_eq!(peer["address"], format!("{}:7071", pod.ip), "registered by the pod's address");
         assert_eq!(peer["node"], *pod.node, "central asked the cluster where the pod is");
-        let zone = &release.space.get(&format!("node/{}", pod.node))["metadata"]["labels"]["topology.kubernetes.io/zone"];
+        let node = release.space.get(&format!("node/{}", pod.node));
+        let zone = &node["metadata"]["labels"]["topology.kubernetes.io/zone"];
         assert_eq!(peer["zone"], *zone.as_str().unwrap_or_default());
         assert_eq!((&peer["account"], &peer["state"]), (&json!("peers"), &json!("ready")));
     }
@@ -114,7 +118,7 @@ fn the_other_commands(release: &Release<'_>) {
         terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         terminal
     });
-    let shown = shown.ok().out;
+    let shown = shown.success().out;
     assert!(
         shown.contains('\r') && shown.contains('█') && shown.contains("/s"),
         "there is no bar:\n{shown}"

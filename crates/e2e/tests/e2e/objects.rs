@@ -5,9 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use peral_testkit::Process;
 use serde_json::{Value, json};
 
-use crate::harness::{Space, run, settings, start};
+use crate::harness::{Space, run, settings};
 
 /// Kinds of others, which a cluster may not know.
 const OPTIONAL: &[&str] = &[
@@ -49,12 +50,13 @@ fn every_rendered_object_is_accepted() {
         "gateway.networking.k8s.io/v1/HTTPRoute",
     ];
     // A pod is looked at together with its account, and a dry run makes none.
-    space.apply(&json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "peral-peer" } }));
-    let version =
-        space.kubectl(&["version", "-o", "json"]).ok().json()["serverVersion"]["gitVersion"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+    space.apply(&json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "peral-peer" },
+    }));
+    let version = space.kubectl(&["version", "-o", "json"]).ok()["serverVersion"]["gitVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for file in files() {
         let mut args = vec![
             "template",
@@ -68,7 +70,7 @@ fn every_rendered_object_is_accepted() {
         for api in &service {
             args.extend(["--api-versions", api]);
         }
-        let rendered = run(space.helm(&args)).ok().out;
+        let rendered = run(space.helm(&args)).success().out;
         let path = settings()
             .logs
             .join(format!("{}.rendered.yaml", file.file_name().unwrap().to_string_lossy()));
@@ -91,7 +93,7 @@ fn known(rendered: &str) -> String {
 }
 
 fn accepted(space: &Space, file: &Path, rendered: &Path) {
-    let said = start(space.command(&[
+    let said = Process::spawn(space.command(&[
         "apply",
         "--dry-run=server",
         "-o",
@@ -99,7 +101,7 @@ fn accepted(space: &Space, file: &Path, rendered: &Path) {
         "-f",
         rendered.to_str().unwrap(),
     ]))
-    .finish(std::time::Duration::from_secs(60));
+    .finish_within(std::time::Duration::from_secs(60));
     let errors: Vec<_> = said.err.lines().filter(|line| !line.trim().is_empty()).collect();
     assert_eq!(
         errors,

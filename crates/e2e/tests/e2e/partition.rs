@@ -16,7 +16,7 @@ struct Cut<'a> {
 
 impl<'a> Cut<'a> {
     fn off(node: &'a str) -> Self {
-        run(cut(&[node])).ok();
+        run(cut(&[node])).success();
         Self { node, mended: false }
     }
 
@@ -75,7 +75,7 @@ fn a_cut_off_node_is_done_without_and_comes_back() {
         (release.status(lost)["peer"].clone(), release.pod(&format!("peral-peer-{lost}")).unwrap());
 
     let mut download = release.begin(receiver, &["download", "cut/a.bin", "--wait", "300"]);
-    download.moved(12 << 20, PATIENCE);
+    download.moved_within(PATIENCE, 12 << 20);
     let (mut cut, begin) = (Cut::off(&pod.node), Instant::now());
     let away = release.listed(receiver, &pod.name, "away");
     assert_eq!(away["id"], id);
@@ -85,7 +85,7 @@ fn a_cut_off_node_is_done_without_and_comes_back() {
         1,
         "a source that is cut off is still named"
     );
-    assert_eq!(download.finish(PATIENCE).ok().json()["hash"], *b3sum(&file));
+    assert_eq!(download.finish_within(PATIENCE).ok()["hash"], *b3sum(&file));
 
     cut.mend();
     let begin = Instant::now();

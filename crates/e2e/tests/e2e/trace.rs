@@ -15,9 +15,11 @@ fn jaeger(space: &Space) {
     space.apply(&json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "jaeger", "labels": labels },
         "spec": {
-            "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0, "securityContext": restricted(),
+            "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
+            "securityContext": restricted(),
             "containers": [{
-                "name": "jaeger", "image": settings().jaeger, "imagePullPolicy": "IfNotPresent", "securityContext": restricted_container(),
+                "name": "jaeger", "image": settings().jaeger, "imagePullPolicy": "IfNotPresent",
+                "securityContext": restricted_container(),
                 "env": [{ "name": "JAEGER_LISTEN_HOST", "value": "0.0.0.0" }],
                 "readinessProbe": { "tcpSocket": { "port": 16686 }, "periodSeconds": 1 },
                 "volumeMounts": [{ "name": "tmp", "mountPath": "/tmp" }],
@@ -34,8 +36,8 @@ fn jaeger(space: &Space) {
 }
 
 fn ask(forward: &Forward, path: &str) -> Option<Value> {
-    let (status, body) = forward.get(path).ok()?;
-    (status == 200).then(|| serde_json::from_str::<Value>(&body).unwrap()["data"].clone())
+    let answer = forward.get(path).ok().filter(|answer| answer.status == 200)?;
+    Some(serde_json::from_str::<Value>(&answer.body).unwrap()["data"].clone())
 }
 
 /// A trace as the checks need it.
@@ -118,7 +120,9 @@ fn found(jaeger: &Forward, root: &str, pods: &[&str], operations: &[&str]) -> Tr
     assert_eq!(tree.roots, [root]);
     figure(
         "trace",
-        json!({ "root": root, "spans": tree.spans, "hops": tree.hops, "operations": tree.operations }),
+        json!({
+            "root": root, "spans": tree.spans, "hops": tree.hops, "operations": tree.operations,
+        }),
     );
     tree
 }

@@ -42,9 +42,9 @@ fn upgrade_rollback_and_a_new_install_keep_volumes_and_keys() {
     };
     let peers = ids(&release);
 
-    release.upgrade(&settings().next, &[]).finish(PATIENCE).ok();
+    release.upgrade(&settings().next, &[]).finish_within(PATIENCE).success();
     check(&release, &before, settings().next.as_str());
-    run(space.helm(&["rollback", "peral", "--wait", "--timeout", "180s"])).ok();
+    run(space.helm(&["rollback", "peral", "--wait", "--timeout", "180s"])).success();
     check(&release, &before, settings().image.as_str());
 
     release.uninstall();
@@ -56,7 +56,8 @@ fn upgrade_rollback_and_a_new_install_keep_volumes_and_keys() {
     assert_eq!(release.b3sum(1, "kept/a.bin"), b3sum(&file));
 
     // Volumes go where that was asked for; keys stay even then.
-    release.upgrade(&settings().image, &["peer.storage.whenDeleted=Delete"]).finish(PATIENCE).ok();
+    let deleting = release.upgrade(&settings().image, &["peer.storage.whenDeleted=Delete"]);
+    deleting.finish_within(PATIENCE).success();
     release.uninstall();
     let left: Vec<_> = eventually("the claims of the peers are gone", PATIENCE, || {
         let left: Vec<_> = kept(&space).into_keys().collect();

@@ -1,12 +1,11 @@
 //! Volumes that cannot be used, and volumes that are full.
 
+use peral_testkit::Said;
 use serde_json::{Value, json};
 
 use crate::{
     application::Application,
-    harness::{
-        Admin, PATIENCE, Release, Said, Space, Toolbox, b3sum, eventually, noise_file, settings,
-    },
+    harness::{Admin, PATIENCE, Release, Space, Toolbox, b3sum, eventually, noise_file, settings},
 };
 
 /// Shows: a peer whose volume cannot be written is not ready and says why in /readyz and in its
@@ -17,7 +16,7 @@ fn a_pod_without_a_usable_volume_is_not_ready_and_says_why() {
     let release = Release::install(&space, &["peer.replicas=2"]);
     let (id, pod) = (release.status(1)["peer"].clone(), release.pod("peral-peer-1").unwrap());
     let toolbox = Toolbox::start(&space, "hand", &json!({}), Some("peral-peral-peer-1"));
-    toolbox.shell("chmod 0500 /peral/data && ! touch /peral/data/x 2> /dev/null").ok();
+    toolbox.shell("chmod 0500 /peral/data && ! touch /peral/data/x 2> /dev/null").success();
     space.ok(&["delete", "pod/peral-peer-1", "--grace-period=1"]);
 
     let text = eventually("the peer says that its folder cannot be used", PATIENCE, || {
@@ -31,12 +30,12 @@ fn a_pod_without_a_usable_volume_is_not_ready_and_says_why() {
             })
             .map(str::to_owned)
     });
-    let (status, page) = release.admin("peral-peer-1", "/readyz");
-    assert_eq!(status, 503, "{page}");
-    assert!(page.contains("/peral/data"), "/readyz says {page}, the log says {text}");
+    let page = release.admin("peral-peer-1", "/readyz");
+    assert_eq!(page.status, 503, "{page:?}");
+    assert!(page.body.contains("/peral/data"), "/readyz says {page:?}, the log says {text}");
     assert_eq!(release.pod("peral-peer-1").unwrap().restarts, 0, "it crash-loops");
 
-    toolbox.shell("chmod 0700 /peral/data").ok();
+    toolbox.shell("chmod 0700 /peral/data").success();
     eventually("the peer is ready again", PATIENCE, || {
         release.pod("peral-peer-1").filter(|pod| pod.ready)
     });
@@ -63,30 +62,44 @@ impl<'a> SmallVolume<'a> {
         helper.apply(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "mounter" },
             "spec": {
-                "nodeSelector": { "kubernetes.io/hostname": node }, "terminationGracePeriodSeconds": 0,
+                "nodeSelector": { "kubernetes.io/hostname": node },
+                "terminationGracePeriodSeconds": 0,
                 "containers": [{
-                    "name": "tool", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent", "securityContext": { "privileged": true, "runAsUser": 0 },
+                    "name": "tool", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent",
+                    "securityContext": { "privileged": true, "runAsUser": 0 },
                     "command": ["bash", "-c", format!("mount -t tmpfs -o size={mib}m,mode=0777 \
                         tmpfs /small && sleep \
                         infinity")],
-                    "readinessProbe": { "exec": { "command": ["mountpoint", "/small"] }, "periodSeconds": 1 },
-                    "volumeMounts": [{ "name": "small", "mountPath": "/small", "mountPropagation": "Bidirectional" }],
+                    "readinessProbe": {
+                        "exec": { "command": ["mountpoint", "/small"] }, "periodSeconds": 1,
+                    },
+                    "volumeMounts": [
+                        {
+                            "name": "small", "mountPath": "/small",
+                            "mountPropagation": "Bidirectional",
+                        },
+                    ],
                 }],
-                "volumes": [{ "name": "small", "hostPath": { "path": path, "type": "DirectoryOrCreate" } }],
+                "volumes": [
+                    { "name": "small", "hostPath": { "path": path, "type": "DirectoryOrCreate" } },
+                ],
             },
         }));
         helper.ok(&["wait", "--for=condition=Ready", "pod/mounter", "--timeout=90s"]);
         let class = &helper.name;
         helper.keep_outside(&format!("storageclass/{class}"));
         helper.apply(&json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": class },
-            "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": { "name": class },
+            "provisioner": "kubernetes.io/no-provisioner",
+            "volumeBindingMode": "WaitForFirstConsumer",
         }));
         helper.keep_outside(&format!("persistentvolume/{class}"));
         helper.apply(&json!({
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": class },
             "spec": {
-                "capacity": { "storage": "100Gi" }, "accessModes": ["ReadWriteOnce"], "storageClassName": class, "persistentVolumeReclaimPolicy": "Retain",
+                "capacity": { "storage": "100Gi" }, "accessModes": ["ReadWriteOnce"],
+                "storageClassName": class, "persistentVolumeReclaimPolicy": "Retain",
                 "hostPath": { "path": path },
                 "nodeAffinity": { "required": { "nodeSelectorTerms": [{ "matchExpressions": [
                     { "key": "kubernetes.io/hostname", "operator": "In", "values": [node] },
@@ -129,7 +142,7 @@ fn a_full_peer_stays_ready_and_refuses_writes() {
     let pod = release.pod("peral-peer-0").unwrap();
     assert!(pod.ready && pod.restarts == 0, "{pod:?}");
     eventually("a metric says full", PATIENCE, || {
-        (release.metrics(&pod.name).sum("peral_full", &[]) > 0.5).then_some(())
+        release.metrics(&pod.name).sum("peral_full", &[]) > 0.5
     });
     let log = release.log(&pod.name);
     assert!(log.contains("the volume is full"), "its log does not say so:\n{log}");

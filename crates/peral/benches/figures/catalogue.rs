@@ -8,12 +8,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    thread,
     time::{Duration, Instant},
 };
 
+use peral_testkit::Patience;
+
 use crate::{
-    process::{run, text, until_within},
+    process::{run, text},
     report::{print, print_with_p99},
     stand::Stand,
 };
@@ -68,8 +69,7 @@ fn small_files(scratch: &Path) -> PathBuf {
 fn publish(stand: &mut Stand, share: &Path) -> f64 {
     let start = Instant::now();
     let data = stand.peer("source", share);
-    until_within(INDEXING, "the first index", || {
-        thread::sleep(LOOK);
+    Patience::most(INDEXING).looking_every(LOOK).eventually("the first index", || {
         let shown = stand
             .command()
             .env("PERAL_DATA", &data)
@@ -78,8 +78,8 @@ fn publish(stand: &mut Stand, share: &Path) -> f64 {
             .ok()?;
         let status: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
         let shared = status["shares"].get(0)?;
-        (shared["files"].as_u64() == Some(FILES) && shared["pending"].as_u64() == Some(0))
-            .then_some(())
+        let all = shared["files"].as_u64() == Some(FILES) && shared["pending"].as_u64() == Some(0);
+        all.then_some(())
     });
     FILES as f64 / start.elapsed().as_secs_f64()
 }

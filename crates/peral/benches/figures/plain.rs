@@ -2,7 +2,12 @@
 //! processes, as in a download.
 
 use std::{
-    fs::File, net::SocketAddr, os::unix::fs::FileExt, path::Path, process::Command, sync::Arc,
+    fs::File,
+    net::SocketAddr,
+    os::unix::fs::FileExt,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -10,6 +15,7 @@ use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use peral_model::pieces::{self, PIECE};
+use peral_testkit::Process;
 use peral_transfer::{
     pool::Pool,
     wirebody::{PieceBody, Receiver, SentPiece, request},
@@ -18,7 +24,7 @@ use peral_wire::pb;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
-    process::{Server, cpu_of, first_line, run, settle},
+    process::{cpu_of, first_line, run, settle},
     report::median,
 };
 
@@ -31,10 +37,9 @@ pub fn measure(file: &Path, scratch: &Path, runs: usize) -> f64 {
     let me = std::env::current_exe().expect("this program");
     let address = scratch.join("plain.address");
     let _ = std::fs::remove_file(&address);
-    let server = Server::start(
-        Command::new(&me).arg("plain-send").arg(file).arg(&address),
-        &scratch.join("plain.log"),
-    );
+    let mut sending = Command::new(&me);
+    sending.arg("plain-send").arg(file).arg(&address).stdin(Stdio::null());
+    let server = Process::start(sending, &scratch.join("plain.log"));
     let at = first_line(&address);
     let target = scratch.join("plain.bin");
     let once = || {

@@ -1,12 +1,13 @@
-//! Other programs: starting them, waiting for them, and what they cost.
+//! Other programs: running them, and what they cost.
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Output, Stdio},
+    time::Instant,
 };
+
+use peral_testkit::eventually;
 
 /// Clock ticks of /proc in a second; fixed in Linux's interface to user space.
 const TICKS: f64 = 100.0;
@@ -47,21 +48,16 @@ pub struct Cost {
 pub fn run(command: &mut Command) -> Cost {
     let before = cpu_of_ended();
     let start = Instant::now();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    output(command);
     Cost { wall: start.elapsed().as_secs_f64(), cpu: cpu_of_ended() - before }
 }
 
 /// What a command prints; it must succeed.
 pub fn text(command: &mut Command) -> String {
+    String::from_utf8(output(command).stdout).expect("text")
+}
+
+fn output(command: &mut Command) -> Output {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -72,61 +68,14 @@ pub fn text(command: &mut Command) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// A server that ends with this value.
-pub struct Server(Child);
-
-impl Server {
-    /// Starts it; what it says goes to `log`.
-    pub fn start(command: &mut Command, log: &Path) -> Self {
-        let log = fs::File::create(log).expect("a log file");
-        let errors = log.try_clone().expect("a second handle");
-        Self(
-            command
-                .stdin(Stdio::null())
-                .stdout(log)
-                .stderr(errors)
-                .spawn()
-                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
-        )
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits for a condition, at most a minute.
-pub fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
-    until_within(Duration::from_secs(60), what, condition)
-}
-
-/// Waits for a condition.
-pub fn until_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    output
 }
 
 /// The first line of a file that another process writes when it is ready.
 pub fn first_line(path: &Path) -> String {
-    until(&format!("{}", path.display()), || {
-        let file = fs::File::open(path).ok()?;
-        BufReader::new(file).lines().next()?.ok().filter(|line| !line.is_empty())
+    eventually(&format!("{} is written", path.display()), || {
+        let text = fs::read_to_string(path).ok()?;
+        text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
     })
 }
 

@@ -4,18 +4,22 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
+use peral_testkit::{Process, eventually};
 use peral_transfer::trust::Network;
 use peral_wire::Catalogue;
 
-use crate::process::{Server, first_line, run, until};
+use crate::process::{first_line, run};
 
 /// The binary that is measured; PERAL names another one.
 fn peral() -> Command {
-    Command::new(std::env::var_os("PERAL").unwrap_or_else(|| env!("CARGO_BIN_EXE_peral").into()))
+    let binary = std::env::var_os("PERAL").unwrap_or_else(|| env!("CARGO_BIN_EXE_peral").into());
+    let mut command = Command::new(binary);
+    command.stdin(Stdio::null());
+    command
 }
 
 const PASSWORD: &str = "a long phrase for measuring only";
@@ -23,9 +27,9 @@ const PASSWORD: &str = "a long phrase for measuring only";
 /// A running network; it ends with this value.
 pub struct Stand {
     folder: PathBuf,
-    central: Server,
+    central: Process,
     url: String,
-    peers: Vec<Server>,
+    peers: Vec<Process>,
 }
 
 impl Stand {
@@ -64,7 +68,7 @@ impl Stand {
             .arg(folder.join("central.address"))
             .env("PERAL_LOG", "warn");
         on(&mut central);
-        let central = Server::start(&mut central, &folder.join("central.log"));
+        let central = Process::start(central, &folder.join("central.log"));
         let url = first_line(&folder.join("central.address"));
         let stand = Self { folder: folder.to_owned(), central, url, peers: Vec::new() };
         let mut login = stand.command();
@@ -112,14 +116,14 @@ impl Stand {
             .arg("--data")
             .arg(&data);
         peer.arg("--ca-file").arg(self.folder.join("central/keys/ca.pem"));
-        self.peers.push(Server::start(&mut peer, &self.folder.join(format!("{name}.log"))));
-        until("the peer's socket", || data.join("peral.sock").exists().then_some(()));
+        self.peers.push(Process::start(peer, &self.folder.join(format!("{name}.log"))));
+        eventually("the peer's socket", || data.join("peral.sock").exists());
         data
     }
 
     /// Waits until the catalogue has a source for this name.
     pub fn published(&self, name: &str) {
-        until(name, || {
+        eventually(&format!("{name} is published"), || {
             let found = self.command().args(["--output", "json", "search", name]).output().ok()?;
             let answer: serde_json::Value = serde_json::from_slice(&found.stdout).ok()?;
             let files = answer["items"].as_array()?;
@@ -132,7 +136,7 @@ impl Stand {
 
     /// Process of the peer that was started last.
     pub fn last_peer(&self) -> u32 {
-        self.peers.last().map_or(0, Server::pid)
+        self.peers.last().map_or(0, Process::pid)
     }
 
     /// Process of central.

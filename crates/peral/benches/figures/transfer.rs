@@ -9,10 +9,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use peral_testkit::{Process, eventually, net::free_address};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use crate::{
-    process::{Cost, Server, cpu_of, peak_mib, run, settle, until},
+    process::{Cost, cpu_of, peak_mib, run, settle},
     report::{median, print},
     stand::Stand,
 };
@@ -95,27 +96,24 @@ fn verified(stand: &Stand, scratch: &Path) -> (f64, f64) {
 fn nginx(scratch: &Path, share: &Path) -> (f64, f64) {
     let folder = scratch.join("nginx");
     fs::create_dir_all(&folder).expect("a folder");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port();
+    let address = free_address();
     let at = folder.display();
     let configuration = format!(
         "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log; events {{ }}\n\
          http \
-         {{ access_log off; sendfile off; output_buffers 2 512k; client_body_temp_path {at}/b; proxy_temp_path {at}/p;\n\
+         {{ access_log off; sendfile off; output_buffers 2 512k;\n\
+         client_body_temp_path {at}/b; proxy_temp_path {at}/p;\n\
          fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; server \
-         {{ listen 127.0.0.1:{port}; root {}; }} }}\n",
+         {{ listen {address}; root {}; }} }}\n",
         share.display()
     );
     fs::write(folder.join("nginx.conf"), configuration).expect("a file");
-    let server = Server::start(
-        Command::new("nginx").arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(&folder),
-        &folder.join("log"),
-    );
-    until("nginx", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    let mut command = Command::new("nginx");
+    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(&folder).stdin(Stdio::null());
+    let server = Process::start(command, &folder.join("log"));
+    eventually("nginx listens", || std::net::TcpStream::connect(address));
     let target = scratch.join("curl.bin");
-    let url = format!("http://127.0.0.1:{port}/one.bin");
+    let url = format!("http://{address}/one.bin");
     let figures = repeated(
         || cpu_of(server.pid()),
         || {

@@ -5,16 +5,13 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
+use peral_testkit::{Process, Said, eventually, session::PASSWORD};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{PATIENCE, Process, Said, eventually, peral};
-
-/// Good enough for central, and for everybody here.
-pub const PASSWORD: &str = "seven plums under a grey roof";
+use super::command::peral;
 
 /// Central and its folder. Dropped, it takes all its processes with it.
 pub struct Network {
@@ -90,10 +87,16 @@ impl Network {
             run_central(self.root.path(), self.database.as_deref(), &address, &self.flags).0;
     }
 
+    /// Somebody with an empty home folder of that name: nobody has logged in there.
+    pub fn stranger(&self, home: &str) -> User {
+        let stranger = User { name: home.into(), home: self.path(home) };
+        fs::create_dir(&stranger.home).unwrap();
+        stranger
+    }
+
     /// Makes an account and logs it in.
     pub fn user(&self, name: &str) -> User {
-        let user = User { name: name.into(), home: self.path(name) };
-        fs::create_dir(&user.home).unwrap();
+        let user = self.stranger(name);
         self.ok(&self.admin, &["user", "add", name, "--password-file", &self.password()]);
         self.log_in(&user);
         user
@@ -181,7 +184,7 @@ impl Network {
         drop(fs::remove_file(&address));
         let process = self.start_peer(label, &data, &share, &flags, &address);
         let mut node = Node { process, data, share, label: label.into(), id: String::new(), flags };
-        eventually("the peer is ready", PATIENCE, || {
+        eventually("the peer is ready", || {
             assert!(!node.process.ended(), "the peer {label} ended: {}", node.process.err());
             fs::read_to_string(&address).ok()
         });
@@ -239,7 +242,7 @@ impl Network {
 
     /// Waits until the catalogue lists a file with so many sources.
     pub fn sources(&self, name: &str, count: u64) -> Value {
-        eventually(&format!("{name} has {count} sources"), PATIENCE, || {
+        eventually(&format!("{name} has {count} sources"), || {
             self.file(name).filter(|file| file["sources"] == count)
         })
     }
@@ -284,42 +287,9 @@ fn run_central(
     place(&mut command, root, database);
     command.args(flags);
     let mut process = Process::start(command, &root.join("central.log"));
-    let url = eventually("central listens", PATIENCE, || {
+    let url = eventually("central listens", || {
         assert!(!process.ended(), "central ended: {}", process.err());
         fs::read_to_string(&address).ok()
     });
     (process, url.trim().to_owned())
-}
-
-/// Bytes that look like nothing, the same for each seed.
-pub fn noise(seed: &str, size: usize) -> Vec<u8> {
-    let mut bytes = vec![0; size];
-    blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
-    bytes
-}
-
-/// Writes a file of noise, and says its BLAKE3.
-pub fn noise_file(path: &Path, seed: &str, size: usize) -> String {
-    let bytes = noise(seed, size);
-    fs::write(path, &bytes).unwrap();
-    blake3::hash(&bytes).to_string()
-}
-
-/// BLAKE3 of a file.
-pub fn hash_of(path: &Path) -> String {
-    blake3::hash(&fs::read(path).unwrap()).to_string()
-}
-
-/// Waits until a running command has reported so many bytes done: it is in the middle of its work.
-pub fn moved(process: &mut Process, bytes: u64) -> u64 {
-    eventually("the transfer is under way", Duration::from_secs(60), || {
-        assert!(!process.ended(), "it ended before its middle: {}", process.err());
-        let text = process.err();
-        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events
-            .filter(|event| event["event"] == "progress")
-            .filter_map(|event| event["done"].as_u64())
-            .filter(|done| *done >= bytes)
-            .max()
-    })
 }

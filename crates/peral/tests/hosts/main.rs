@@ -11,7 +11,8 @@ mod world;
 use std::fs;
 
 use page::Page;
-use world::{World, eventually};
+use peral_testkit::{eventually, sample::noise};
+use world::World;
 
 const CENTRAL: &str = "10.77.0.1";
 const SECOND: &str = "10.77.0.2";
@@ -31,15 +32,14 @@ fn the_page_about_hosts_with_docker_is_true() {
 
 fn story(world: &World) {
     let mut page = Page::read("docs/hosts.md");
-    let mut bytes = vec![0; SIZE];
-    blake3::Hasher::new().update(b"hosts").finalize_xof().fill(&mut bytes);
+    let bytes = noise("hosts", SIZE);
     fs::write(world.file(SECOND, "llama.gguf"), &bytes).unwrap();
     fs::write(world.file(LAPTOP, "notes.txt"), "Pears are ripe.").unwrap();
 
     world.run(CENTRAL, &page.take("central", CENTRAL));
     let invite = page.take("invite", LAPTOP);
     let (login, rest) = invite.split_once("peral user add").unwrap();
-    eventually("central answers", || (world.command(LAPTOP, login).code == Some(0)).then_some(()));
+    eventually("central answers", || world.command(LAPTOP, login).code == Some(0));
     world.run(LAPTOP, &format!("peral user add{rest}"));
     let peer = page.take("peer", SECOND);
     world.run(THIRD, &peer.replace(SECOND, THIRD));

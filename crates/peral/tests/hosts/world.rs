@@ -4,8 +4,6 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -39,7 +37,7 @@ pub fn enter(test: &str) {
         let found = env::split_paths(&path()).any(|folder| folder.join(tool).is_file());
         assert!(
             found,
-            "there is no command {tool}: `make test` installs it; by hand, `scripts/setup \
+            "the command {tool} is missing: `make test` installs it; by hand, `scripts/setup \
              {tool}={package}`"
         );
     }
@@ -98,7 +96,11 @@ impl World {
     /// Makes hosts with these addresses; the last of them is a laptop without Docker, but with the
     /// command.
     pub fn lay_out(hosts: &[&str]) -> Self {
-        assert_eq!(std::process::id(), 1, "this is no process id namespace of its own");
+        assert_eq!(
+            std::process::id(),
+            1,
+            "this process has no namespace of its own for process ids"
+        );
         let root = tempfile::Builder::new().prefix("peral-hosts-").tempdir().unwrap();
         for (folder, script) in [("host", "docker"), ("host", "scp"), ("laptop", "scp")] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
@@ -181,16 +183,4 @@ impl Drop for World {
 
 fn here() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hosts"))
-}
-
-/// Looks until the condition gives something.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(PATIENCE);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
 }

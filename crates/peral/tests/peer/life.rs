@@ -5,6 +5,7 @@ use std::fs;
 use peral_model::FileName;
 use peral_peer::args::JoinToken;
 use peral_runtime::tls::Pin;
+use peral_testkit::{files::copy_folder, until};
 use peral_transfer::trust::FirstContact;
 use peral_wire::{
     ErrorCode,
@@ -12,10 +13,7 @@ use peral_wire::{
     rest::{accounts::AccountChange, peers::ListedState},
 };
 
-use super::{
-    folder::copy_folder,
-    support::{Net, Node, listed, until},
-};
+use super::support::{Net, Node, listed};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_keeps_its_id_raises_its_epoch_and_logs_out() {
@@ -100,7 +98,7 @@ async fn while_central_is_away_a_peer_serves_and_what_it_finds_waits() {
     let id = peer.id().await;
     let config = peer.stop().await;
     let peer = Node::start(config).await;
-    until("ready without central", async || peer.is_ready().await.then_some(())).await;
+    until("ready without central", async || peer.is_ready().await).await;
     let mut service = PeerServiceClient::new(dialer.channel(id, peer.address).await.unwrap());
     let listed = service
         .list_files(pb::ListFilesRequest { limit: 10, ..Default::default() })

@@ -2,8 +2,6 @@
 //! and the end.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-#[path = "../common/folder.rs"]
-mod folder;
 mod life;
 mod names;
 mod pods;

@@ -1,11 +1,12 @@
 //! What a share's indexer publishes, and what it leaves alone.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use peral_model::{ContentId, FileName, Visibility};
+use peral_testkit::{files::write_settled, until};
 use peral_wire::{ErrorCode, rest::files::FileChange};
 
-use super::support::{Net, Node, until};
+use super::support::{Net, Node};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shared_file_is_published_found_edited_and_kept_by_name_when_it_is_gone() {
@@ -144,7 +145,7 @@ async fn a_private_share_publishes_privately_and_a_change_of_rights_is_kept() {
         visibility: 1,
     };
     control.share(share).await.unwrap();
-    super::support::settled(&public.join("leak"), b"quite private");
+    write_settled(&public.join("leak"), b"quite private");
     peer.until_trouble("pub/leak", ErrorCode::Held).await;
     assert_eq!(
         bob.api.file(&FileName::new("pub/leak").unwrap()).await.unwrap_err().code,
@@ -165,7 +166,7 @@ async fn many_files_come_in_batches_and_go_with_their_share() {
     let held = async |expected: u64| {
         until(&format!("central knows {expected} holdings"), async || {
             let peers = ann.api.peers().await.unwrap().items;
-            (peers.iter().map(|peer| peer.files).sum::<u64>() == expected).then_some(())
+            peers.iter().map(|peer| peer.files).sum::<u64>() == expected
         })
         .await;
     };
@@ -177,10 +178,5 @@ async fn many_files_come_in_batches_and_go_with_their_share() {
         .await
         .unwrap();
     held(0).await;
-    tokio::time::timeout(
-        Duration::from_secs(5),
-        ann.until_file("d3/f3", |found| found.file.sources == 0),
-    )
-    .await
-    .unwrap();
+    ann.until_file("d3/f3", |found| found.file.sources == 0).await;
 }

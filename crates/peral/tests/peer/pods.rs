@@ -3,8 +3,9 @@
 
 use std::{
     fs,
+    path::PathBuf,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -15,15 +16,15 @@ use axum::{
 use peral_central::Kubernetes;
 use peral_peer::{Config, args::PodToken};
 use peral_runtime::{Clock, MockClock, SystemClock};
+use peral_testkit::until;
 use peral_wire::ErrorCode;
 use serde_json::{Value, json};
 
-use super::support::{Net, Node, until};
+use super::support::{Net, Node};
 
 const UID: &str = "8c1f";
-/// Between two heartbeats, and within what time there were some.
-const BEAT: Duration = Duration::from_secs(1);
-const BEATS: Duration = Duration::from_secs(4);
+/// Longer than a token of central's counts.
+const A_TOKENS_LIFE: Duration = Duration::from_secs(16 * 60);
 
 /// The one token that is good now, and those that were shown.
 #[derive(Default)]
@@ -35,7 +36,11 @@ struct Tokens {
 /// An API server with one pod, here.
 async fn api_server() -> (kube::Config, Arc<Mutex<Tokens>>) {
     let tokens = Arc::<Mutex<Tokens>>::default();
-    let pod = json!({ "metadata": { "name": "p-0", "uid": UID }, "spec": { "nodeName": "n", "containers": [] }, "status": { "podIP": "127.0.0.1" } });
+    let pod = json!({
+        "metadata": { "name": "p-0", "uid": UID },
+        "spec": { "nodeName": "n", "containers": [] },
+        "status": { "podIP": "127.0.0.1" },
+    });
     let router = Router::new()
         .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
         .route("/api/v1/namespaces/pears/pods/p-0", get(async move || Json(pod)))
@@ -55,7 +60,10 @@ async fn review(
 ) -> Json<Value> {
     let mut tokens = tokens.lock().unwrap();
     let shown = asked["spec"]["token"].as_str().unwrap().to_owned();
-    let extra = json!({ "authentication.kubernetes.io/pod-name": ["p-0"], "authentication.kubernetes.io/pod-uid": [UID] });
+    let extra = json!({
+        "authentication.kubernetes.io/pod-name": ["p-0"],
+        "authentication.kubernetes.io/pod-uid": [UID],
+    });
     let user = json!({ "username": "system:serviceaccount:pears:peer", "extra": extra });
     asked["status"] =
         json!({ "authenticated": shown == tokens.good, "audiences": ["a"], "user": user });
@@ -63,69 +71,94 @@ async fn review(
     Json(asked)
 }
 
+/// A network whose central takes pods by their tokens, and one such pod.
+struct World {
+    net: Net,
+    clock: Arc<MockClock>,
+    tokens: Arc<Mutex<Tokens>>,
+    /// The file in which the pod has its token.
+    file: PathBuf,
+}
+
+impl World {
+    async fn start() -> Self {
+        let (cluster, tokens) = api_server().await;
+        let kubernetes = Kubernetes {
+            cluster: Box::new(cluster),
+            audience: "a".into(),
+            service_account: "peer".into(),
+            account: "peers".into(),
+        };
+        let clock = Arc::new(MockClock::new(SystemClock::new().now_ms()));
+        let net = Net::start_with(Some(kubernetes), clock.clone()).await;
+        let file = net.folder.path().join("token");
+        Self { net, clock, tokens, file }
+    }
+
+    /// The kubelet writes another token: the only one that counts from now on.
+    fn give(&self, token: &str) {
+        fs::write(&self.file, format!("{token}\n")).unwrap();
+        self.tokens.lock().unwrap().good = token.into();
+    }
+
+    fn was_shown(&self, token: &str) -> bool {
+        self.tokens.lock().unwrap().shown.iter().any(|shown| shown == token)
+    }
+
+    /// Lets time pass at central until the peer shows this token, because those of central's that
+    /// it had have ended.
+    async fn until_shown(&self, token: &str) {
+        while !self.was_shown(token) {
+            self.clock.advance(A_TOKENS_LIFE);
+            let (now, root) = (self.clock.now_ms(), self.net.log_in("root").await);
+            // A heartbeat that was on its way brings a token of the new time home: that one has to
+            // end as well.
+            until("the peer renews, or central takes a heartbeat", async || {
+                let seen = root.api.peers().await.unwrap().items[0].seen_ms;
+                self.was_shown(token) || seen >= now
+            })
+            .await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_shows_the_token_that_its_pod_has_now() {
-    let (cluster, tokens) = api_server().await;
-    let kubernetes = Kubernetes {
-        cluster: Box::new(cluster),
-        audience: "a".into(),
-        service_account: "peer".into(),
-        account: "peers".into(),
-    };
-    let clock = Arc::new(MockClock::new(SystemClock::new().now_ms()));
-    let net = Net::start_with(Some(kubernetes), clock.clone()).await;
-    let file = net.folder.path().join("token");
-    let give = |token: &str| {
-        fs::write(&file, format!("{token}\n")).unwrap();
-        tokens.lock().unwrap().good = token.into();
-    };
+    let world = World::start().await;
     let config = Config {
         join_token: None,
-        pod_token: Some(PodToken(file.clone())),
-        heartbeat: BEAT,
-        ..net.config("root", "one").await
+        pod_token: Some(PodToken(world.file.clone())),
+        ..world.net.config("root", "one").await
     };
-
     let failure = Node::start(config.clone()).await.fails().await;
     assert!(
         failure.code == ErrorCode::InvalidArgument
-            && failure.detail.contains(file.to_str().unwrap()),
+            && failure.detail.contains(world.file.to_str().unwrap()),
         "{failure}"
     );
 
-    give("first");
+    world.give("first");
     let mut peer = Node::start(config).await;
     peer.until_ready().await;
     let (id, epoch) = (peer.id().await, peer.status().await.unwrap().epoch);
-    let root = net.log_in("root").await;
+    let root = world.net.log_in("root").await;
     let listed = root.api.peers().await.unwrap().items.remove(0);
     assert_eq!(
         (listed.label.as_str(), listed.account.as_str(), listed.node.as_str()),
         ("p-0", "peers", "n")
     );
 
-    // The kubelet wrote another token, and central's ended: the peer renews with the pod's new one.
-    give("second");
-    let renewed = || tokens.lock().unwrap().shown.contains(&"second".to_owned());
-    let mut ended = Instant::now() - BEATS;
-    until("the peer renews", async || {
-        // A heartbeat that was on its way brings a token of the new time home: that one has to end
-        // as well.
-        if !renewed() && ended.elapsed() >= BEATS {
-            clock.advance(Duration::from_secs(16 * 60));
-            ended = Instant::now();
-        }
-        renewed().then_some(())
-    })
-    .await;
+    // Central's token ended: the peer renews with the one that the pod has now.
+    world.give("second");
+    world.until_shown("second").await;
     peer.until_ready().await;
     assert_eq!(peer.status().await.unwrap().epoch, epoch, "no registration");
     until("central takes its heartbeats", async || {
-        peer.status().await?.troubles.is_empty().then_some(())
+        peer.status().await.is_some_and(|status| status.troubles.is_empty())
     })
     .await;
 
-    give("third");
+    world.give("third");
     let config = peer.stop().await;
     let again = Node::start(config).await;
     // It serves at once by what is on its disk, and registers meanwhile.
@@ -134,7 +167,7 @@ async fn a_peer_shows_the_token_that_its_pod_has_now() {
     })
     .await;
     assert_eq!(again.id().await, id);
-    let mut shown = tokens.lock().unwrap().shown.clone();
+    let mut shown = world.tokens.lock().unwrap().shown.clone();
     shown.dedup();
     assert_eq!(shown, ["first", "second", "third"], "each time as it was then");
 }

@@ -3,11 +3,10 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
+    path::PathBuf,
+    time::Duration,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use peral_central::{Central, Config as CentralConfig, Kubernetes};
 use peral_model::{FileName, PeerId, Visibility};
 use peral_peer::{
@@ -16,7 +15,12 @@ use peral_peer::{
 };
 use peral_runtime::{
     Ports, SharedClock, Shutdown, SystemClock,
-    tls::{CertStore, KeyPkcs8Der, Pin, install_provider, new_key, signing_request},
+    tls::{CertStore, KeyPkcs8Der, Pin, install_provider},
+};
+use peral_testkit::{
+    files::write_settled,
+    session::{self, LoggedIn, PASSWORD},
+    until,
 };
 use peral_transfer::{
     dial::{Dialer, OutboundPolicy},
@@ -26,20 +30,17 @@ use peral_transfer::{
 use peral_wire::{
     Catalogue, ErrorCode, Failure,
     pb::{self, control_service_client::ControlServiceClient},
-    proof::Proven,
     rest::{
         accounts::{NewAccount, NewJoinToken, Role},
         files::FileDetail,
         peers::ListedState,
-        sessions::{Credential, Login, LoginRequest},
+        sessions::Login,
     },
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tonic::transport::{Channel, Endpoint};
 
-pub const PASSWORD: &str = "orchard lantern viscous 72";
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Central, and the folder in which everything lives.
 pub struct Net {
@@ -67,17 +68,6 @@ pub struct Node {
     config: Config,
     shutdown: Shutdown,
     running: Option<tokio::task::JoinHandle<Result<(), Failure>>>,
-}
-
-pub async fn until<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = check().await {
-            return found;
-        }
-        assert!(Instant::now() < end, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
 }
 
 impl Net {
@@ -120,7 +110,7 @@ impl Net {
         self.shutdown = Shutdown::new();
         self.running = Some(tokio::spawn(central.run(self.shutdown.clone())));
         until("central is ready", async || {
-            reqwest::get(&ready).await.ok().filter(|answer| answer.status() == 200)
+            reqwest::get(&ready).await.is_ok_and(|answer| answer.status() == 200)
         })
         .await;
     }
@@ -144,18 +134,9 @@ impl Net {
     }
 
     pub async fn log_in(&self, name: &str) -> User {
-        let (key, client) = (new_key(), self.client());
-        let csr = STANDARD.encode(signing_request(&key).unwrap());
-        let credential = Credential::Password { account: name.into(), password: PASSWORD.into() };
-        let nonce = client.nonce().await.unwrap();
-        let proof = Proven::sign(
-            &LoginRequest { credential, csr, label: "test".into() },
-            nonce.network,
-            nonce.nonce,
-            &key.0,
-        )
-        .unwrap();
-        let login = client.login(&proof).await.unwrap();
+        let client = self.client();
+        let LoggedIn { login, key } =
+            session::log_in(&client, session::password(name)).await.unwrap();
         User { api: client.with_token(&login.credentials.token), login, key }
     }
 
@@ -289,7 +270,7 @@ impl Node {
                 .status()
                 .await
                 .is_some_and(|status| status.state == "ready" || status.state == "full");
-            (registered && self.is_ready().await).then_some(())
+            registered && self.is_ready().await
         })
         .await;
     }
@@ -328,19 +309,8 @@ impl Node {
 
     /// Writes a file of the share that looks as if it had been left alone for a while.
     pub fn write(&self, below: &str, bytes: &[u8]) -> PathBuf {
-        settled(&self.share.join(below), bytes)
+        write_settled(&self.share.join(below), bytes)
     }
-}
-
-/// Writes a file with an old time, at once.
-pub fn settled(path: &Path, bytes: &[u8]) -> PathBuf {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let temp = path.with_file_name(".being-written");
-    fs::write(&temp, bytes).unwrap();
-    let time = fs::metadata(&temp).unwrap().modified().unwrap() - Duration::from_secs(60);
-    fs::File::options().write(true).open(&temp).unwrap().set_modified(time).unwrap();
-    fs::rename(&temp, path).unwrap();
-    path.to_owned()
 }
 
 impl Drop for Node {

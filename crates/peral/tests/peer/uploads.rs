@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use peral_model::{ContentId, Identity, Visibility};
+use peral_testkit::files::write_settled;
 use peral_wire::{
     ErrorCode, Failure,
     envelope::envelope_from_text,
@@ -10,7 +11,7 @@ use peral_wire::{
     rest::files::{NewUpload, SourcesRequest},
 };
 
-use super::support::{Net, Node, User, settled};
+use super::support::{Net, Node, User};
 
 async fn upload(
     user: &User,
@@ -56,7 +57,7 @@ async fn an_upload_lands_in_the_share_published_and_held_when_it_is_acknowledged
     let net = Net::start().await;
     let (ann, bob) = (net.member("ann").await, net.member("bob").await);
     let peer = net.peer("ann", "one").await;
-    let source = settled(&net.folder.path().join("elsewhere"), b"bob's bytes");
+    let source = write_settled(&net.folder.path().join("elsewhere"), b"bob's bytes");
     let done =
         upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 0).await.unwrap();
     assert!(done.phase() == pb::Phase::Done && done.record.is_some());
@@ -75,7 +76,7 @@ async fn an_upload_lands_in_the_share_published_and_held_when_it_is_acknowledged
         peer.status().await.unwrap().troubles
     );
     // A new version takes the place of the old one.
-    let source = settled(&net.folder.path().join("elsewhere"), b"newer bytes");
+    let source = write_settled(&net.folder.path().join("elsewhere"), b"newer bytes");
     upload(&bob, &peer, &source, "deep/down/file", Visibility::Private, 1).await.unwrap();
     assert_eq!(fs::read(peer.share.join("deep/down/file")).unwrap(), b"newer bytes");
     // The last copy of the old one is not lost by that.
@@ -110,7 +111,7 @@ async fn nothing_that_is_another_file_is_overwritten_and_no_symlink_followed() {
     // Hidden from the indexer, and there all the same.
     fs::write(peer.share.join(".notes"), b"ann's notes").unwrap();
     std::os::unix::fs::symlink(&outside, peer.share.join("way")).unwrap();
-    let source = settled(&net.folder.path().join("source"), b"bytes");
+    let source = write_settled(&net.folder.path().join("source"), b"bytes");
     for name in [".notes", "way/out"] {
         upload(&bob, &peer, &source, name, Visibility::Public, 0).await.unwrap();
         let found = bob.until_file(name, |_| true).await;
@@ -134,11 +135,11 @@ async fn a_file_of_a_share_is_uploaded_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_for_others_is_refused_and_a_repeated_one_gives_the_same() {
+async fn a_ticket_of_others_is_refused_and_a_repeated_one_gives_the_same() {
     let net = Net::start().await;
     let ann = net.member("ann").await;
     let (peer, other) = (net.peer("ann", "one").await, net.peer("ann", "two").await);
-    let source = settled(&net.folder.path().join("source"), b"bytes");
+    let source = write_settled(&net.folder.path().join("source"), b"bytes");
     let id = peer.id().await;
     let new = |bearer| NewUpload {
         name: "file".into(),
@@ -165,7 +166,7 @@ async fn an_order_for_others_is_refused_and_a_repeated_one_gives_the_same() {
     let first = show(&peer, &source, "file", &ticket).await.unwrap();
     let again = show(&peer, &source, "file", &ticket).await.unwrap();
     assert_eq!(first.record, again.record);
-    settled(&source, b"other");
+    write_settled(&source, b"other");
     assert_eq!(
         show(&peer, &source, "file", &ticket).await.unwrap_err().code,
         ErrorCode::AlreadyExists

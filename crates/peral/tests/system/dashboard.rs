@@ -4,27 +4,20 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
+use peral_testkit::{Process, eventually, net, sample::noise_file};
 use serde_json::{Value, json};
 
-use crate::{
-    metrics::admin,
-    network::{Network, noise_file},
-    process::{Process, eventually},
-};
+use crate::{metrics::admin, network::Network};
 
 /// Panels whose queries find nothing while all is well: they are of failures. The metrics in them
 /// must be there all the same.
 const MAY_BE_EMPTY: [&str; 2] = ["Refused requests", "Calls to peers"];
 /// Units of Grafana that the panels may have.
 const UNITS: [&str; 6] = ["short", "s", "bytes", "binBps", "reqps", "cps"];
-/// As long as each scrape of this Prometheus takes to come round.
-const SCRAPES: Duration = Duration::from_secs(30);
 
 fn dashboard() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../helm/peral/dashboards/peral.json");
@@ -88,20 +81,28 @@ fn the_dashboard_is_whole() {
 /// A Prometheus that scrapes some processes each second.
 struct Prometheus {
     process: Process,
-    url: String,
+    address: String,
 }
 
 impl Prometheus {
     /// Starts it, with the labels that discovery in Kubernetes gives.
     fn start(network: &Network, targets: &[(&str, String)]) -> Self {
-        let target = |(pod, address): &(&str, String)| json!({ "targets": [address], "labels": { "namespace": "orchard", "app_kubernetes_io_instance": "peral", "pod": pod } });
+        let target = |(pod, address): &(&str, String)| {
+            let labels = json!({
+                "namespace": "orchard", "app_kubernetes_io_instance": "peral", "pod": pod,
+            });
+            json!({ "targets": [address], "labels": labels })
+        };
         let targets: Vec<Value> = targets.iter().map(target).collect();
-        let scrape = json!({ "job_name": "peral", "scrape_interval": "1s", "scrape_timeout": "1s", "static_configs": targets });
+        let scrape = json!({
+            "job_name": "peral", "scrape_interval": "1s", "scrape_timeout": "1s",
+            "static_configs": targets,
+        });
         let config = network.path("prometheus.yml");
         // JSON is YAML.
         fs::write(&config, json!({ "scrape_configs": [scrape] }).to_string()).unwrap();
         for _ in 0..5 {
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let address = net::free_address().to_string();
             let mut command = Command::new("prometheus");
             command
                 .current_dir(network.root.path())
@@ -115,17 +116,12 @@ impl Prometheus {
                 "prometheus is not on the PATH: `make test` installs it"
             );
             let mut process = Process::start(command, &network.path("prometheus.log"));
-            let url = format!("http://{address}");
-            let ready = eventually("Prometheus is ready", SCRAPES, || {
-                // Somebody else may have taken the port meanwhile.
-                if process.ended() {
-                    Some(false)
-                } else {
-                    get(&format!("{url}/-/ready")).map(|_| true)
-                }
+            // Somebody else may have taken the port meanwhile.
+            eventually("Prometheus is ready, or has ended", || {
+                process.ended() || get(&address, "/-/ready").is_some()
             });
-            if ready {
-                return Self { process, url };
+            if !process.ended() {
+                return Self { process, address };
             }
         }
         panic!("Prometheus found no port")
@@ -134,16 +130,18 @@ impl Prometheus {
     /// What a query gives now.
     fn query(&mut self, expr: &str) -> Vec<Value> {
         assert!(!self.process.ended(), "{}", self.process.err());
-        let mut url = reqwest::Url::parse(&format!("{}/api/v1/query", self.url)).unwrap();
+        let mut url = reqwest::Url::parse("http://prometheus/api/v1/query").unwrap();
         url.query_pairs_mut().append_pair("query", expr);
-        let answer = get(url.as_str()).unwrap_or_else(|| panic!("Prometheus refuses {expr}"));
+        let path = format!("{}?{}", url.path(), url.query().unwrap());
+        let answer =
+            get(&self.address, &path).unwrap_or_else(|| panic!("Prometheus refuses {expr}"));
         assert_eq!(answer["status"], "success", "{expr}: {answer}");
         list(&answer["data"], "result").clone()
     }
 
     /// All values of a label, as a variable of the dashboard asks for them.
     fn values(&self, label: &str) -> Vec<Value> {
-        get(&format!("{}/api/v1/label/{label}/values", self.url))
+        get(&self.address, &format!("/api/v1/label/{label}/values"))
             .map(|answer| list(&answer, "data").clone())
             .unwrap_or_default()
     }
@@ -156,21 +154,15 @@ impl Prometheus {
             if seen.len() < targets { 0 } else { seen.iter().map(count).min().unwrap_or(0) }
         };
         let before = scrapes(self);
-        eventually("all are scraped", SCRAPES, || (scrapes(self) >= before + 3).then_some(()));
+        eventually("all are scraped", || scrapes(self) >= before + 3);
         assert!(self.query("up == 0").is_empty());
     }
 }
 
-/// The JSON of a URL, or `null` for another text; nothing where it cannot be had.
-fn get(url: &str) -> Option<Value> {
-    peral_runtime::tls::install_provider();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let http =
-            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        let answer = http.get(url).send().await.ok()?.error_for_status().ok()?;
-        Some(serde_json::from_str(&answer.text().await.ok()?).unwrap_or(Value::Null))
-    })
+/// The JSON that is there, or `null` for another text; nothing where it cannot be had.
+fn get(address: &str, path: &str) -> Option<Value> {
+    let answer = net::get(address, path).ok().filter(|answer| answer.status == 200)?;
+    Some(serde_json::from_str(&answer.body).unwrap_or(Value::Null))
 }
 
 /// Names of metrics in an expression: words outside of braces, brackets and the lists of `by`, that
@@ -225,34 +217,38 @@ fn each_query_of_the_dashboard_finds_something() {
         .map(|name| name.as_str().unwrap().to_owned())
         .collect();
     for panel in panels(&dashboard()) {
-        let title = panel["title"].as_str().unwrap();
-        for expr in list(panel, "targets").iter().map(|target| target["expr"].as_str().unwrap()) {
-            let unknown: Vec<_> =
-                names(expr).into_iter().filter(|name| !known.contains(name)).collect();
+        finds(&mut prometheus, panel, &known);
+    }
+}
+
+/// Each query of a panel names metrics that are known, and finds something in its own namespace
+/// alone.
+fn finds(prometheus: &mut Prometheus, panel: &Value, known: &BTreeSet<String>) {
+    let title = panel["title"].as_str().unwrap();
+    for expr in list(panel, "targets").iter().map(|target| target["expr"].as_str().unwrap()) {
+        let of = |namespace: &str, release: &str| {
+            expr.replace("$namespace", namespace)
+                .replace("$release", release)
+                .replace("$__rate_interval", "1m")
+        };
+        let unknown: Vec<_> =
+            names(expr).into_iter().filter(|name| !known.contains(name)).collect();
+        assert!(
+            !names(expr).is_empty() && unknown.is_empty(),
+            "{title}: nobody serves {unknown:?}"
+        );
+        for (namespace, release) in [("orchard", "peral"), (".*", ".*")] {
+            let asked = of(namespace, release);
+            let found = prometheus.query(&asked);
             assert!(
-                !names(expr).is_empty() && unknown.is_empty(),
-                "{title}: nobody serves {unknown:?}"
-            );
-            for (namespace, release) in [("orchard", "peral"), (".*", ".*")] {
-                let asked = expr
-                    .replace("$namespace", namespace)
-                    .replace("$release", release)
-                    .replace("$__rate_interval", "1m");
-                let found = prometheus.query(&asked);
-                assert!(
-                    !found.is_empty() || MAY_BE_EMPTY.contains(&title),
-                    "{title}: nothing found by {asked}"
-                );
-            }
-            let other = expr
-                .replace("$namespace", "another")
-                .replace("$release", "peral")
-                .replace("$__rate_interval", "1m");
-            assert!(
-                prometheus.query(&other).is_empty(),
-                "{title}: another namespace is not left out"
+                !found.is_empty() || MAY_BE_EMPTY.contains(&title),
+                "{title}: nothing found by {asked}"
             );
         }
+        assert!(
+            prometheus.query(&of("another", "peral")).is_empty(),
+            "{title}: another namespace is not left out"
+        );
     }
 }
 

@@ -1,17 +1,14 @@
 //! What breaks: peers and central that are killed, disks that lie, two processes with one identity.
 
-use std::{
-    fs::{self, File, FileTimes},
-    os::unix::fs::FileExt,
-    path::Path,
-    time::Duration,
+use std::fs::{self, File};
+
+use peral_testkit::{
+    eventually,
+    files::{copy_folder, flip_bit},
+    sample::{hash_of, noise_file},
 };
 
-use crate::{
-    folder::copy_folder,
-    network::{Network, Node, User, hash_of, moved, noise_file},
-    process::{PATIENCE, eventually},
-};
+use crate::network::{Network, Node, User};
 
 const SIZE: usize = 24 << 20;
 
@@ -47,26 +44,11 @@ fn a_download_goes_on_from_the_next_source_when_one_is_killed() {
     let target = network.path("fetched.bin");
     let mut running =
         network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
-    moved(&mut running, 6 << 20);
+    running.moved(6 << 20);
     one.process.kill();
     let said = running.finish();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(hash_of(&target), hash);
-}
-
-/// Changes one bit, and nothing that a look at the file's date or size would show.
-fn rot(path: &Path, at: u64) {
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    let before = file.metadata().unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
-    file.set_times(
-        FileTimes::new()
-            .set_accessed(before.accessed().unwrap())
-            .set_modified(before.modified().unwrap()),
-    )
-    .unwrap();
 }
 
 #[test]
@@ -75,7 +57,7 @@ fn a_changed_bit_is_found_and_the_bytes_come_from_elsewhere() {
     let ana = people(&network);
     let (one, two) = (network.peer("one", "peers", &[]), network.peer("two", "peers", &[]));
     let hash = on_both(&network, &ana, &one, &two);
-    rot(&one.share.join("big.bin"), 5 << 20);
+    flip_bit(&one.share.join("big.bin"), 5 << 20);
     for round in 0..4 {
         let target = network.path(&format!("fetched-{round}.bin"));
         network.ok(&ana, &["download", "big.bin", "-o", target.to_str().unwrap()]);
@@ -91,7 +73,7 @@ fn a_changed_bit_without_another_source_fails_and_leaves_no_file() {
     let one = network.peer("one", "peers", &[]);
     noise_file(&one.share.join("big.bin"), "big", SIZE);
     network.sources("big.bin", 1);
-    rot(&one.share.join("big.bin"), (7 << 20) + 5);
+    flip_bit(&one.share.join("big.bin"), (7 << 20) + 5);
     let target = network.path("fetched.bin");
     let said =
         network.said(&ana, &["download", "big.bin", "-o", target.to_str().unwrap(), "--wait", "3"]);
@@ -115,7 +97,7 @@ fn an_acknowledged_publish_survives_central_being_killed() {
         network.central.kill();
         let away = network.said(&ana, &["search", &name]);
         assert_eq!((away.code, away.failed().as_str()), (Some(9), "UNAVAILABLE"));
-        assert!(away.took < Duration::from_secs(5), "{away:?}");
+        assert!(away.out.contains("cannot be reached"), "it did not wait for an answer: {away:?}");
         network.restart_central();
         let file = network.sources(&name, 1);
         assert_eq!(file["hash"], hash);
@@ -134,7 +116,7 @@ fn a_download_does_not_need_central_to_the_end() {
     let target = network.path("fetched.bin");
     let mut running =
         network.begin(&ana, None, &["download", "big.bin", "-o", target.to_str().unwrap()]);
-    moved(&mut running, 6 << 20);
+    running.moved(6 << 20);
     network.central.kill();
     let said = running.finish();
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -154,7 +136,7 @@ fn of_two_processes_with_one_identity_the_later_one_counts() {
     copy_folder(&one.data, &data);
     fs::create_dir(&share).unwrap();
     let copy = network.start_peer("copy", &data, &share, &[], &network.path("copy.address"));
-    let state = eventually("the first one is superseded", PATIENCE, || {
+    let state = eventually("the first one is superseded", || {
         let status = network.at(&one, &ana, &["status"]).ok();
         Some(status["state"].as_str().unwrap().to_owned()).filter(|state| state != "ready")
     });
@@ -173,7 +155,7 @@ fn of_two_processes_with_one_identity_the_later_one_counts() {
 }
 
 #[test]
-fn a_full_disk_is_told_before_anything_is_written() {
+fn a_full_disk_is_reported_before_anything_is_written() {
     let network = Network::start(None);
     let ana = people(&network);
     let _one = network.peer("one", "peers", &[]);

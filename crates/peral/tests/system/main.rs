@@ -4,19 +4,17 @@
 //! a deadline, never a time.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "../common/command.rs"]
+mod command;
 mod dashboard;
 mod drain;
 mod faults;
-#[path = "../common/folder.rs"]
-mod folder;
 mod metrics;
 mod names;
 #[path = "../common/network.rs"]
 mod network;
 mod pod;
 mod postgres;
-#[path = "../common/process.rs"]
-mod process;
 mod raw;
 mod resume;
 mod rights;

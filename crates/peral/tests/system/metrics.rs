@@ -1,19 +1,14 @@
 //! What an operator sees: the metrics of real processes after real transfers.
 
 use std::{
-    io::{Read, Write},
-    net::TcpStream,
+    io::Write,
     process::{Command, Stdio},
-    time::Duration,
 };
 
-use crate::{
-    network::{Network, Node, noise_file},
-    process::{Process, eventually},
-};
+use peral_testkit::{Process, eventually, metrics::Metrics, net, sample::noise_file};
 
-/// Until a gauge that is counted now and then has caught up.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::network::{Network, Node};
+
 const SIZE: usize = (3 << 20) + 17;
 
 /// Where a process serves its metrics.
@@ -27,38 +22,16 @@ pub fn admin(process: &Process) -> String {
 }
 
 /// The metrics of a process as Prometheus gets them.
-pub fn scrape(admin: &str) -> String {
-    let mut stream = TcpStream::connect(admin).unwrap();
-    stream
-        .write_all(
-            format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")
-                .as_bytes(),
-        )
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(
-        head.starts_with("HTTP/1.1 200") && head.contains("text/plain; version=0.0.4"),
-        "{head}"
-    );
-    body.to_owned()
-}
-
-/// The sum of all series of a name that have these labels; nothing where there is none.
-fn value(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
-    let of = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
-    let found =
-        text.lines().filter(of).filter(|line| labels.iter().all(|label| line.contains(label)));
-    let values: Vec<f64> =
-        found.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
-    (!values.is_empty()).then(|| values.iter().sum())
+fn scrape(admin: &str) -> String {
+    let page = net::get(admin, "/metrics").unwrap();
+    assert!(page.status == 200 && page.head.contains("text/plain; version=0.0.4"), "{page:?}");
+    page.body
 }
 
 /// Waits until the sum of some series is what is expected.
 fn becomes(admin: &str, name: &str, labels: &[&str], right: impl Fn(f64) -> bool) {
-    eventually(&format!("{name} {labels:?} at {admin}"), PATIENCE, || {
-        value(&scrape(admin), name, labels).filter(|value| right(*value))
+    eventually(&format!("{name} {labels:?} at {admin}"), || {
+        Metrics::read(&scrape(admin)).find(name, labels).filter(|value| right(*value))
     });
 }
 

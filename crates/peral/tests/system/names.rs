@@ -2,18 +2,22 @@
 
 use std::fs;
 
+use peral_testkit::{
+    Process, eventually,
+    sample::{noise, noise_file},
+};
 use peral_wire::{ErrorCode, rest::files::NewUpload};
 use serde_json::Value;
 
 use crate::{
-    network::{Network, Node, User, noise_file},
-    process::{PATIENCE, eventually},
+    command::peral,
+    network::{Network, Node, User},
     raw::{Login, block_on},
 };
 
 /// Waits until a peer says that a name stands in its way, with this code.
 fn trouble(network: &Network, node: &Node, user: &User, name: &str, code: &str) -> Value {
-    eventually(&format!("{name} is told as {code}"), PATIENCE, || {
+    eventually(&format!("{name} is told as {code}"), || {
         let status = network.at(node, user, &["status"]).ok();
         status["troubles"]
             .as_array()
@@ -101,10 +105,10 @@ fn a_peer_with_an_old_copy_changes_nothing() {
         .ok();
     let one = network.restart(one, &[]);
     // It says that it holds the old version, which can still be had, and no more than that.
-    eventually("version 1 has a source", PATIENCE, || {
+    eventually("version 1 has a source", || {
         let detail = network.ok(&network.admin, &["access", "doc"]);
         assert_eq!(detail["version"], 2, "{detail}");
-        (detail["versions"][1]["sources"] == 1).then_some(())
+        detail["versions"][1]["sources"] == 1
     });
     // Nor does what somebody makes of the old version replace the new one.
     noise_file(&one.share.join("doc"), "old, edited", 1000);
@@ -127,7 +131,7 @@ fn a_removed_name_comes_back_only_by_an_upload_and_as_another_file() {
     assert!(path.exists(), "a file that is shared in place stays");
     // Neither a restart nor another date brings it back.
     let one = network.restart(one, &[]);
-    fs::write(&path, crate::network::noise("doc", 1000)).unwrap();
+    fs::write(&path, noise("doc", 1000)).unwrap();
     trouble(&network, &one, &ana, "doc", "REMOVED");
     assert!(network.file("doc").is_none());
     let source = network.path("elsewhere");
@@ -150,9 +154,9 @@ fn names_of_any_script_come_back_equal_and_cannot_steer_a_terminal() {
         network.ok(&ana, &["upload", source.to_str().unwrap(), "--name", name]);
         let items = network.ok(&ana, &["ls", name])["items"].clone();
         assert_eq!(items[0]["name"], name);
-        let mut command = crate::process::peral(&ana.home);
+        let mut command = peral(&ana.home);
         command.args(["ls", name]);
-        let said = crate::process::Process::start(command, &network.path("text.log")).finish();
+        let said = Process::start(command, &network.path("text.log")).finish();
         assert_eq!(said.code, Some(0));
         assert!(!said.out.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said:?}");
         assert_eq!(said.out.lines().count(), 2, "a header and one line: {said:?}");

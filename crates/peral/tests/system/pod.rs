@@ -1,14 +1,8 @@
 //! Commands as in a pod: beside a peer, where nobody has logged in.
 
-use std::fs;
+use peral_testkit::sample::{hash_of, noise_file};
 
-use crate::network::{Network, Node, User, hash_of, noise_file};
-
-fn nobody(network: &Network) -> User {
-    let nobody = User { name: "nobody".into(), home: network.path("nobody") };
-    fs::create_dir(&nobody.home).unwrap();
-    nobody
-}
+use crate::network::{Network, Node, User};
 
 fn two_peers(network: &Network) -> (Node, Node) {
     network.ok(&network.admin, &["user", "add", "peers", "--no-password"]);
@@ -19,7 +13,7 @@ fn two_peers(network: &Network) -> (Node, Node) {
 fn without_a_login_all_that_moves_files_works_for_the_peers_account() {
     let network = Network::start(None);
     let (one, two) = two_peers(&network);
-    let (nobody, ana) = (nobody(&network), network.user("ana"));
+    let (nobody, ana) = (network.stranger("nobody"), network.user("ana"));
     let source = network.path("model.bin");
     let hash = noise_file(&source, "model", (3 << 20) + 7);
     let up = network
@@ -48,18 +42,31 @@ fn without_a_login_all_that_moves_files_works_for_the_peers_account() {
     );
     network.at(&two, &nobody, &["access", "models/a", "--grant", "ana:read"]).ok();
     network.ok(&ana, &["download", "models/a", "-o", network.path("granted").to_str().unwrap()]);
-    // A file in the share is published where it lies, also under another name; and a new version of
-    // it.
+    in_place_and_again(&network, &nobody, &one, &two);
+    the_rest(&network, &nobody, &one);
+}
+
+/// A file in the share is published where it lies, also under another name; and a new version of
+/// one that was there.
+fn in_place_and_again(network: &Network, nobody: &User, one: &Node, two: &Node) {
     let below = one.share.join("below.bin");
     noise_file(&below, "below", 5000);
     let in_place =
-        network.at(&one, &nobody, &["upload", below.to_str().unwrap(), "--name", "named"]).ok();
+        network.at(one, nobody, &["upload", below.to_str().unwrap(), "--name", "named"]).ok();
     assert_eq!(in_place["version"], 1);
+    let source = network.path("model.bin");
     let again = noise_file(&source, "model, again", 4000);
     let next = network
-        .at(&two, &nobody, &["upload", source.to_str().unwrap(), "--name", "models/a", "--replace"])
+        .at(two, nobody, &["upload", source.to_str().unwrap(), "--name", "models/a", "--replace"])
         .ok();
     assert_eq!((next["version"].as_u64(), next["hash"].as_str()), (Some(2), Some(again.as_str())));
+}
+
+/// What else the peer's account can do, and what it cannot: it is a member, and works through its
+/// own peer.
+fn the_rest(network: &Network, nobody: &User, one: &Node) {
+    let source = network.path("model.bin");
+    let path = source.to_str().unwrap();
     for args in [
         &["search", "models"][..],
         &["ls", "models/"],
@@ -68,18 +75,13 @@ fn without_a_login_all_that_moves_files_works_for_the_peers_account() {
         &["share"],
         &["echo", "two", "--size", "1M"],
     ] {
-        network.at(&one, &nobody, args).ok();
+        network.at(one, nobody, args).ok();
     }
-    // It is a member, and works through its own peer.
-    assert_eq!(network.at(&one, &nobody, &["user", "ls"]).failed(), "UNAUTHENTICATED");
-    let elsewhere = network.at(
-        &one,
-        &nobody,
-        &["upload", source.to_str().unwrap(), "--name", "x", "--peer", "two"],
-    );
+    assert_eq!(network.at(one, nobody, &["user", "ls"]).failed(), "UNAUTHENTICATED");
+    let elsewhere = network.at(one, nobody, &["upload", path, "--name", "x", "--peer", "two"]);
     assert_eq!(elsewhere.failed(), "INVALID_ARGUMENT");
     assert_eq!(
-        network.said(&nobody, &["upload", source.to_str().unwrap()]).failed(),
+        network.said(nobody, &["upload", path]).failed(),
         "UNAUTHENTICATED",
         "without a peer there is nobody"
     );

@@ -1,11 +1,11 @@
 //! Downloads that are interrupted: by `kill -9`, by Ctrl-C, by a cancel; and that go on.
 
-use std::time::Duration;
-
-use crate::{
-    network::{Network, Node, User, hash_of, moved, noise_file},
-    process::{PATIENCE, eventually},
+use peral_testkit::{
+    eventually,
+    sample::{hash_of, noise_file},
 };
+
+use crate::network::{Network, Node, User};
 
 const SIZE: u64 = 40 << 20;
 /// What may be fetched again after a kill.
@@ -29,7 +29,7 @@ fn a_killed_command_goes_on_where_it_was() {
     let mut done = 0;
     for part in [8 << 20, 20 << 20] {
         let mut running = network.begin(&ana, None, &args);
-        done = moved(&mut running, part).max(done);
+        done = running.moved(part).max(done);
         running.kill();
         assert!(!target.exists(), "nothing is in place before the end");
     }
@@ -46,7 +46,7 @@ fn an_interrupted_command_says_how_to_go_on_and_goes_on() {
     let target = network.path("fetched.bin");
     let args = ["download", "big.bin", "-o", target.to_str().unwrap()];
     let mut running = network.begin(&ana, None, &args);
-    moved(&mut running, 8 << 20);
+    running.moved(8 << 20);
     running.signal("INT");
     let said = running.finish();
     assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"));
@@ -65,13 +65,13 @@ fn a_killed_peer_goes_on_by_itself() {
     let target = network.path("fetched.bin");
     let mut running =
         network.begin(&ana, Some(&two), &["download", "big.bin", "-o", target.to_str().unwrap()]);
-    let done = moved(&mut running, 8 << 20);
+    let done = running.moved(8 << 20);
     two.process.kill();
     let said = running.finish();
     assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"));
     assert!(!target.exists());
     let two = network.restart(two, &[]);
-    eventually("the file is there", PATIENCE, || target.exists().then_some(()));
+    eventually("the file is there", || target.exists());
     assert_eq!(hash_of(&target), hash);
     network.sources("big.bin", 2);
     let received = network.at(&two, &ana, &["status"]).ok()["received"].as_u64().unwrap();
@@ -93,7 +93,7 @@ fn a_download_of_a_peer_outlives_its_command_until_it_is_cancelled() {
             Some(&two),
             &["download", "big.bin", "-o", target.to_str().unwrap()],
         );
-        moved(&mut running, 4 << 20);
+        running.moved(4 << 20);
         running.signal("INT");
         let said = running.finish();
         assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"));
@@ -111,13 +111,13 @@ fn a_download_of_a_peer_outlives_its_command_until_it_is_cancelled() {
         (target, job)
     };
     let (kept, _) = start("kept.bin");
-    eventually("the file is there", PATIENCE, || kept.exists().then_some(()));
+    eventually("the file is there", || kept.exists());
     assert_eq!(hash_of(&kept), hash);
     let (cancelled, job) = start_again(&network, &ana, &two);
     network.at(&two, &ana, &["cancel", &job]).ok();
-    eventually("the job is gone", Duration::from_secs(20), || {
+    eventually("the job is gone", || {
         let jobs = network.at(&two, &ana, &["status"]).ok()["jobs"].clone();
-        jobs.as_array().unwrap().iter().all(|one| one["job"] != job.as_str()).then_some(())
+        jobs.as_array().unwrap().iter().all(|one| one["job"] != job.as_str())
     });
     assert!(!cancelled.exists());
     assert_eq!(network.at(&two, &ana, &["cancel", &job]).failed(), "NOT_FOUND");
@@ -131,7 +131,7 @@ fn start_again(network: &Network, ana: &User, two: &Node) -> (std::path::PathBuf
     let target = network.path("cancelled.bin");
     let mut running =
         network.begin(ana, Some(two), &["download", "other.bin", "-o", target.to_str().unwrap()]);
-    moved(&mut running, 4 << 20);
+    running.moved(4 << 20);
     running.kill();
     let jobs = network.at(two, ana, &["status"]).ok()["jobs"].clone();
     let job = jobs
@@ -154,7 +154,7 @@ fn an_interrupted_upload_goes_on_where_the_peer_has_it() {
     let hash = noise_file(&source, "upload", usize::try_from(SIZE).unwrap());
     let args = ["upload", source.to_str().unwrap()];
     let mut running = network.begin(&ana, None, &args);
-    moved(&mut running, 12 << 20);
+    running.moved(12 << 20);
     running.kill();
     let before = network.at(&one, &ana, &["status"]).ok()["received"].as_u64().unwrap();
     let up = network.ok(&ana, &args);
@@ -185,13 +185,11 @@ fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
     let (mut again, mut worst, mut before) = (0, 0, 0);
     for kill in 1..=20 {
         let mut running = network.begin(&ana, None, &args);
-        let start = eventually("pieces come", PATIENCE, || moving(&running.err()));
+        let start = eventually("pieces come", || moving(&running.err()));
         worst = worst.max((before - start).saturating_sub(again));
         again = again.max(before - start);
         let enough = sent() + 1 + uuid::Uuid::new_v4().as_u64_pair().1 % (40 << 20);
-        before = eventually("more pieces come", PATIENCE, || {
-            Some(sent()).filter(|sent| *sent >= enough)
-        });
+        before = eventually("more pieces come", || Some(sent()).filter(|sent| *sent >= enough));
         running.kill();
         before = before.max(sent());
         assert!(!target.exists());

@@ -4,6 +4,11 @@
 use std::net::SocketAddr;
 
 use peral_model::{ContentId, PeerId};
+use peral_testkit::{
+    Said, eventually,
+    sample::{hash_of, noise_file},
+    until,
+};
 use peral_wire::{
     ErrorCode, Failure,
     envelope::envelope_from_text,
@@ -12,8 +17,7 @@ use peral_wire::{
 };
 
 use crate::{
-    network::{Network, hash_of, noise_file},
-    process::{PATIENCE, Said, eventually},
+    network::{Network, Node, User},
     raw::{Login, block_on, session_of},
 };
 
@@ -69,9 +73,26 @@ fn a_private_file_is_there_for_those_it_names_and_for_nobody_else() {
     network.at(&two, &ben, &["download", NAME, "-o", target.to_str().unwrap()]).ok();
     assert_eq!(hash_of(&target), hash);
 
-    let absent = network.said(&eve, &["download", "secret/other.bin"]);
-    for args in [&["download", NAME][..], &["download", &hash], &["access", NAME], &["rm", NAME]] {
-        for said in [network.said(&eve, args), network.at(&two, &eve, args)] {
+    nothing_for(&network, &eve, &two, &hash);
+    for peer in ["one", "two"] {
+        let count = |user: &User| {
+            let held = network.ok(user, &["ls", "--peer", peer, "secret/"]);
+            held["items"].as_array().unwrap().len()
+        };
+        assert_eq!((count(&eve), count(&ana)), (0, 1), "{peer}");
+    }
+    // Names are one space all the same.
+    assert_eq!(
+        network.said(&eve, &["upload", source.to_str().unwrap(), "--name", NAME]).failed(),
+        "NAME_TAKEN"
+    );
+}
+
+/// Somebody who may not have the file gets nothing of it, and learns nothing of it.
+fn nothing_for(network: &Network, eve: &User, beside: &Node, hash: &str) {
+    let absent = network.said(eve, &["download", "secret/other.bin"]);
+    for args in [&["download", NAME][..], &["download", hash], &["access", NAME], &["rm", NAME]] {
+        for said in [network.said(eve, args), network.at(beside, eve, args)] {
             assert_eq!((said.code, said.failed().as_str()), (Some(3), "NOT_FOUND"), "{args:?}");
             // All that is said but the id of the call.
             let told = |said: &Said| {
@@ -82,31 +103,16 @@ fn a_private_file_is_there_for_those_it_names_and_for_nobody_else() {
                     .to_string()
                     .replace(NAME, "…")
                     .replace("secret/other.bin", "…")
-                    .replace(&hash, "…")
+                    .replace(hash, "…")
             };
             if args[0] == "download" && args[1] == NAME {
                 assert_eq!(told(&said), told(&absent), "hidden and absent look alike");
             }
         }
     }
-    for args in [&["search", "plan"][..], &["search", &hash], &["ls", "secret/"]] {
-        assert_eq!(network.ok(&eve, args)["items"].as_array().unwrap().len(), 0, "{args:?}");
+    for args in [&["search", "plan"][..], &["search", hash], &["ls", "secret/"]] {
+        assert_eq!(network.ok(eve, args)["items"].as_array().unwrap().len(), 0, "{args:?}");
     }
-    for peer in ["one", "two"] {
-        assert_eq!(
-            network.ok(&eve, &["ls", "--peer", peer, "secret/"])["items"].as_array().unwrap().len(),
-            0
-        );
-        assert_eq!(
-            network.ok(&ana, &["ls", "--peer", peer, "secret/"])["items"].as_array().unwrap().len(),
-            1
-        );
-    }
-    // Names are one space all the same.
-    assert_eq!(
-        network.said(&eve, &["upload", source.to_str().unwrap(), "--name", NAME]).failed(),
-        "NAME_TAKEN"
-    );
 }
 
 /// I3: deny by default.
@@ -136,28 +142,7 @@ fn a_grant_counts_for_its_bearer_alone_and_a_hash_for_nothing() {
                 .unwrap_err();
             assert_eq!(refused.code, ErrorCode::NotFound, "{refused}");
         }
-        // Eve's own peer says that it has the content under a name of its own: that gives no right
-        // to the bytes of others.
-        let token = session_of(&own).await.token;
-        let version = NewVersion {
-            name: "mine.bin".into(),
-            hash: hash.parse::<ContentId>().unwrap(),
-            size: 3 << 20,
-            visibility: Default::default(),
-            replaces: None,
-            upload: None,
-        };
-        let published = eve
-            .with_token(&token)
-            .publish(&Publish { idempotency_key: "mine".into(), files: vec![version] })
-            .await
-            .unwrap();
-        assert!(matches!(published.results[0], PublishResult::Record(_)), "{published:?}");
-        let mine = eve
-            .catalogue()
-            .sources(&SourcesRequest { name: Some("mine.bin".into()), ..SourcesRequest::default() })
-            .await
-            .unwrap();
+        let mine = published_by(&eve, &own, &hash).await;
         assert_eq!(
             mine.sources,
             [],
@@ -165,17 +150,36 @@ fn a_grant_counts_for_its_bearer_alone_and_a_hash_for_nothing() {
         );
         let refused = first_piece(&eve, peer, address, file_ref(&mine, true)).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::NotFound, "{refused}");
-        let by_hash = eve
-            .catalogue()
-            .sources(&SourcesRequest { hash: hash.parse().ok(), ..SourcesRequest::default() })
-            .await
-            .unwrap();
+        let request = SourcesRequest { hash: hash.parse().ok(), ..SourcesRequest::default() };
+        let by_hash = eve.catalogue().sources(&request).await.unwrap();
         assert_eq!(
             (by_hash.sources, by_hash.record),
             (vec![], mine.record),
             "of all with this content eve may have her own alone"
         );
     });
+}
+
+/// Eve's own peer says that it has the content under a name of its own: that gives no right to the
+/// bytes of others. What central names for it.
+async fn published_by(eve: &Login, own: &Node, hash: &str) -> Sources {
+    let token = session_of(own).await.token;
+    let version = NewVersion {
+        name: "mine.bin".into(),
+        hash: hash.parse::<ContentId>().unwrap(),
+        size: 3 << 20,
+        visibility: Default::default(),
+        replaces: None,
+        upload: None,
+    };
+    let published = eve
+        .with_token(&token)
+        .publish(&Publish { idempotency_key: "mine".into(), files: vec![version] })
+        .await
+        .unwrap();
+    assert!(matches!(published.results[0], PublishResult::Record(_)), "{published:?}");
+    let request = SourcesRequest { name: Some("mine.bin".into()), ..SourcesRequest::default() };
+    eve.catalogue().sources(&request).await.unwrap()
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn a_right_that_is_withdrawn_ends_at_the_peers() {
         network.ok(&ana, &["access", NAME, "--withdraw", "group:team"]);
         // The grant runs for an hour; the peer hears within a heartbeat that it counts no longer.
         let fresh = Login::of(&ana).catalogue().sources(&request).await.unwrap();
-        let refused = loop_until_refused(&login, peer, address, &sources).await;
+        let refused = until_refused(&login, peer, address, &sources).await;
         assert_eq!(refused.code, ErrorCode::NotFound, "{refused}");
         assert_ne!(
             fresh.record, sources.record,
@@ -223,20 +227,16 @@ fn a_right_that_is_withdrawn_ends_at_the_peers() {
     assert_eq!(network.said(&ben, &["download", NAME]).failed(), "NOT_FOUND");
 }
 
-async fn loop_until_refused(
+async fn until_refused(
     login: &Login,
     peer: PeerId,
     address: SocketAddr,
     sources: &Sources,
 ) -> Failure {
-    let end = std::time::Instant::now() + PATIENCE;
-    loop {
-        match first_piece(login, peer, address, file_ref(sources, true)).await {
-            Err(failure) => return failure,
-            Ok(_) => assert!(std::time::Instant::now() < end, "it is still served"),
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    until("it is no longer served", async || {
+        first_piece(login, peer, address, file_ref(sources, true)).await.err()
+    })
+    .await
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_disabled_account_is_out() {
     network.ok(&network.admin, &["user", "disable", "eve"]);
     assert_eq!(network.said(&eve, &["ls"]).failed(), "UNAUTHENTICATED");
     // Her certificate would run for hours: the other peers hear within a heartbeat.
-    let refused = block_on(loop_until_refused(&login, sources.sources[0].peer, address, &sources));
+    let refused = block_on(until_refused(&login, sources.sources[0].peer, address, &sources));
     assert!(
         matches!(
             refused.code,
@@ -272,7 +272,5 @@ fn a_disabled_account_is_out() {
         ),
         "{refused}"
     );
-    eventually("her peer is out", PATIENCE, || {
-        Some(network.state(&own.id)).filter(|state| state != "ready")
-    });
+    eventually("her peer is out", || Some(network.state(&own.id)).filter(|state| state != "ready"));
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use peral_testkit::{Process, eventually};
+
 use crate::{
+    command::peral,
     network::{Network, Node, User},
-    process::{PATIENCE, Process, eventually, peral},
     raw::login_file,
 };
 
@@ -17,7 +19,7 @@ fn a_logout_is_a_logout() {
     network.ok(&ana, &["logout"]);
     assert!(!file.exists());
     // Whoever had copied the login has nothing: the session is over, not only forgotten.
-    let thief = User { name: "thief".into(), home: network.path("thief") };
+    let thief = network.stranger("thief");
     let stolen = thief.home.join("config/logins").join(file.file_name().unwrap());
     fs::create_dir_all(stolen.parent().unwrap()).unwrap();
     fs::write(&stolen, kept).unwrap();
@@ -29,8 +31,7 @@ fn a_logout_is_a_logout() {
 fn sessions_are_listed_and_ended_one_by_one() {
     let network = Network::start(None);
     let ana = network.user("ana");
-    let laptop = User { name: "ana".into(), home: network.path("laptop") };
-    fs::create_dir(&laptop.home).unwrap();
+    let laptop = User { name: "ana".into(), ..network.stranger("laptop") };
     network.log_in(&laptop);
     let listed = network.ok(&ana, &["whoami", "--sessions"]);
     let sessions = listed["items"].as_array().unwrap();
@@ -73,9 +74,7 @@ fn sessions_are_listed_and_ended_one_by_one() {
 #[test]
 fn an_api_token_logs_in_until_it_is_ended() {
     let network = Network::start(None);
-    let (ana, robot) =
-        (network.user("ana"), User { name: "robot".into(), home: network.path("robot") });
-    fs::create_dir(&robot.home).unwrap();
+    let (ana, robot) = (network.user("ana"), network.stranger("robot"));
     let file = network.path("token");
     let made = network
         .ok(&ana, &["token", "add", "robot", "--lasts", "1h", "--out", file.to_str().unwrap()]);
@@ -187,7 +186,7 @@ fn a_revoked_peer_is_out_for_good() {
     let one = network.peer("one", "peers", &[]);
     network.ok(&network.admin, &["revoke", "one"]);
     assert_eq!(network.state(&one.id), "revoked");
-    let state = eventually("the peer knows it", PATIENCE, || {
+    let state = eventually("the peer knows it", || {
         let status = network.at(&one, &network.admin, &["status"]).ok();
         Some(status["state"].as_str().unwrap().to_owned()).filter(|state| state != "ready")
     });
@@ -210,8 +209,8 @@ fn a_revoked_peer_is_out_for_good() {
         id: one.id,
         flags: Vec::new(),
     };
-    eventually("the restarted peer knows it", PATIENCE, || {
+    eventually("the restarted peer knows it", || {
         let said = network.at(&again, &network.admin, &["status"]);
-        (said.code == Some(0) && said.json()["state"] == "revoked").then_some(())
+        said.code == Some(0) && said.json()["state"] == "revoked"
     });
 }

@@ -4,14 +4,16 @@
 use std::{
     fs::{self, File},
     io::{Write, pipe},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Stdio,
     time::Duration,
 };
 
+use peral_testkit::{Process, Said, eventually, files::make_older, sample::noise};
+
 use crate::{
-    network::{Network, Node, User, noise},
-    process::{PATIENCE, Process, Said, eventually, peral},
+    command::peral,
+    network::{Network, Node, User},
 };
 
 const SIZE: usize = (5 << 20) + 123;
@@ -61,8 +63,7 @@ fn start(network: &Network) -> (User, Node) {
 fn what_is_piped_is_published_beside_a_peer_and_without_one() {
     let network = Network::start(None);
     let (ana, one) = start(&network);
-    let nobody = User { name: "nobody".into(), home: network.path("nobody") };
-    fs::create_dir(&nobody.home).unwrap();
+    let nobody = network.stranger("nobody");
     let bytes = noise("piped", SIZE);
     let hash = blake3::hash(&bytes).to_string();
     for (user, node, name) in
@@ -118,46 +119,37 @@ fn a_broken_or_unexpected_input_publishes_nothing_and_leaves_nothing() {
             (7, "INTEGRITY".into())
         );
         assert_eq!(said(&["upload", "-", "--name", "a//b"], b"x"), (2, "INVALID_NAME".into()));
-        // Told before anything is read: the pipe is never closed here.
-        let (reader, writer) = pipe().unwrap();
-        let taken =
-            begin(&network, &ana, node, &["upload", "-", "--name", "taken"], reader).finish();
-        assert_eq!(
-            (taken.code, taken.failed().as_str()),
-            (Some(6), "VERSION_CONFLICT"),
-            "{taken:?}"
-        );
-        drop(writer);
-        // Reading a folder fails.
-        let broken = begin(
-            &network,
-            &ana,
-            node,
-            &["upload", "-", "--name", "broken"],
-            File::open(network.root.path()).unwrap(),
-        )
-        .finish();
-        assert_eq!(
-            (broken.code, broken.failed().as_str()),
-            (Some(2), "INVALID_ARGUMENT"),
-            "{broken:?}"
-        );
-        assert!(broken.out.contains("broke off"), "{broken:?}");
-        // Ended in its middle.
-        let (reader, mut writer) = pipe().unwrap();
-        let running = begin(&network, &ana, node, &["upload", "-", "--name", "ended"], reader);
-        writer.write_all(&noise("ended", 3 << 20)).unwrap();
-        eventually("it is being written down", PATIENCE, || {
-            running.err().contains("moving").then_some(())
-        });
-        running.signal("TERM");
-        let said = running.finish();
-        assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"), "{said:?}");
+        what_breaks_off(&network, &ana, node);
         for name in ["short", "long", "broken", "ended"] {
             assert!(network.file(name).is_none(), "{name}");
         }
         assert!(left(&network, node).is_empty(), "{:?}", left(&network, node));
     }
+}
+
+fn what_breaks_off(network: &Network, ana: &User, node: Option<&Node>) {
+    // Reported before anything is read: the pipe is never closed here.
+    let (reader, writer) = pipe().unwrap();
+    let taken = begin(network, ana, node, &["upload", "-", "--name", "taken"], reader).finish();
+    assert_eq!((taken.code, taken.failed().as_str()), (Some(6), "VERSION_CONFLICT"), "{taken:?}");
+    drop(writer);
+    // Reading a folder fails.
+    let folder = File::open(network.root.path()).unwrap();
+    let broken = begin(network, ana, node, &["upload", "-", "--name", "broken"], folder).finish();
+    assert_eq!(
+        (broken.code, broken.failed().as_str()),
+        (Some(2), "INVALID_ARGUMENT"),
+        "{broken:?}"
+    );
+    assert!(broken.out.contains("broke off"), "{broken:?}");
+    // Ended in its middle.
+    let (reader, mut writer) = pipe().unwrap();
+    let running = begin(network, ana, node, &["upload", "-", "--name", "ended"], reader);
+    writer.write_all(&noise("ended", 3 << 20)).unwrap();
+    eventually("it is being written down", || running.err().contains("moving"));
+    running.signal("TERM");
+    let said = running.finish();
+    assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"), "{said:?}");
 }
 
 #[test]
@@ -168,22 +160,13 @@ fn what_a_killed_command_left_goes_when_the_peer_tidies() {
         let (reader, mut writer) = pipe().unwrap();
         let mut running = begin(&network, &ana, node, &["upload", "-", "--name", "killed"], reader);
         writer.write_all(&noise("killed", 3 << 20)).unwrap();
-        eventually("it is being written down", PATIENCE, || {
-            running.err().contains("moving").then_some(())
-        });
+        eventually("it is being written down", || running.err().contains("moving"));
         running.kill();
     }
     assert!(left(&network, None).is_empty(), "without a peer it has no name to be left under");
     let path: PathBuf = left(&network, Some(&one)).remove(0);
-    long_ago(&path);
+    make_older(&path, Duration::from_secs(3600));
     let one = network.restart(one, &[]);
-    eventually("the peer has tidied", PATIENCE, || {
-        left(&network, Some(&one)).is_empty().then_some(())
-    });
+    eventually("the peer has tidied", || left(&network, Some(&one)).is_empty());
     assert!(network.file("killed").is_none());
-}
-
-fn long_ago(path: &Path) {
-    let then = fs::metadata(path).unwrap().modified().unwrap() - Duration::from_secs(3600);
-    File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
 }

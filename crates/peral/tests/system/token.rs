@@ -3,9 +3,14 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
+use peral_testkit::{
+    Process, eventually,
+    sample::{hash_of, noise_file},
+};
+
 use crate::{
-    network::{Network, Node, User, hash_of, moved, noise_file},
-    process::{PATIENCE, Process, eventually, peral},
+    command::peral,
+    network::{Network, Node, User},
 };
 
 const SIZE: u64 = 24 << 20;
@@ -102,8 +107,7 @@ fn a_token_that_is_none_and_a_central_that_is_another_are_told() {
     let said = run(&network, nowhere).finish();
     assert!(said.failed() == "INVALID_ARGUMENT" && said.out.contains("PERAL_CENTRAL"), "{said:?}");
     // A login is one's own, whatever the environment has for single commands.
-    let robot = User { name: "ana".into(), home: network.path("robot") };
-    fs::create_dir(&robot.home).unwrap();
+    let robot = network.stranger("robot");
     let mut login = peral(&robot.home);
     login
         .env("PERAL_CENTRAL", &network.url)
@@ -137,13 +141,13 @@ fn an_interrupted_download_logs_out_and_the_next_run_goes_on() {
         run(&network, command)
     };
     let mut running = again();
-    moved(&mut running, 8 << 20);
+    running.moved(8 << 20);
     running.signal("TERM");
     let said = running.finish();
     assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"), "{said:?}");
     assert_eq!(sessions(&network, &ana), 1);
     let mut running = again();
-    moved(&mut running, 14 << 20);
+    running.moved(14 << 20);
     running.kill();
     let fetched = again().finish().ok()["fetched"].as_u64().unwrap();
     assert!(fetched < SIZE - (8 << 20), "{fetched}");
@@ -175,9 +179,9 @@ fn a_download_waits_for_central_for_the_name_and_for_a_holder() {
         ),
     );
     let says = |running: &mut Process, text: &str| {
-        eventually(text, PATIENCE, || {
+        eventually(text, || {
             assert!(!running.ended(), "{}", running.err());
-            running.err().contains(text).then_some(())
+            running.err().contains(text)
         });
     };
     says(&mut running, "cannot be reached");

@@ -14,16 +14,14 @@ use opentelemetry_proto::tonic::{
     common::v1::any_value,
     trace::v1::{Span, span::SpanKind},
 };
+use peral_testkit::{Process, eventually, sample::noise_file};
 use serde_json::Value;
 use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
 };
 
-use crate::{
-    network::{Network, noise_file},
-    process::{PATIENCE, Process, eventually, peral},
-};
+use crate::{command::peral, network::Network};
 
 /// The trace ids in a log of JSON lines.
 fn traces(text: &str) -> BTreeSet<String> {
@@ -189,9 +187,7 @@ fn upload_search_and_download_through_peers_are_one_tree() {
     let missing = |all: &[Sent]| {
         WAYS.iter().filter(|names| way(all, &parent, names).is_none()).collect::<Vec<_>>()
     };
-    eventually("all spans have come", PATIENCE, || {
-        missing(&collector.of(&trace)).is_empty().then_some(())
-    });
+    eventually("all spans have come", || missing(&collector.of(&trace)).is_empty());
     let all = collector.of(&trace);
     let orphans = all.iter().filter(|sent| {
         sent.span.parent_span_id != parent

@@ -3,43 +3,26 @@
 
 use std::{
     fs::{self, File, Permissions},
-    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
+use peral_testkit::{Process, Said, eventually, metrics::Metrics, net, sample::noise_file};
 use serde_json::Value;
 
 use crate::{
-    network::{Network, Node, User, noise_file},
-    process::{PATIENCE, Process, Said, eventually, peral},
-    raw::block_on,
+    command::peral,
+    network::{Network, Node},
 };
 
-/// A free port, for an admin listener that must be known before it answers.
-fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-fn get(admin: &str, path: &str) -> Option<(u16, String)> {
-    block_on(async {
-        let answer = reqwest::get(format!("http://{admin}{path}")).await.ok()?;
-        Some((answer.status().as_u16(), answer.text().await.ok()?))
-    })
+/// An address for an admin listener that must be known before it answers.
+fn free_admin() -> String {
+    net::free_address().to_string()
 }
 
 fn metric(admin: &str, name: &str) -> Option<f64> {
-    let text = get(admin, "/metrics")?.1;
-    text.lines()
-        .find(|line| {
-            line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} "))
-        })?
-        .rsplit(' ')
-        .next()?
-        .parse()
-        .ok()
+    Metrics::read(&net::get(admin, "/metrics").ok()?.body).find(name, &[])
 }
 
 /// Starts a peer that may be unable to use its folders; `admin` is where its probes are.
@@ -80,12 +63,14 @@ fn status(network: &Network, data: &Path, admin: &str) -> Said {
 
 /// It is not ready, says why at each place where somebody looks, and stays.
 fn waits(network: &Network, process: &mut Process, data: &Path, admin: &str, why: &str) {
-    let text = eventually("the peer says that it is not ready", PATIENCE, || {
+    let text = eventually("the peer says that it is not ready", || {
         assert!(!process.ended(), "{}", process.err());
-        get(admin, "/readyz").filter(|(code, text)| *code == 503 && text.contains(why))
+        let answer = net::get(admin, "/readyz").map_err(|error| error.to_string())?;
+        let waits = answer.status == 503 && answer.body.contains(why);
+        if waits { Ok(answer.body) } else { Err(answer.body) }
     });
-    assert_eq!(get(admin, "/livez").unwrap().0, 200);
-    let checks: Value = serde_json::from_str(&text.1).unwrap();
+    assert_eq!(net::get(admin, "/livez").unwrap().status, 200);
+    let checks: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(checks["checks"]["volume"]["ok"], false, "{checks}");
     let said = status(network, data, admin);
     assert_eq!((said.code, said.failed().as_str()), (Some(9), "UNAVAILABLE"), "{said:?}");
@@ -101,7 +86,7 @@ fn waits(network: &Network, process: &mut Process, data: &Path, admin: &str, why
 #[test]
 fn a_volume_that_cannot_be_used_is_waited_for() {
     let network = Network::start(None);
-    let admin = free();
+    let admin = free_admin();
     let volume = network.path("volume");
     let (data, share) = (volume.join("data"), volume.join("files"));
     // Not mounted, as it were.
@@ -109,7 +94,7 @@ fn a_volume_that_cannot_be_used_is_waited_for() {
     let (mut peer, address) = start(&network, &data, &share, &admin);
     waits(&network, &mut peer, &data, &admin, "Not a directory");
     fs::remove_file(&volume).unwrap();
-    eventually("it goes on by itself", PATIENCE, || address.exists().then_some(()));
+    eventually("it goes on by itself", || address.exists());
     assert_eq!(status(&network, &data, &admin).ok()["state"], "ready");
     assert_eq!(peer.terminate().code(), Some(0));
     // A database that is none.
@@ -121,7 +106,7 @@ fn a_volume_that_cannot_be_used_is_waited_for() {
     let (mut peer, address) = start(&network, &data, &share, &admin);
     waits(&network, &mut peer, &data, &admin, "not a database");
     fs::write(data.join("peer.db"), kept).unwrap();
-    eventually("it goes on by itself", PATIENCE, || address.exists().then_some(()));
+    eventually("it goes on by itself", || address.exists());
     // Told to end while it waits, it ends.
     assert_eq!(peer.terminate().code(), Some(0));
     let open = network.path("open");
@@ -136,7 +121,7 @@ fn a_volume_that_cannot_be_used_is_waited_for() {
     let (mut peer, address) = start(&network, &data, &blocked.join("files"), &admin);
     waits(&network, &mut peer, &data, &admin, "blocked");
     fs::create_dir(network.path("nowhere")).unwrap();
-    eventually("it goes on by itself", PATIENCE, || address.exists().then_some(()));
+    eventually("it goes on by itself", || address.exists());
 }
 
 #[test]
@@ -144,7 +129,7 @@ fn mistakes_end_a_peer_at_once() {
     let network = Network::start(None);
     let (data, share) = (network.path("data"), network.path("share"));
     let (_first, address) = start(&network, &data, &share, "127.0.0.1:0");
-    eventually("the first one is ready", PATIENCE, || address.exists().then_some(()));
+    eventually("the first one is ready", || address.exists());
     let (second, _) = start(&network, &data, &network.path("other"), "127.0.0.1:0");
     let said = second.finish();
     assert!(
@@ -162,7 +147,7 @@ fn mistakes_end_a_peer_at_once() {
         );
     }
     // Without a peer, `peral status` says how there would be one.
-    let said = status(&network, &network.path("no-peer"), &free());
+    let said = status(&network, &network.path("no-peer"), &free_admin());
     assert!(
         said.failed() == "UNAVAILABLE"
             && said.out.contains("peral peer --central")
@@ -174,19 +159,19 @@ fn mistakes_end_a_peer_at_once() {
 /// A network with a peer whose volume nobody else writes to, where this machine has such a one.
 fn on_its_own_volume(network: &Network) -> (Process, PathBuf, String, tempfile::TempDir) {
     let shared = Path::new("/dev/shm");
-    let free_bytes = rustix_free(shared).unwrap_or(0);
-    let folder = if free_bytes > 1 << 30 {
+    let free = free_bytes(shared).unwrap_or(0);
+    let folder = if free > 1 << 30 {
         tempfile::tempdir_in(shared).unwrap()
     } else {
         tempfile::tempdir_in(network.root.path()).unwrap()
     };
-    let (data, admin) = (folder.path().join("data"), free());
+    let (data, admin) = (folder.path().join("data"), free_admin());
     let (process, address) = start(network, &data, &folder.path().join("files"), &admin);
-    eventually("the peer is ready", PATIENCE, || address.exists().then_some(()));
+    eventually("the peer is ready", || address.exists());
     (process, data, admin, folder)
 }
 
-fn rustix_free(path: &Path) -> Option<u64> {
+fn free_bytes(path: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(path).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
@@ -198,7 +183,7 @@ fn a_full_volume_stays_ready_refuses_uploads_and_says_so() {
     let ana = network.user("ana");
     let state = || status(&network, &data, &admin).ok();
     let room = state()["room"].as_u64().unwrap();
-    eventually("the room is shown", PATIENCE, || {
+    eventually("the room is shown", || {
         metric(&admin, "peral_room_bytes").filter(|shown| *shown > 0.0)
     });
     assert_eq!(metric(&admin, "peral_full"), Some(0.0));
@@ -206,15 +191,14 @@ fn a_full_volume_stays_ready_refuses_uploads_and_says_so() {
     let source = network.path("huge.bin");
     File::create(&source).unwrap().set_len(room - (100 << 20)).unwrap();
     let mut running = network.begin(&ana, None, &["upload", source.to_str().unwrap()]);
-    eventually("the peer is full", PATIENCE, || {
+    eventually("the peer is full", || {
         assert!(!running.ended(), "{}", running.err());
-        (state()["state"] == "full" && metric(&admin, "peral_full") == Some(1.0)).then_some(())
+        state()["state"] == "full" && metric(&admin, "peral_full") == Some(1.0)
     });
-    assert_eq!(get(&admin, "/readyz").unwrap().0, 200, "a full peer is ready");
+    assert_eq!(net::get(&admin, "/readyz").unwrap().status, 200, "a full peer is ready");
     let small = network.path("small.bin");
     noise_file(&small, "small", 1000);
-    let nobody = User { name: "nobody".into(), home: network.path("nobody") };
-    fs::create_dir(&nobody.home).unwrap();
+    let nobody = network.stranger("nobody");
     let node = Node {
         process: peer,
         data: data.clone(),
@@ -228,12 +212,12 @@ fn a_full_volume_stays_ready_refuses_uploads_and_says_so() {
         assert_eq!((said.code, said.failed().as_str()), (Some(8), "NO_SPACE"), "{said:?}");
     }
     running.kill();
-    eventually("there is room again", PATIENCE, || {
-        (state()["state"] == "ready" && metric(&admin, "peral_full") == Some(0.0)).then_some(())
+    eventually("there is room again", || {
+        state()["state"] == "ready" && metric(&admin, "peral_full") == Some(0.0)
     });
     network.at(&node, &nobody, &["upload", small.to_str().unwrap()]).ok();
     let lines = |text: &str| node.process.err().lines().filter(|line| line.contains(text)).count();
-    eventually("both are said once", Duration::from_secs(20), || {
-        ((lines("the volume is full"), lines("the volume has room again")) == (1, 1)).then_some(())
+    eventually("both are said once", || {
+        (lines("the volume is full"), lines("the volume has room again")) == (1, 1)
     });
 }

@@ -1,13 +1,14 @@
 //! What a newcomer does, from an empty folder to the last logout; on both databases.
 
-use std::{fs, time::Duration};
+use std::fs;
 
+use peral_testkit::{
+    eventually,
+    sample::{hash_of, noise_file},
+};
 use serde_json::Value;
 
-use crate::{
-    network::{Network, Node, User, hash_of, noise_file},
-    process::eventually,
-};
+use crate::network::{Network, Node, User};
 
 const SIZE: usize = (5 << 20) + 12_345;
 
@@ -167,8 +168,7 @@ fn shares(network: &Network, ana: &User, node: &Node) {
 
 /// In a pod nobody has logged in: the peer's account looks round, and can do no more.
 fn beside_a_peer_without_a_login(network: &Network, nodes: &[Node; 3]) {
-    let nobody = User { name: "nobody".into(), home: network.path("nobody") };
-    fs::create_dir(&nobody.home).unwrap();
+    let nobody = network.stranger("nobody");
     let who = network.at(&nodes[0], &nobody, &["whoami"]).ok();
     assert_eq!(
         (who["by"].as_str(), who["name"].as_str(), who["role"].as_str()),
@@ -208,7 +208,7 @@ fn the_end(network: &Network, ana: &User, nodes: &mut [Node; 3]) {
     assert_eq!(network.said(ana, &["ls"]).failed(), "UNAUTHENTICATED");
     for node in nodes.iter_mut() {
         assert_eq!(node.process.terminate().code(), Some(0), "{}", node.process.err());
-        let state = eventually("the peer is gone", Duration::from_secs(5), || {
+        let state = eventually("the peer is gone", || {
             Some(network.state(&node.id)).filter(|state| state != "ready")
         });
         assert_eq!(state, "away");

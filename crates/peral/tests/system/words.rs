@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use peral_testkit::{Process, Said, sample::noise_file};
+
 use crate::{
-    network::{Network, User, noise_file},
-    process::{Process, Said, peral},
+    command::peral,
+    network::{Network, Node, User},
 };
 
 /// A command of a user, as text.
@@ -17,7 +19,7 @@ fn text(network: &Network, user: &User, args: &[&str]) -> Said {
 }
 
 #[test]
-fn another_authority_is_told_as_that() {
+fn another_authority_is_reported_as_that() {
     let network = Network::start(None);
     let other = Network::start(None);
     let ana = network.user("ana");
@@ -84,12 +86,16 @@ fn a_failure_says_what_to_do_about_it_and_nothing_else() {
     assert!(taken.err.contains("\ntrace: "), "central's log has more under it: {taken:?}");
     let put = text(&network, &ana, &["upload", path]);
     assert!(put.out.contains("\" a b \""), "{put:?}");
-    // A wrong password is no reason to log in.
+    wrong_passwords_and_missing_logins(&network, &ana, &one);
+}
+
+fn wrong_passwords_and_missing_logins(network: &Network, ana: &User, one: &Node) {
+    // Another login would not help against a wrong password.
     fs::write(network.path("wrong"), "no such password at all").unwrap();
     let wrong = network.path("wrong");
     let said = text(
-        &network,
-        &ana,
+        network,
+        ana,
         &[
             "login",
             "--central",
@@ -102,17 +108,16 @@ fn a_failure_says_what_to_do_about_it_and_nothing_else() {
     );
     assert!(said.code == Some(4) && !said.err.contains("hint"), "{said:?}");
     // Beside a peer without a login.
-    let nobody = User { name: "nobody".into(), home: network.path("nobody") };
-    fs::create_dir(&nobody.home).unwrap();
-    let said = network.at(&one, &nobody, &["user", "ls"]);
+    let nobody = network.stranger("nobody");
+    let said = network.at(one, &nobody, &["user", "ls"]);
     assert_eq!(said.failed(), "UNAUTHENTICATED");
     assert!(said.out.contains("the account of the peer here"), "{said:?}");
-    let said = network.at(&one, &ana, &["echo", "one", "--size", "0"]);
+    let said = network.at(one, ana, &["echo", "one", "--size", "0"]);
     assert_eq!(said.ok()["bytes"], 0);
 }
 
 #[test]
-fn a_full_stdout_is_no_defect() {
+fn a_full_stdout_is_not_an_internal_error() {
     let network = Network::start(None);
     for args in [&["exit-codes"][..], &["ls"], &["man"]] {
         let mut command = peral(&network.admin.home);

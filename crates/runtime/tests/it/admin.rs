@@ -45,7 +45,11 @@ async fn probes_name_what_fails_and_answer_until_the_end() {
         },
     });
     assert_eq!(body, expected);
-    assert_eq!(get("/livez").await.0, StatusCode::OK, "a failing check is no reason to restart");
+    assert_eq!(
+        get("/livez").await.0,
+        StatusCode::OK,
+        "a failing check does not call for a restart"
+    );
     database.ok();
     assert!(checks.ready());
     assert_eq!(readyz().await.0, StatusCode::OK);

@@ -6,10 +6,11 @@ use peral_model::Identity;
 use peral_runtime::tls::{
     Authority, CertStore, Purpose, TlsError, fingerprint, new_key, peer_of, signing_request,
 };
+use peral_testkit::identity::{HOUR, now_ms};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
-use crate::support::{HOUR, account, authority, now, peer, user};
+use crate::support::{account, authority, peer, user};
 
 fn parse(der: &[u8]) -> X509Certificate<'_> {
     X509Certificate::from_der(der).unwrap().1
@@ -32,7 +33,7 @@ fn no_signing_request_chooses_a_name() {
     let csr = greedy.serialize_request(&pair).unwrap();
 
     let der = authority()
-        .issue(csr.der(), &peer(1), Some(account()), Purpose::Peer, now(), HOUR)
+        .issue(csr.der(), &peer(1), Some(account()), Purpose::Peer, now_ms(), HOUR)
         .unwrap();
     let certificate = parse(&der);
     assert_eq!(names(&certificate), [&GeneralName::URI(&peer(1).to_string())]);
@@ -56,7 +57,7 @@ fn centrals_certificate_has_one_identity_and_names_for_browsers() {
             &Identity::Central,
             None,
             purpose,
-            now(),
+            now_ms(),
             HOUR,
         )
         .unwrap();
@@ -97,10 +98,10 @@ fn purposes_and_dates_are_as_asked() {
 #[test]
 fn an_account_is_there_exactly_for_users_and_peers() {
     let (authority, csr) = (authority(), signing_request(&new_key()).unwrap());
-    assert!(authority.issue(&csr, &peer(1), None, Purpose::Peer, now(), HOUR).is_err());
+    assert!(authority.issue(&csr, &peer(1), None, Purpose::Peer, now_ms(), HOUR).is_err());
     assert!(
         authority
-            .issue(&csr, &Identity::Central, Some(account()), Purpose::Client, now(), HOUR)
+            .issue(&csr, &Identity::Central, Some(account()), Purpose::Client, now_ms(), HOUR)
             .is_err()
     );
     assert!(
@@ -112,7 +113,7 @@ fn an_account_is_there_exactly_for_users_and_peers() {
 fn two_certificates_of_one_key_have_different_serials() {
     let (authority, csr) = (authority(), signing_request(&new_key()).unwrap());
     let issue =
-        || authority.issue(&csr, &peer(1), Some(account()), Purpose::Peer, now(), HOUR).unwrap();
+        || authority.issue(&csr, &peer(1), Some(account()), Purpose::Peer, now_ms(), HOUR).unwrap();
     assert_ne!(parse(&issue()).raw_serial(), parse(&issue()).raw_serial());
 }
 
@@ -151,36 +152,21 @@ fn an_authority_survives_pem_and_refuses_anothers_key() {
     );
 
     let key = new_key();
-    let leaf = one
-        .issue(
-            &signing_request(&key).unwrap(),
-            &peer(1),
-            Some(account()),
-            Purpose::Peer,
-            now(),
-            HOUR,
-        )
-        .unwrap();
+    let csr = signing_request(&key).unwrap();
+    let leaf = one.issue(&csr, &peer(1), Some(account()), Purpose::Peer, now_ms(), HOUR).unwrap();
     let pem = peral_runtime::tls::certificate_pem(&leaf);
     assert!(
         matches!(Authority::from_pem(&pem, &key.to_pem().unwrap()), Err(TlsError::Certificate(_))),
-        "a leaf is no authority"
+        "a leaf is not an authority"
     );
 }
 
 #[test]
 fn a_store_refuses_a_key_that_is_not_the_certificates() {
     let (authority, key) = (authority(), new_key());
-    let leaf = authority
-        .issue(
-            &signing_request(&key).unwrap(),
-            &peer(1),
-            Some(account()),
-            Purpose::Peer,
-            now(),
-            HOUR,
-        )
-        .unwrap();
+    let csr = signing_request(&key).unwrap();
+    let leaf =
+        authority.issue(&csr, &peer(1), Some(account()), Purpose::Peer, now_ms(), HOUR).unwrap();
     let store = CertStore::default();
     assert!(matches!(store.set(vec![leaf.clone()], &new_key()), Err(TlsError::Key(_))));
     assert!(store.set(Vec::new(), &key).is_err());

@@ -14,10 +14,12 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use peral_model::{AccountId, Identity, NetworkId, PeerId, SessionId};
 use peral_runtime::{
-    Clock, Ports, Shutdown, SystemClock,
+    Ports, Shutdown,
     serve::{Caller, Listener, ServeConfig, serve},
-    tls::{Authority, CertStore, Purpose, TrustRoots, new_key, signing_request},
+    tls::{Authority, CertStore},
 };
+pub use peral_testkit::PATIENCE;
+use peral_testkit::identity::{self, HOUR, now_ms};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
@@ -26,10 +28,6 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use uuid::Uuid;
-
-/// Nothing in these tests takes so long, unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-pub const HOUR: Duration = Duration::from_secs(3600);
 
 pub fn peer(number: u128) -> Identity {
     Identity::Peer(PeerId(Uuid::from_u128(number)))
@@ -43,41 +41,13 @@ pub fn account() -> AccountId {
     AccountId(Uuid::from_u128(77))
 }
 
-pub fn now() -> i64 {
-    SystemClock::new().now_ms()
-}
-
 pub fn authority() -> Authority {
-    Authority::generate(NetworkId(Uuid::from_u128(1)), now() - 60_000).unwrap()
-}
-
-pub fn roots(authority: &Authority) -> TrustRoots {
-    TrustRoots::authority(authority.certificate().clone()).unwrap()
+    Authority::generate(NetworkId(Uuid::from_u128(1)), now_ms() - 60_000).unwrap()
 }
 
 /// Puts a fresh certificate for this identity into a store.
 pub fn renew(store: &CertStore, authority: &Authority, identity: Identity, lifetime: Duration) {
-    let purpose = match identity {
-        Identity::Central => Purpose::Server {
-            dns_names: vec!["central.example".into()],
-            ips: vec![Ipv4Addr::LOCALHOST.into()],
-        },
-        Identity::Peer(_) => Purpose::Peer,
-        Identity::User(_) => Purpose::Client,
-    };
-    let account = (identity != Identity::Central).then(account);
-    let key = new_key();
-    let leaf = authority
-        .issue(
-            &signing_request(&key).unwrap(),
-            &identity,
-            account,
-            purpose,
-            now() - 60_000,
-            lifetime,
-        )
-        .unwrap();
-    store.set(authority.chain(leaf), &key).unwrap();
+    identity::renew(store, authority, account(), identity, lifetime);
 }
 
 pub fn certified(authority: &Authority, identity: Identity) -> Arc<CertStore> {

@@ -65,7 +65,7 @@ impl<'a> Admin<'a> {
             "--central",
             &format!("https://127.0.0.1:{}", self.forward.port),
         ]);
-        run(command).ok().json()
+        run(command).ok()
     }
 
     /// Makes an account with an API token, and keeps the token in a Secret, under the key `token`.

@@ -6,6 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use peral_testkit::sample;
+
 use super::{run, settings};
 
 /// A file of bytes that look like nothing, the same for each seed. It is kept for the tests that
@@ -15,10 +17,7 @@ pub fn noise_file(seed: &str, size: usize) -> PathBuf {
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join(format!("{seed}-{size}"));
     if fs::metadata(&path).map(|facts| facts.len()).ok() != Some(u64::try_from(size).unwrap()) {
-        let mut reader = blake3::Hasher::new().update(seed.as_bytes()).finalize_xof();
-        let mut bytes = vec![0; size];
-        reader.fill(&mut bytes);
-        fs::write(&path, bytes).unwrap();
+        sample::noise_file(&path, seed, size);
     }
     path
 }
@@ -27,7 +26,7 @@ pub fn noise_file(seed: &str, size: usize) -> PathBuf {
 pub fn b3sum(path: &Path) -> String {
     let mut command = Command::new(&settings().b3sum);
     command.arg("--no-names").arg(path);
-    run(command).ok().out.trim().to_owned()
+    run(command).success().out.trim().to_owned()
 }
 
 /// BLAKE3 of what a command writes to stdout, by b3sum, so that the bytes themselves leave the

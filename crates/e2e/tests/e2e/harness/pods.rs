@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use peral_testkit::Said;
 use serde_json::{Value, json};
 
-use super::{Said, Space, eventually, piped_b3sum, settings};
+use super::{Space, eventually, piped_b3sum, settings};
 
 /// Longest that a pod may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,7 +25,10 @@ pub fn restricted() -> Value {
 
 /// What "restricted" wants of a container.
 pub fn restricted_container() -> Value {
-    json!({ "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": { "drop": ["ALL"] } })
+    json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+        "capabilities": { "drop": ["ALL"] },
+    })
 }
 
 /// A pod with a shell and the usual tools, in which the tests look at things from inside.
@@ -48,10 +52,11 @@ impl<'a> Toolbox<'a> {
         space.apply(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": labels },
             "spec": {
-                "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0, "enableServiceLinks": false,
-                "securityContext": restricted(),
+                "automountServiceAccountToken": false, "enableServiceLinks": false,
+                "terminationGracePeriodSeconds": 0, "securityContext": restricted(),
                 "containers": [{
-                    "name": "tool", "image": settings().toolbox, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"],
+                    "name": "tool", "image": settings().toolbox,
+                    "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"],
                     "securityContext": restricted_container(), "volumeMounts": mounts,
                     "resources": { "requests": { "cpu": "5m", "memory": "8Mi" } },
                 }],
@@ -86,7 +91,7 @@ impl<'a> Toolbox<'a> {
                 {host} {port} || echo shut {host} {port}) & "
             )
         });
-        let said = self.shell(&(tries.collect::<String>() + "wait")).ok();
+        let said = self.shell(&(tries.collect::<String>() + "wait")).success();
         let count = said
             .out
             .lines()
@@ -103,7 +108,7 @@ impl<'a> Toolbox<'a> {
     pub fn end(self) {
         self.space.ok(&["delete", "pod", &self.name, "--grace-period=0", "--wait=false"]);
         eventually("the toolbox is gone", PATIENCE, || {
-            self.space.find(&format!("pod/{}", self.name)).is_none().then_some(())
+            self.space.find(&format!("pod/{}", self.name)).is_none()
         });
     }
 }

@@ -6,11 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use peral_testkit::{Process, Said, metrics::Metrics, net::Answer};
 use serde_json::Value;
 
-use super::{
-    Forward, Metrics, Running, Said, Space, Toolbox, eventually, files, run, settings, start,
-};
+use super::{Forward, Space, Toolbox, eventually, files, run, settings};
 
 /// Longest that a release, or a part of it, may take to be ready, and that a state may take to be
 /// seen.
@@ -71,13 +70,13 @@ impl<'a> Release<'a> {
     pub fn install_again(&self) {
         self.space.keep_release("peral");
         let args = ["install", "peral", "helm/peral", "--wait", "--timeout", "180s"];
-        run(Self::helm(self.space, &args, &settings().image, &self.values)).ok();
+        run(Self::helm(self.space, &args, &settings().image, &self.values)).success();
     }
 
     /// Starts `helm upgrade` to an image, with the values that it has and these.
-    pub fn upgrade(&mut self, image: &str, values: &[&str]) -> Running {
+    pub fn upgrade(&mut self, image: &str, values: &[&str]) -> Process {
         self.values.extend(values.iter().map(|value| (*value).to_owned()));
-        start(Self::helm(
+        Process::spawn(Self::helm(
             self.space,
             &["upgrade", "peral", "helm/peral", "--wait", "--timeout", "240s"],
             image,
@@ -100,13 +99,13 @@ impl<'a> Release<'a> {
 
     /// `helm uninstall`, until all its pods are gone.
     pub fn uninstall(&self) {
-        run(self.space.helm(&["uninstall", "peral", "--wait"])).ok();
-        eventually("the pods are gone", PATIENCE, || self.pods("").is_empty().then_some(()));
+        run(self.space.helm(&["uninstall", "peral", "--wait"])).success();
+        eventually("the pods are gone", PATIENCE, || self.pods("").is_empty());
     }
 
     /// Starts `peral` in a peer's pod, as its default user.
-    pub fn begin(&self, peer: usize, args: &[&str]) -> Running {
-        start(self.exec(peer, args))
+    pub fn begin(&self, peer: usize, args: &[&str]) -> Process {
+        Process::spawn(self.exec(peer, args))
     }
 
     fn exec(&self, peer: usize, args: &[&str]) -> Command {
@@ -122,19 +121,19 @@ impl<'a> Release<'a> {
 
     /// The same, which must succeed; what it says.
     pub fn peral(&self, peer: usize, args: &[&str]) -> Value {
-        self.said(peer, args).ok().json()
+        self.said(peer, args).ok()
     }
 
     /// `kubectl exec -i … upload - --name NAME < FILE`.
     pub fn upload(&self, peer: usize, file: &Path, name: &str) -> Value {
-        self.try_upload(peer, file, name).ok().json()
+        self.try_upload(peer, file, name).ok()
     }
 
     /// The same, whatever comes of it.
     pub fn try_upload(&self, peer: usize, file: &Path, name: &str) -> Said {
         let mut command = self.exec(peer, &["upload", "-", "--name", name]);
         command.stdin(files::open(file));
-        start(command).finish(PATIENCE)
+        Process::spawn(command).finish_within(PATIENCE)
     }
 
     /// What the peer says of itself.
@@ -201,7 +200,7 @@ impl<'a> Release<'a> {
         } else {
             format!("{selector},app.kubernetes.io/component={component}")
         };
-        let list = self.space.kubectl(&["get", "pods", "-l", &selector, "-o", "json"]).ok().json();
+        let list = self.space.kubectl(&["get", "pods", "-l", &selector, "-o", "json"]).ok();
         list["items"].as_array().unwrap().iter().map(pod).collect()
     }
 
@@ -227,22 +226,23 @@ impl<'a> Release<'a> {
     /// Waits until so many pods of a component are ready, and no others are there.
     pub fn ready(&self, component: &str, count: usize) -> Vec<Pod> {
         eventually(&format!("{count} pods of {component} are ready"), PATIENCE, || {
-            Some(self.pods(component))
-                .filter(|pods| pods.len() == count && pods.iter().all(|pod| pod.ready))
+            let pods = self.pods(component);
+            let all = pods.len() == count && pods.iter().all(|pod| pod.ready);
+            if all { Ok(pods) } else { Err(pods) }
         })
     }
 
     /// What a pod serves on its admin port.
-    pub fn admin(&self, pod: &str, path: &str) -> (u16, String) {
+    pub fn admin(&self, pod: &str, path: &str) -> Answer {
         let forward = Forward::open(self.space, &format!("pod/{pod}"), 7079);
         forward.get(path).unwrap_or_else(|error| panic!("{pod}{path}: {error}; {}", forward.said()))
     }
 
     /// The metrics of a pod.
     pub fn metrics(&self, pod: &str) -> Metrics {
-        let (status, page) = self.admin(pod, "/metrics");
-        assert_eq!(status, 200, "{page}");
-        Metrics::read(&page)
+        let page = self.admin(pod, "/metrics");
+        assert_eq!(page.status, 200, "{page:?}");
+        Metrics::read(&page.body)
     }
 
     /// What a pod has logged.

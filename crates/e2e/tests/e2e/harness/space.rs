@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use peral_testkit::{Process, Said};
 use serde_json::{Value, json};
 
-use super::{Said, run, settings, start};
+use super::{run, settings};
 
 /// Longest that applying a manifest may take.
 const APPLY: Duration = Duration::from_secs(60);
@@ -63,23 +64,23 @@ impl Space {
 
     /// The same, which must succeed; what it wrote.
     pub fn ok(&self, args: &[&str]) -> String {
-        self.kubectl(args).ok().out
+        self.kubectl(args).success().out
     }
 
     /// Objects as JSON: `get("pods")`, `get("pod/x")`.
     pub fn get(&self, what: &str) -> Value {
-        self.kubectl(&["get", what, "-o", "json"]).ok().json()
+        self.kubectl(&["get", what, "-o", "json"]).ok()
     }
 
     /// An object as JSON, if it is there.
     pub fn find(&self, what: &str) -> Option<Value> {
-        let said = self.kubectl(&["get", what, "-o", "json", "--ignore-not-found"]).ok();
+        let said = self.kubectl(&["get", what, "-o", "json", "--ignore-not-found"]).success();
         (!said.out.trim().is_empty()).then(|| said.json())
     }
 
     /// Makes or changes an object.
     pub fn apply(&self, manifest: &Value) {
-        self.apply_text(&manifest.to_string()).ok();
+        self.apply_text(&manifest.to_string()).success();
     }
 
     /// The same from a text of YAML or JSON.
@@ -88,7 +89,7 @@ impl Space {
         file.write_all(manifest.as_bytes()).unwrap();
         let mut command = self.command(&["apply", "-f", "-"]);
         command.stdin(Stdio::from(file.reopen().unwrap()));
-        start(command).finish(APPLY)
+        Process::spawn(command).finish_within(APPLY)
     }
 
     /// `helm` in this namespace.

@@ -2,11 +2,10 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use peral_runtime::tls::{new_key, signing_request};
+use peral_runtime::tls::new_key;
+use peral_testkit::session::{csr, prove};
 use peral_wire::{
     Catalogue,
-    proof::Proven,
     rest::peers::{Heartbeat, PeerState, RegisterRequest},
 };
 use tokio::{task::JoinSet, time::Instant};
@@ -65,20 +64,17 @@ async fn beat(catalogue: &Catalogue, tokens: &[String], start: Instant, offset: 
 
 async fn register(stand: &Stand) -> Vec<String> {
     let join_token: Arc<str> = stand.join_token(PEERS).into();
-    let network = stand.network();
     let mut running = JoinSet::new();
     for i in 0..CONNECTIONS {
-        let (catalogue, network, join_token) =
-            (stand.catalogue(), network.id, Arc::clone(&join_token));
+        let (catalogue, join_token) = (stand.catalogue(), Arc::clone(&join_token));
         running.spawn(async move {
             let mut tokens = Vec::new();
             for j in 0..PEERS / CONNECTIONS {
                 let key = new_key();
-                let csr = STANDARD.encode(signing_request(&key).expect("a request"));
                 let n = i * PEERS / CONNECTIONS + j;
                 let address = format!("127.{}.{}.{}:7071", 1 + n / 65_536, n / 256 % 256, n % 256);
                 let request = RegisterRequest {
-                    csr,
+                    csr: csr(&key),
                     join_token: Some(join_token.to_string()),
                     pod_token: None,
                     address,
@@ -87,8 +83,7 @@ async fn register(stand: &Stand) -> Vec<String> {
                     zone: String::new(),
                     version: "bench".into(),
                 };
-                let nonce = catalogue.nonce().await.expect("a nonce").nonce;
-                let proof = Proven::sign(&request, network, nonce, &key.0).expect("a proof");
+                let proof = prove(&catalogue, &request, &key).await;
                 tokens.push(
                     catalogue.register(&proof).await.expect("a registration").credentials.token,
                 );
