@@ -100,7 +100,7 @@ mod tests {
         assert!(!problem.detail.contains("secret"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_slow_handler_meets_the_deadline() {
         let limits = Limits { request: Duration::from_millis(20), ..Limits::default() };
         let (status, problem) =
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!((status, problem.code), (504, peral_wire::ErrorCode::DeadlineExceeded));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_in_drops_gives_its_place_back() {
         let limits =
             Limits { requests: 1, request: Duration::from_millis(20), ..Limits::default() };

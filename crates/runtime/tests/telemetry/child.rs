@@ -2,8 +2,7 @@
 
 use std::{
     net::Ipv4Addr,
-    process::{Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use axum::{Router, body::Body, routing::get};
@@ -15,6 +14,7 @@ use peral_runtime::{
     propagate::{Kind, trace_id, traced},
     serve::Listener,
 };
+use peral_testkit::Process;
 use tower::ServiceExt;
 
 #[derive(Parser)]
@@ -23,17 +23,15 @@ struct Args {
     telemetry: TelemetryArgs,
 }
 
-/// What the child said, and how long it was held up.
-pub struct Said {
+/// What the child said.
+pub struct Told {
     pub logs: String,
     pub metrics: String,
     pub trace: String,
-    pub setup: Duration,
-    pub ending: Duration,
 }
 
 /// Runs the child with these environment variables.
-pub fn run(runtime: &str, variables: &[(&str, &str)]) -> Said {
+pub fn run(runtime: &str, variables: &[(&str, &str)]) -> Told {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--ignored", "--exact", "--nocapture", "child::child"])
@@ -43,24 +41,17 @@ pub fn run(runtime: &str, variables: &[(&str, &str)]) -> Said {
         .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
         .env_remove("TRACEPARENT")
         .envs(variables.iter().copied());
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
-    let (out, logs) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-    assert!(status.success(), "{out}\n{logs}");
-    let said = |name: &str| {
-        out.split_once(&format!("<{name}>"))
+    command.stdin(Stdio::null());
+    let said = Process::spawn(command).finish().success();
+    let part = |name: &str| {
+        said.out
+            .split_once(&format!("<{name}>"))
             .and_then(|(_, rest)| rest.split_once(&format!("</{name}>")))
             .unwrap()
             .0
             .to_owned()
     };
-    let time = |name: &str| Duration::from_millis(said(name).parse().unwrap());
-    Said {
-        logs,
-        metrics: said("metrics"),
-        trace: said("trace"),
-        setup: time("setup"),
-        ending: time("ending"),
-    }
+    Told { metrics: part("metrics"), trace: part("trace"), logs: said.err }
 }
 
 #[test]
@@ -74,11 +65,9 @@ fn child() {
 }
 
 async fn work() {
-    let start = Instant::now();
     let guard =
         Telemetry::init(Args::parse_from(["child"]).telemetry, "peral-child", Some("child-1"))
             .unwrap();
-    println!("<setup>{}</setup>", start.elapsed().as_millis());
 
     let hello = || async {
         tracing::info!(pears = 3, name = "conférence", "picking");
@@ -100,13 +89,11 @@ async fn work() {
     shutdown.kill();
     admin.await.unwrap();
 
-    let start = Instant::now();
     match std::env::var("CHILD_RUNTIME").as_deref() {
         // As a short command does that returns early.
         Ok("one") => drop(guard),
         _ => guard.shutdown().await,
     }
-    println!("<ending>{}</ending>", start.elapsed().as_millis());
 }
 
 async fn scrape(address: std::net::SocketAddr) -> String {

@@ -1,8 +1,9 @@
 //! Whole processes: what they log, send and serve, and that a collector that is away holds up
 //! nothing.
 
-use std::{net::TcpListener, time::Duration};
+use std::net::TcpListener;
 
+use peral_testkit::net::free_address;
 use serde_json::Value;
 
 use crate::{child, collector};
@@ -85,14 +86,14 @@ async fn the_sampler_and_the_resource_come_from_the_environment() {
 fn a_collector_that_is_away_holds_up_nothing() {
     // One takes connections and never answers, the other has nobody listening.
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = free_address();
     for (runtime, address) in
         [("many", deaf.local_addr().unwrap()), ("one", deaf.local_addr().unwrap()), ("many", gone)]
     {
-        let said =
-            child::run(runtime, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}"))]);
-        assert!(said.setup < Duration::from_secs(2), "setup took {:?}", said.setup);
-        assert!(said.ending < Duration::from_secs(4), "the end took {:?}", said.ending);
+        let endpoint = format!("http://{address}");
+        // Whoever waited for an answer would do so for an hour.
+        let patient = ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000");
+        let said = child::run(runtime, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), patient]);
         assert!(said.logs.contains("picking"));
         if address == gone {
             assert_eq!(said.logs.matches("cannot send traces").count(), 1, "{}", said.logs);
@@ -104,9 +105,10 @@ fn a_collector_that_is_away_holds_up_nothing() {
 fn without_a_collector_there_are_metrics_to_scrape_and_trace_ids() {
     let said = child::run("many", &[("PERAL_LOG", "warn")]);
     assert_eq!(said.trace.len(), 32);
-    assert!(said.ending < Duration::from_secs(1));
     assert!(
-        !said.logs.contains("picking") && said.logs.contains("outside of any trace"),
+        !said.logs.contains("picking")
+            && said.logs.contains("outside of any trace")
+            && !said.logs.contains("cannot send"),
         "{}",
         said.logs
     );
