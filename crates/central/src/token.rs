@@ -67,6 +67,13 @@ pub struct Claims {
     pub subject: Subject,
 }
 
+/// A new token.
+pub struct IssuedToken {
+    pub token: String,
+    /// When it expires, in milliseconds since 1970.
+    pub ends_ms: i64,
+}
+
 /// Issues and checks tokens.
 pub struct Tokens {
     network: NetworkId,
@@ -114,25 +121,21 @@ impl Tokens {
         })
     }
 
-    /// A new token, and when it expires in milliseconds since 1970: with the proof behind it, if
-    /// that is sooner.
-    ///
-    /// # Errors
-    /// INTERNAL.
+    /// A new token. It expires with the proof behind it, if that is sooner.
     pub fn issue(
         &self,
         account: AccountId,
         subject: Subject,
         proof_ends_ms: i64,
         now_ms: i64,
-    ) -> Result<(String, i64), Failure> {
+    ) -> Result<IssuedToken, Failure> {
         let (exp, iat) = ((now_ms + LIFE_MS).min(proof_ends_ms) / 1000, now_ms / 1000);
         let (iss, aud) = (self.network.to_string(), AUDIENCE.into());
         let claims =
             Claims { iss, aud, sub: account, iat, exp, proof: proof_ends_ms / 1000, subject };
         let token = jsonwebtoken::encode(&self.header, &claims, &self.signer)
             .map_err(|error| fail!(Internal, "cannot sign a token: {error}"))?;
-        Ok((token, exp * 1000))
+        Ok(IssuedToken { token, ends_ms: exp * 1000 })
     }
 
     /// The claims of a token, if it belongs to this network and has not expired.
@@ -183,18 +186,18 @@ mod tests {
     fn a_token_reads_back_until_it_ends() {
         let (tokens, _) = tokens(1);
         for subject in [USER, Subject::Peer { pid: PeerId(Uuid::from_u128(6)), epoch: 7 }] {
-            let (token, ends) =
-                tokens.issue(AccountId(Uuid::from_u128(2)), subject, i64::MAX, NOW).unwrap();
+            let account = AccountId(Uuid::from_u128(2));
+            let IssuedToken { token, ends_ms: ends } =
+                tokens.issue(account, subject, i64::MAX, NOW).unwrap();
             let claims = tokens.read(&token, NOW).unwrap();
             assert_eq!(
                 (claims.sub, claims.subject, ends),
                 (AccountId(Uuid::from_u128(2)), subject, NOW + LIFE_MS)
             );
             assert!(tokens.read(&token, ends - 1).is_ok() && tokens.read(&token, ends).is_err());
-            let (short, ends) =
-                tokens.issue(AccountId(Uuid::from_u128(2)), subject, NOW + 5_000, NOW).unwrap();
+            let short = tokens.issue(account, subject, NOW + 5_000, NOW).unwrap();
             assert_eq!(
-                (ends, tokens.read(&short, NOW).unwrap().proof * 1000),
+                (short.ends_ms, tokens.read(&short.token, NOW).unwrap().proof * 1000),
                 (NOW + 5_000, NOW + 5_000)
             );
         }
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn other_keys_networks_and_texts_are_refused() {
         let (ours, key) = tokens(1);
-        let (token, _) = ours.issue(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
+        let token = ours.issue(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap().token;
         assert!(tokens(1).0.read(&token, NOW).is_err(), "another key");
         let other = Tokens::new(NetworkId(Uuid::from_u128(9)), &key, &[]).unwrap();
         assert!(other.read(&token, NOW).is_err(), "another network");
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn a_retired_key_still_verifies() {
         let (old, key) = tokens(1);
-        let (token, _) = old.issue(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap();
+        let token = old.issue(AccountId(Uuid::from_u128(2)), USER, i64::MAX, NOW).unwrap().token;
         let retired =
             Jwk { retired: true, ..SigningKey::from_pkcs8(&key, KeyUse::Token).unwrap().public() };
         let (_, next) = tokens(1);

@@ -108,8 +108,8 @@ table! {
 /// All routes of the REST interface.
 pub fn routes() -> Vec<Route> {
     let of = |row: TableRow| {
-        let paths = row.handler.1.paths.into_iter();
-        paths.flat_map(move |(path, mut item)| {
+        let (_, paths, _) = row.handler;
+        paths.paths.into_iter().flat_map(move |(path, mut item)| {
             operations(&mut item)
                 .map(|(method, _)| Route { method, path: path.clone(), access: row.access })
                 .collect::<Vec<_>>()
@@ -170,7 +170,8 @@ fn described(mut row: TableRow) -> UtoipaMethodRouter<Arc<App>> {
         RouteAccess::Member => "Users and peers.",
         RouteAccess::Admin => "Administrators.",
     };
-    for item in row.handler.1.paths.values_mut() {
+    let (_, paths, _) = &mut row.handler;
+    for item in paths.paths.values_mut() {
         for (_, operation) in operations(item) {
             let description = operation.description.take().unwrap_or_default();
             operation.description =

@@ -15,9 +15,6 @@ use crate::{password, store::accounts as kept};
 
 impl App {
     /// All accounts.
-    ///
-    /// # Errors
-    /// Of the database.
     pub async fn accounts(&self, page: &PageQuery) -> Result<Page<Account>, Failure> {
         Ok(listing::seal(self.store()?.accounts(page.paging()?).await?))
     }
@@ -105,9 +102,6 @@ impl App {
     }
 
     /// All groups.
-    ///
-    /// # Errors
-    /// Of the database.
     pub async fn groups(&self, page: &PageQuery) -> Result<Page<Group>, Failure> {
         Ok(listing::seal(self.store()?.groups(page.paging()?).await?))
     }

@@ -61,13 +61,12 @@ impl App {
             .authority
             .issue(&request.der, &identity, Some(account), purpose, begin, life)
             .map_err(|error| not_issued(&error))?;
-        let (token, token_ends_ms) =
-            self.keys.tokens.issue(account, subject, ends_ms, self.now())?;
+        let issued = self.keys.tokens.issue(account, subject, ends_ms, self.now())?;
         Ok(Credentials {
             certificate: keys::pem("CERTIFICATE", &certificate),
             certificate_ends_ms: ends_ms,
-            token,
-            token_ends_ms,
+            token: issued.token,
+            token_ends_ms: issued.ends_ms,
         })
     }
 }

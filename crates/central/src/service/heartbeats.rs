@@ -49,11 +49,11 @@ impl App {
             (notices, obeyed) = (news.notices, news.obeyed);
         }
         let subject = Subject::Peer { pid: peer.writer.peer, epoch: peer.writer.epoch };
-        let (token, token_ends_ms) =
+        let issued =
             self.keys.tokens.issue(peer.account, subject, peer.proof_ends_ms, self.now())?;
         Ok(HeartbeatAnswer {
-            token,
-            token_ends_ms,
+            token: issued.token,
+            token_ends_ms: issued.ends_ms,
             last_delta: written.last_delta,
             notices,
             obeyed,

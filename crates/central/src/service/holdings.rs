@@ -37,8 +37,8 @@ impl App {
         let bytes = STANDARD
             .decode(&digest.buckets)
             .map_err(|error| fail!(InvalidArgument, "cannot read the digest: {error}"))?;
-        let words: Vec<u64> =
-            bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let (words, _) = bytes.as_chunks();
+        let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         if bytes.len() != BUCKETS * 8 {
             return Err(fail!(
                 InvalidArgument,
@@ -58,7 +58,10 @@ impl App {
         at_most(bucket.rows.len())?;
         counts_up(bucket.last_delta, 0)?;
         in_range(&bucket.rows)?;
-        let belongs = |row: &Delta| row.held != Held::None && row_hash(row).0 == bucket.bucket;
+        let belongs = |row: &Delta| {
+            let (of, _) = row_hash(row);
+            row.held != Held::None && of == bucket.bucket
+        };
         if usize::from(bucket.bucket) >= BUCKETS || !bucket.rows.iter().all(belongs) {
             return Err(fail!(
                 InvalidArgument,

@@ -114,9 +114,6 @@ impl App {
     }
 
     /// All peers.
-    ///
-    /// # Errors
-    /// Of the database.
     pub async fn peers(&self, page: &PageQuery) -> Result<Page<Peer>, Failure> {
         Ok(listing::seal(self.store()?.peers(page.paging()?, self.now()).await?))
     }

@@ -120,9 +120,6 @@ impl App {
     }
 
     /// All join tokens.
-    ///
-    /// # Errors
-    /// Of the database.
     pub async fn join_tokens(&self, page: &PageQuery) -> Result<Page<Token>, Failure> {
         Ok(listing::seal(self.store()?.join_tokens(page.paging()?, self.now()).await?))
     }

@@ -136,7 +136,10 @@ async fn without_its_database_central_waits_and_says_so() {
         i64::MAX,
         NOW,
     );
-    assert_eq!(code(client.with_token(&token.unwrap().0).whoami().await), ErrorCode::Unavailable);
+    assert_eq!(
+        code(client.with_token(&token.unwrap().token).whoami().await),
+        ErrorCode::Unavailable
+    );
     assert!(!running.is_finished());
     shutdown.drain();
     running.await.unwrap().unwrap();
