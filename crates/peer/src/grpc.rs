@@ -34,7 +34,7 @@ use tokio::time::timeout;
 use tonic::service::Routes;
 
 use crate::{
-    library::{Held, Library, Withdraw},
+    library::{Library, Offer, Withdraw},
     rights::absent,
 };
 
@@ -117,14 +117,14 @@ impl PeerService {
     }
 
     /// The version that a caller speaks of.
-    async fn held(&self, shown: &pb::FileRef) -> Result<Held, Failure> {
-        let file = FileId::from_bytes(&shown.file_id)
-            .map_err(|error| fail!(InvalidArgument, "malformed message: {error}"))?;
-        self.0.library.find(file, shown.version).await?.ok_or_else(absent)
+    async fn offer(&self, shown: &pb::FileRef) -> Result<Offer, Failure> {
+        self.0.library.offer(file_id(shown)?, shown.version).await?.ok_or_else(absent)
     }
 
     /// Gives up a copy that is not what was indexed, when that is why something failed.
-    async fn give_up(&self, held: &Held, failure: Failure) -> Failure {
+    async fn give_up(&self, offer: &Offer, failure: Failure) -> Failure {
+        // A download looks after its own.
+        let Offer::Whole(held) = offer else { return failure };
         let why = match failure.code {
             peral_wire::ErrorCode::Changed => Withdraw::Changed,
             peral_wire::ErrorCode::Integrity => Withdraw::Integrity,
@@ -135,6 +135,12 @@ impl PeerService {
         }
         failure
     }
+}
+
+/// The id of the file that a caller speaks of.
+fn file_id(shown: &pb::FileRef) -> Result<FileId, Failure> {
+    FileId::from_bytes(&shown.file_id)
+        .map_err(|error| fail!(InvalidArgument, "malformed message: {error}"))
 }
 
 /// The file that a request must name.

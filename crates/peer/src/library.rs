@@ -18,14 +18,17 @@ use std::{
 
 use peral_model::{Content, FileId, FileName, Record, UploadId};
 use peral_runtime::{Lock, SharedClock};
-use peral_transfer::lists::{ListStore, PieceList};
+use peral_transfer::{
+    Registry,
+    lists::{ListStore, PieceList},
+};
 use peral_wire::{ErrorCode, Failure, Sealed, fail};
 use sqlx::FromRow;
 use tokio::sync::{Mutex, Notify, watch};
 
 pub use self::{
     adopt::Adopt,
-    held::{Held, HeldFile},
+    held::{Held, Offer},
     space::{Reservation, Space},
     spool::Spool,
 };
@@ -76,6 +79,7 @@ struct Inner {
     data: DataDir,
     db: Db,
     lists: ListStore,
+    registry: Registry,
     rights: Rights,
     link: Link,
     clock: SharedClock,
@@ -115,6 +119,7 @@ impl Library {
             data,
             db,
             lists,
+            registry: Registry::default(),
             rights,
             link,
             clock,
@@ -139,6 +144,11 @@ impl Library {
     /// Where piece lists are kept.
     pub fn lists(&self) -> &ListStore {
         &self.0.lists
+    }
+
+    /// File versions that are arriving.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// Who may have what.
@@ -192,6 +202,17 @@ impl Library {
         let Some(record) = self.0.db.record(file, version).await? else { return Ok(None) };
         let rows = self.0.db.files_of(file, version).await?;
         Ok(rows.into_iter().next().map(|row| held(&row, record)))
+    }
+
+    /// A file version that can be served: held whole, or arriving.
+    ///
+    /// # Errors
+    /// INTERNAL, when the database fails.
+    pub async fn offer(&self, file: FileId, version: u64) -> Result<Option<Offer>, Failure> {
+        Ok(match self.find(file, version).await? {
+            Some(held) => Some(Offer::Whole(held)),
+            None => self.0.registry.find(file, version).map(Offer::Arriving),
+        })
     }
 
     /// The newest version that is held of a name.
@@ -251,7 +272,7 @@ impl Library {
     pub async fn piece_list(&self, held: &Held) -> Result<PieceList, Failure> {
         let (lists, of) = (self.0.lists.clone(), held.clone());
         let made =
-            tokio::task::spawn_blocking(move || list_of(&lists, &of)).await.map_err(broken)?;
+            tokio::task::spawn_blocking(move || make_list(&lists, &of)).await.map_err(broken)?;
         if let Err(failure) = &made {
             match failure.code {
                 ErrorCode::Changed => self.withdraw(held, Withdraw::Changed).await?,
@@ -260,6 +281,20 @@ impl Library {
             }
         }
         made
+    }
+
+    /// The piece list of what is offered.
+    ///
+    /// # Errors
+    /// As [`Self::piece_list`].
+    pub async fn list_of(&self, offer: &Offer) -> Result<PieceList, Failure> {
+        match offer {
+            Offer::Whole(held) => self.piece_list(held).await,
+            Offer::Arriving(holder) => holder
+                .list()
+                .cloned()
+                .ok_or_else(|| fail!(Internal, "a file that arrives has no piece list")),
+        }
     }
 
     /// Where the bytes of an upload go until they are whole.
@@ -350,7 +385,7 @@ fn held(row: &FileRow, record: Sealed<Record>) -> Held {
     Held { record, path: PathBuf::from(&row.path), stamp: row.stamp(), fetched: row.fetched }
 }
 
-fn list_of(lists: &ListStore, held: &Held) -> Result<PieceList, Failure> {
+fn make_list(lists: &ListStore, held: &Held) -> Result<PieceList, Failure> {
     let content: Content = held.record.value.content;
     if let Some(list) = lists.open(&content) {
         return Ok(list);

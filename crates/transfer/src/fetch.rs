@@ -5,9 +5,11 @@
 //! is a hint, and what it claims is hashed again before it counts. So a download goes on after a
 //! crash of anybody, on this machine and on others.
 
+mod arriving;
 mod drive;
 mod finder;
 mod list;
+mod looking;
 mod partial;
 mod place;
 mod request;
@@ -22,7 +24,7 @@ use peral_wire::{Failure, fail};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use self::{drive::drive, partial::Partial, swarm::Swarm};
+use self::{arriving::Arriving, drive::drive, partial::Partial, swarm::Swarm};
 pub use self::{
     finder::{CatalogueFinder, KnownSources, SourceFinder, Verifiers},
     partial::discard,
@@ -31,6 +33,7 @@ pub use self::{
 };
 use crate::{
     blocking::blocking,
+    disk,
     progress::{Observer, Phase, Progress},
 };
 
@@ -87,9 +90,19 @@ async fn run(
         fetched: 0,
         sources: 0,
     });
-    let (part, proof) = (Arc::clone(&partial), list.clone());
-    let done = blocking(move || part.verify(&proof)).await?;
-    let (counters, record) = drive(request, deps, observer, swarm, list, &partial, done).await?;
+    let part = Arc::clone(&partial);
+    let record = swarm.record.clone();
+    let (arriving, holder) = blocking(move || {
+        let done = part.verify(&list)?;
+        let path = part.path().to_owned();
+        let arriving = Arriving::new(part, list, done);
+        let holder = arriving.holder(&record).map_err(disk::failed("open", &path))?;
+        Ok((arriving, Arc::new(holder)))
+    })
+    .await?;
+    // Others can read what is there, until this returns.
+    deps.registry.register(&holder);
+    let (counters, record) = drive(request, deps, observer, swarm, arriving).await?;
     let how = place::How {
         overwrite: request.overwrite,
         private: record.value.visibility == Visibility::Private,

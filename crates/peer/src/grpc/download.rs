@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use peral_model::pieces::{self, PIECE, PieceHasher};
+use peral_model::pieces;
 use peral_runtime::tls::PeerCertificate;
 use peral_transfer::{
-    blocking, limits::Slot, lists::PieceList, metrics::Metrics, pool::Buffer, wirebody::SentPiece,
+    Holder, blocking, limits::Slot, lists::PieceList, metrics::Metrics, pool::Buffer,
+    wirebody::SentPiece,
 };
 use peral_wire::{Failure, fail, pb};
 
 use super::{PeerService, named, watch::watched};
-use crate::{library::HeldFile, rights::Permit};
-use std::os::unix::fs::FileExt;
+use crate::{library::Offer, rights::Permit};
 
 /// Most ranges of one request.
 const MAX_RANGES: usize = 4096;
@@ -22,7 +22,8 @@ const READ_AHEAD: usize = 2;
 /// What one stream reads from.
 struct Source {
     service: PeerService,
-    file: Arc<HeldFile>,
+    offer: Offer,
+    holder: Arc<Holder>,
     permit: Permit,
     /// Set where each piece is hashed before it is sent.
     list: Option<PieceList>,
@@ -56,19 +57,26 @@ pub(super) async fn pieces(
     let inner = &service.0;
     let slot = inner.limits.slots.take(caller.identity)?;
     let shown = named(request.file)?;
-    let held = service.held(&shown).await?;
-    let permit = inner.library.rights().may_read(caller, &held.record, &shown).await?;
-    let wanted = wanted(&request.ranges, held.record.value.content.size)?;
-    let list = if request.suspect { Some(inner.library.piece_list(&held).await?) } else { None };
-    let opening = held.clone();
-    let file = match blocking(move || opening.open()).await {
-        Ok(file) => Arc::new(file),
-        Err(failure) => return Err(service.give_up(&held, failure).await),
+    let offer = service.offer(&shown).await?;
+    let permit = inner.library.rights().may_read(caller, offer.record(), &shown).await?;
+    let wanted = wanted(&request.ranges, offer.record().value.content.size)?;
+    let list = if request.suspect { Some(inner.library.list_of(&offer).await?) } else { None };
+    let opening = offer.clone();
+    let holder = match blocking(move || opening.open()).await {
+        Ok(holder) => holder,
+        Err(failure) => return Err(service.give_up(&offer, failure).await),
     };
-    tracing::debug!(caller = %caller.identity, name = %held.record.value.name, suspect = request.suspect, "a stream of pieces begins");
+    tracing::debug!(caller = %caller.identity, name = %offer.record().value.name, suspect = request.suspect, "a stream of pieces begins");
     let counted = Counted::new(&inner.metrics);
-    let source =
-        Arc::new(Source { service: service.clone(), file, permit, list, slot, _counted: counted });
+    let source = Arc::new(Source {
+        service: service.clone(),
+        offer,
+        holder,
+        permit,
+        list,
+        slot,
+        _counted: counted,
+    });
     let reader = Arc::clone(&source);
     let read =
         stream::iter(wanted).map(move |index| Arc::clone(&reader).read(index)).buffered(READ_AHEAD);
@@ -116,14 +124,14 @@ impl Source {
     async fn read(self: Arc<Self>, index: u64) -> Result<SentPiece, Failure> {
         self.permit.check()?;
         let inner = &self.service.0;
-        let length = pieces::length(self.file.held().record.value.content.size, index);
+        let length = pieces::length(self.holder.record().value.content.size, index);
         let share = self.slot.piece().await;
         let buffer = inner.limits.pool.take(length).await.of_share(share);
         inner.limits.upload.take(length).await;
         let this = Arc::clone(&self);
         let data = match blocking(move || this.fill(index, buffer)).await {
             Ok(buffer) => buffer.freeze(),
-            Err(failure) => return Err(self.service.give_up(self.file.held(), failure).await),
+            Err(failure) => return Err(self.service.give_up(&self.offer, failure).await),
         };
         inner.metrics.sent.add(length);
         Ok(SentPiece { index, data })
@@ -131,26 +139,9 @@ impl Source {
 
     /// Reads a piece, and makes sure that it is of the file that was indexed. Blocks.
     fn fill(&self, index: u64, mut buffer: Buffer) -> Result<Buffer, Failure> {
-        let read = self.file.file().read_exact_at(buffer.as_mut(), index * PIECE);
-        // After the read: what changed meanwhile is noticed. A shorter file has another size, so
-        // this comes before the reading's own error.
-        self.file.check()?;
-        let name = &self.file.held().record.value.name;
-        read.map_err(|error| {
-            fail!(Internal, "piece {index} of {name} cannot be read on this peer: {error}")
-        })?;
+        self.holder.read(index, buffer.as_mut())?;
         if let Some(list) = &self.list {
-            let mut hasher = PieceHasher::new(list.content().size, index);
-            hasher.update(buffer.as_ref());
-            let expected = list
-                .entry(index)
-                .map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
-            if hasher.finish() != Some(expected) {
-                return Err(fail!(
-                    Integrity,
-                    "piece {index} of {name} was damaged on this peer's disk; ask another"
-                ));
-            }
+            self.holder.prove(index, buffer.as_ref(), list)?;
         }
         Ok(buffer)
     }

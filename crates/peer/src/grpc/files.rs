@@ -3,7 +3,7 @@
 use peral_runtime::tls::PeerCertificate;
 use peral_wire::{Failure, convert, fail, pb, peer::MAX_MESSAGE};
 
-use super::{PeerService, named};
+use super::{PeerService, file_id, named};
 use crate::{
     library::{Held, MAX_LIST},
     rights::absent,
@@ -66,7 +66,8 @@ pub(super) async fn stat(
     match convert::required(request.which, "which")? {
         pb::stat_file_request::Which::File(file) => {
             let file = named(Some(file))?;
-            let held = service.held(&file).await?;
+            let id = file_id(&file)?;
+            let held = library.find(id, file.version).await?.ok_or_else(absent)?;
             library.rights().may_read(caller, &held.record, &file).await?;
             Ok(shown(&held))
         }

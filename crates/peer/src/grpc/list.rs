@@ -19,11 +19,11 @@ pub(super) async fn parts(
     let inner = &service.0;
     let slot = inner.limits.slots.take(caller.identity)?;
     let shown = named(request.file)?;
-    let held = service.held(&shown).await?;
-    let permit = inner.library.rights().may_read(caller, &held.record, &shown).await?;
-    let list = inner.library.piece_list(&held).await?;
+    let offer = service.offer(&shown).await?;
+    let permit = inner.library.rights().may_read(caller, offer.record(), &shown).await?;
+    let list = inner.library.list_of(&offer).await?;
     let (count, rate) =
-        (pieces::entries(held.record.value.content.size), inner.limits.upload.clone());
+        (pieces::entries(offer.record().value.content.size), inner.limits.upload.clone());
     let shared = Arc::new((list, permit, slot, rate));
     let firsts = (0..count.div_ceil(MAX_ENTRIES)).map(|part| part * MAX_ENTRIES);
     let parts = stream::iter(firsts).then(move |first| {

@@ -81,6 +81,7 @@ impl Jobs {
             finder: Arc::new(finder),
             lists: library.lists().clone(),
             limits: inner.deps.limits.clone(),
+            registry: library.registry().clone(),
             room: Arc::new(library.space().clone()),
             here: library.link().here(),
             metrics: inner.deps.metrics.clone(),

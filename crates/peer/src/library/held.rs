@@ -1,12 +1,12 @@
-//! A file version on this peer's disk, and whether it is still what was indexed.
+//! What this peer can serve: file versions on its disk, whole or arriving.
 
-use std::{fs::File, path::PathBuf};
+use std::{path::PathBuf, sync::Arc};
 
 use peral_model::Record;
-use peral_transfer::{Stamp, disk::open_plain};
-use peral_wire::{Failure, Sealed, fail};
+use peral_transfer::{Holder, Stamp};
+use peral_wire::{Failure, Sealed};
 
-/// A file version that this peer holds whole.
+/// A file version that this peer holds whole, as its database says.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// Its record, with the highest serial known here.
@@ -24,52 +24,37 @@ impl Held {
     ///
     /// # Errors
     /// CHANGED when it is gone or not what was indexed.
-    pub fn open(&self) -> Result<HeldFile, Failure> {
-        let file = open_plain(&self.path)
-            .map_err(|error| self.changed(&format!("cannot be opened: {error}")))?;
-        let held = HeldFile { file, held: self.clone() };
-        held.check()?;
-        Ok(held)
-    }
-
-    fn changed(&self, how: &str) -> Failure {
-        // The path stays here: callers over the network never see one.
-        tracing::debug!(path = %self.path.display(), how, "a held file is no longer what was indexed");
-        fail!(
-            Changed,
-            "the copy of {} on this peer changed since it was indexed; ask another",
-            self.record.value.name
-        )
+    pub fn open(&self) -> Result<Holder, Failure> {
+        Holder::whole(self.record.clone(), &self.path, self.stamp)
     }
 }
 
-/// An open file version.
-#[derive(Debug)]
-pub struct HeldFile {
-    file: File,
-    held: Held,
+/// A file version that can be served.
+#[derive(Debug, Clone)]
+pub enum Offer {
+    /// Held whole; not open yet.
+    Whole(Held),
+    /// A running download writes it: the pieces that it has verified can be served.
+    Arriving(Arc<Holder>),
 }
 
-impl HeldFile {
-    /// The file, for reading at offsets.
-    pub fn file(&self) -> &File {
-        &self.file
+impl Offer {
+    /// Its record.
+    pub fn record(&self) -> &Sealed<Record> {
+        match self {
+            Self::Whole(held) => &held.record,
+            Self::Arriving(holder) => holder.record(),
+        }
     }
 
-    /// What is open.
-    pub fn held(&self) -> &Held {
-        &self.held
-    }
-
-    /// Is it still what was indexed? To be asked before each piece.
+    /// Opens it for reading. Blocks for as long as an open takes.
     ///
     /// # Errors
-    /// CHANGED.
-    pub fn check(&self) -> Result<(), Failure> {
-        match Stamp::of(&self.file) {
-            Ok(stamp) if stamp == self.held.stamp => Ok(()),
-            Ok(_) => Err(self.held.changed("has another size, time or inode")),
-            Err(error) => Err(self.held.changed(&error.to_string())),
+    /// CHANGED when it is gone or not what was indexed.
+    pub fn open(&self) -> Result<Arc<Holder>, Failure> {
+        match self {
+            Self::Whole(held) => held.open().map(Arc::new),
+            Self::Arriving(holder) => Ok(Arc::clone(holder)),
         }
     }
 }

@@ -33,7 +33,7 @@ use peral_runtime::{
     },
 };
 use peral_transfer::{
-    Here, Stamp,
+    Here, Registry, Stamp,
     dial::{Dialer, OutboundPolicy},
     fetch::{self, DiskRoom, FetchDeps, FetchRequest, Fetched, KnownSources, Room, SourceFinder},
     limits::Limits,
@@ -384,6 +384,7 @@ impl Getter {
             finder: finder.clone(),
             lists: ListStore::temporary(&dir.path().join("lists")).unwrap(),
             limits: Limits::default(),
+            registry: Registry::default(),
             room: Arc::new(DiskRoom),
             here: Here::default(),
             metrics: Metrics::new(),

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use peral_model::Record;
 use peral_runtime::{Lock, tls::CertStore};
 use peral_transfer::{
-    Here,
+    Here, Registry,
     fetch::{DiskRoom, FetchDeps, FetchRequest, KnownSources, SourceFinder, fetch},
     limits::Limits,
     lists::ListStore,
@@ -53,6 +53,7 @@ pub async fn download(
         finder: Arc::new(Finder::new(context, connector.certs, user, spec)),
         lists,
         limits: Limits::default(),
+        registry: Registry::default(),
         room: Arc::new(DiskRoom),
         here: Here::default(),
         metrics: Metrics::new(),

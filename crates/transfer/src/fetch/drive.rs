@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use peral_model::{
     Bitmap, PeerId, Record,
     pieces::{self, PIECE},
@@ -18,16 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
+    arriving::Arriving,
     finder::KnownSources,
-    partial::Partial,
+    looking::Looking,
     request::{FetchDeps, FetchRequest},
     stream::{self, Event, Job, Shared, StreamError},
     swarm::{Remote, Swarm, is_refusal},
 };
-use crate::{
-    lists::PieceList,
-    progress::{Observer, Phase, Progress},
-};
+use crate::progress::{Observer, Phase, Progress};
 
 /// Sources that are asked at the same time. What each has under way is in memory in the worst case,
 /// when the disk is slower than the network.
@@ -38,23 +35,18 @@ const MAX_EVENTS: usize = 64;
 const TELL: Duration = Duration::from_millis(100);
 /// With fewer live sources than this, central is asked for more.
 const ENOUGH: usize = 2;
-/// Between two questions to central; doubles as long as they bring nothing.
-const LOOK: Duration = Duration::from_secs(2);
-const LONGEST_LOOK: Duration = Duration::from_secs(15);
 /// How long a source that says that it is busy is left alone.
 const BUSY: Duration = Duration::from_secs(2);
 /// When nothing else is due.
 const LATER: Duration = Duration::from_secs(3600);
 
-/// Fetches what `done` lacks.
+/// Fetches the pieces that are not there yet.
 pub(super) async fn drive(
     request: &FetchRequest,
     deps: &FetchDeps,
     observer: &dyn Observer,
     swarm: Swarm,
-    list: PieceList,
-    partial: &Arc<Partial>,
-    done: Bitmap,
+    arriving: Arriving,
 ) -> Result<(Counters, Sealed<Record>), Failure> {
     let limit = deps.limits.download.bytes_per_second();
     let config = PlanConfig {
@@ -63,16 +55,15 @@ pub(super) async fn drive(
         limit,
         ..PlanConfig::default()
     };
-    let size = list.content().size;
-    let plan =
-        Plan::new(config, size, done, (deps.seed)()).map_err(|error| fail!(Internal, "{error}"))?;
+    let size = arriving.list.content().size;
+    let plan = Plan::new(config, size, arriving.done(), (deps.seed)())
+        .map_err(|error| fail!(Internal, "{error}"))?;
     let (sender, events) = mpsc::channel(MAX_EVENTS);
     let shared = Shared {
         dialer: deps.dialer.clone(),
         limits: deps.limits.clone(),
         metrics: deps.metrics.clone(),
-        partial: Arc::clone(partial),
-        list,
+        arriving,
         events: sender,
     };
     let now = Instant::now();
@@ -89,12 +80,8 @@ pub(super) async fn drive(
         alive: now,
         told: None,
         phase: Phase::Moving,
-        looking: None,
-        next_look: now,
-        pause: LOOK,
+        looking: Looking::new(),
         failed: None,
-        asked: false,
-        refused: None,
     };
     driver.run(events).await
 }
@@ -114,15 +101,9 @@ struct Driver<'a> {
     alive: Instant,
     told: Option<Instant>,
     phase: Phase,
-    looking: Option<BoxFuture<'static, Result<KnownSources, Failure>>>,
-    next_look: Instant,
-    pause: Duration,
+    looking: Looking,
     /// The plan gave up; somebody new may set it going again.
     failed: Option<plan::Why>,
-    /// Central was asked since.
-    asked: bool,
-    /// Central said last that there is no right to this file any more.
-    refused: Option<Failure>,
 }
 
 /// A stream that has not ended.
@@ -155,18 +136,18 @@ impl Driver<'_> {
                 self.tell(true);
                 return Ok((self.plan.counters(), self.swarm.record));
             }
-            if let Some(refused) = self.refused.take_if(|_| self.running.is_empty()) {
+            if let Some(refused) = self.refusal() {
                 return Err(refused);
             }
             self.look_if_due();
-            if let Some(why) = self.failed.filter(|_| self.looking.is_none() && !self.may_wait()) {
+            if let Some(why) = self.failed.filter(|_| !self.looking.is_open() && !self.may_wait()) {
                 return Err(self.failure(why));
             }
             self.tell(false);
             let wake = sleep_until(self.wake_at());
             let (mut event, found) = tokio::select! {
                 event = events.recv() => (event, None),
-                found = ready(&mut self.looking) => (None, Some(found)),
+                found = self.looking.answer() => (None, Some(found)),
                 () = wake => (None, None),
             };
             if let Some(found) = found {
@@ -199,7 +180,8 @@ impl Driver<'_> {
                 Action::Done => return Round::Done,
                 Action::Stalled { .. } => self.phase = Phase::Waiting,
                 Action::Failed(why) => {
-                    (self.failed, self.asked, self.next_look) = (Some(why), false, Instant::now());
+                    self.failed = Some(why);
+                    self.looking.plan_gave_up();
                 }
             }
         }
@@ -279,7 +261,7 @@ impl Driver<'_> {
             tracing::info!(peer = %remote.peer, code = %failure.code, detail = failure.detail, "a source failed");
             self.observer.note(&remote.said(&failure));
         }
-        if is_refusal(failure.code) && self.looking.is_none() && self.next_look <= Instant::now() {
+        if is_refusal(failure.code) && self.looking.is_due() {
             self.look();
         }
         Ok(End::Lost(loss_of(failure.code)))
@@ -294,41 +276,41 @@ impl Driver<'_> {
     }
 
     fn look(&mut self) {
-        self.looking = Some(self.swarm.look());
-        self.next_look = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_LOOK);
+        self.looking.ask(self.swarm.look());
+    }
+
+    /// Whoever serves still may end their piece; nobody else is waited for.
+    fn refusal(&mut self) -> Option<Failure> {
+        if self.running.is_empty() { self.looking.take_refusal() } else { None }
     }
 
     fn look_if_due(&mut self) {
         let few = self.swarm.askable().len() < ENOUGH
             || self.failed.is_some()
             || self.phase == Phase::Waiting;
-        if few && self.looking.is_none() && self.next_look <= Instant::now() {
+        if few && self.looking.is_due() {
             self.look();
         }
     }
 
     fn take(&mut self, found: Result<KnownSources, Failure>) {
-        (self.looking, self.asked, self.refused) = (None, true, None);
         match found {
             Ok(found) => {
                 let new = self.swarm.merge(&found);
                 if !new.is_empty() {
-                    self.pause = LOOK;
+                    self.looking.brought_somebody();
                 }
                 new.into_iter().for_each(|id| self.join(id));
             }
             Err(failure) => {
                 tracing::info!(code = %failure.code, detail = failure.detail, "central named no more sources");
-                // Who serves still may end its piece; nobody else is waited for.
-                self.refused = is_refusal(failure.code).then_some(failure);
             }
         }
     }
 
     /// The first question decides: with nobody to ask there is nothing to begin.
     async fn found_or_failed(&mut self) -> Result<(), Failure> {
-        let found = ready(&mut self.looking).await?;
+        let found = self.looking.answer().await?;
         self.take(Ok(found));
         if self.swarm.remotes.is_empty() && self.swarm.away == 0 {
             Err(self.swarm.no_source())
@@ -340,14 +322,16 @@ impl Driver<'_> {
     /// Nobody is left, but known holders are away and may come back in time. Central is asked once
     /// at least before giving up.
     fn may_wait(&self) -> bool {
-        !self.asked || (self.swarm.away > 0 && self.alive.elapsed() < self.request.wait)
+        !self.looking.has_answered()
+            || (self.swarm.away > 0 && self.alive.elapsed() < self.request.wait)
     }
 
     fn wake_at(&self) -> Instant {
         let plan = self.plan.next_deadline().map(|deadline| self.start + deadline);
-        let look = (self.looking.is_none() && self.swarm.askable().len() < ENOUGH)
-            .then_some(self.next_look);
-        let fail = self.failed.map(|_| self.next_look.min(self.alive + self.request.wait));
+        let next_look = self.looking.next();
+        let look =
+            (!self.looking.is_open() && self.swarm.askable().len() < ENOUGH).then_some(next_look);
+        let fail = self.failed.map(|_| next_look.min(self.alive + self.request.wait));
         let now = Instant::now();
         let due = [plan, look, fail].into_iter().flatten().min().unwrap_or(now + LATER);
         // Never a busy loop, whatever the parts say.
@@ -406,16 +390,6 @@ fn span_of(remote: &Remote, suspect: bool) -> tracing::Span {
         peer = %remote.peer,
         suspect
     )
-}
-
-/// Waits for what is looked for; for ever while nothing is.
-async fn ready(
-    looking: &mut Option<BoxFuture<'static, Result<KnownSources, Failure>>>,
-) -> Result<KnownSources, Failure> {
-    match looking {
-        Some(looking) => looking.await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Bytes of the pieces that are there.

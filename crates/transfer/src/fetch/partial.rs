@@ -204,6 +204,16 @@ impl Partial {
         Ok(claimed)
     }
 
+    /// Where its bytes are.
+    pub fn path(&self) -> &Path {
+        &self.paths.part
+    }
+
+    /// A second handle of its bytes, for reading.
+    pub fn reader(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Writes a verified piece, and claims it.
     pub fn write(&self, index: u64, parts: &[Bytes]) -> Result<(), Failure> {
         let mut at = index * PIECE;

@@ -7,7 +7,8 @@ use peral_wire::{Sealed, pb, rest::files::Source};
 
 use super::{finder::SourceFinder, room::Room};
 use crate::{
-    dial::Dialer, limits::Limits, lists::ListStore, metrics::Metrics, nearness::Here, stamp::Stamp,
+    dial::Dialer, limits::Limits, lists::ListStore, metrics::Metrics, nearness::Here,
+    registry::Registry, stamp::Stamp,
 };
 
 /// How long a known holder that is away is waited for, unless somebody says otherwise.
@@ -41,6 +42,8 @@ pub struct FetchDeps {
     pub lists: ListStore,
     /// The limits of this process.
     pub limits: Limits,
+    /// Where others find what arrives.
+    pub registry: Registry,
     /// Knows how much room there is.
     pub room: Arc<dyn Room>,
     /// Where this process runs, for choosing near sources.

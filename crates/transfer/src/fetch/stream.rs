@@ -13,11 +13,10 @@ use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
-use super::{partial::Partial, swarm::Remote};
+use super::{arriving::Arriving, swarm::Remote};
 use crate::{
     dial::Dialer,
     limits::Limits,
-    lists::PieceList,
     metrics::Metrics,
     wirebody::{self, ReceivedPiece, Receiver},
 };
@@ -31,8 +30,7 @@ pub(super) struct Shared {
     pub dialer: Dialer,
     pub limits: Limits,
     pub metrics: Metrics,
-    pub partial: Arc<Partial>,
-    pub list: PieceList,
+    pub arriving: Arriving,
     pub events: mpsc::Sender<Event>,
 }
 
@@ -96,8 +94,7 @@ async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), StreamError> {
         shared.metrics.received.add(piece.len(), job.remote.nearness);
         shared.limits.download.take(piece.len()).await;
         let shared = Arc::clone(shared);
-        keeping =
-            Some(tokio::task::spawn_blocking(move || keep(&shared.partial, &shared.list, &piece)));
+        keeping = Some(tokio::task::spawn_blocking(move || keep(&shared.arriving, &piece)));
     }
 }
 
@@ -157,19 +154,20 @@ async fn report(
 }
 
 /// Hashes a piece, and writes it if it is right. Blocks.
-fn keep(partial: &Partial, list: &PieceList, piece: &ReceivedPiece) -> Result<Checked, Failure> {
-    let (index, size) = (piece.index, list.content().size);
+fn keep(arriving: &Arriving, piece: &ReceivedPiece) -> Result<Checked, Failure> {
+    let (index, size) = (piece.index, arriving.list.content().size);
     let mut kept = Checked { index, bytes: piece.len(), right: false };
     if index >= pieces::count(size) {
         return Ok(kept);
     }
     let mut hasher = PieceHasher::new(size, index);
     piece.parts.iter().for_each(|part| hasher.update(part));
-    let expected = list
+    let expected = arriving
+        .list
         .entry(index)
         .map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
     if hasher.finish() == Some(expected) {
-        partial.write(index, &piece.parts)?;
+        arriving.write(index, &piece.parts)?;
         kept.right = true;
     }
     Ok(kept)
