@@ -210,7 +210,7 @@ impl Library {
     /// INTERNAL, when the database fails.
     pub async fn offer(&self, file: FileId, version: u64) -> Result<Option<Offer>, Failure> {
         Ok(match self.find(file, version).await? {
-            Some(held) => Some(Offer::Whole(held)),
+            Some(held) => Some(Offer::Whole(Box::new(held))),
             None => self.0.registry.find(file, version).map(Offer::Arriving),
         })
     }

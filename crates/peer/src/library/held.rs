@@ -33,7 +33,7 @@ impl Held {
 #[derive(Debug, Clone)]
 pub enum Offer {
     /// Held whole; not open yet.
-    Whole(Held),
+    Whole(Box<Held>),
     /// A running download writes it: the pieces that it has verified can be served.
     Arriving(Arc<Holder>),
 }

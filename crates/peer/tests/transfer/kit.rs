@@ -394,6 +394,11 @@ impl Getter {
     }
 
     #[must_use]
+    pub fn with_registry(mut self, registry: &Registry) -> Self {
+        self.deps.registry = registry.clone();
+        self
+    }
+
     pub fn with_room(mut self, room: impl Room) -> Self {
         self.deps.room = Arc::new(room);
         self
