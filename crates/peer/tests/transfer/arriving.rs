@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use peral_model::{Identity, PeerId, Record, Visibility, pieces::PIECE};
-use peral_transfer::{
-    calls,
-    limits::{Limits, Rates},
-};
-use peral_wire::{ErrorCode, Sealed, pb, pb::peer_service_client::PeerServiceClient};
+use peral_transfer::limits::{Limits, Rates};
+use peral_wire::{ErrorCode, Sealed, pb, pb::peer_service_client::PeerServiceClient, peer::failed};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use uuid::Uuid;
@@ -26,7 +23,7 @@ async fn piece(
         ranges: vec![pb::PieceRange { first: index, count: 1 }],
         suspect: true,
     };
-    let code = |status| calls::failed(status).code;
+    let code = |status| failed(status).code;
     let mut pieces = client.download_file(request).await.map_err(code)?.into_inner();
     Ok(pieces.message().await.map_err(code)?.unwrap().data.to_vec())
 }
