@@ -22,30 +22,25 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "peral", version, max_term_width = 100)]
 #[command(
-    after_help = "Start with `peral login --central URL`; beside a peer, as in its pod, commands \
-        act \
-        for the peer's account without one. Where nobody logs in (a job, an init container), set \
-        PERAL_CENTRAL, PERAL_CA_FILE and PERAL_TOKEN_FILE: a command then logs in for itself, \
-        writes nothing of it to disk, and needs no home. `peral help exit-codes` and `peral help \
-        json` say what scripts can rely on."
+    after_help = "Start with `peral login --central URL`. Next to a running peer (for example in \
+        its pod) no login is needed: commands use the peer's account. In a job or an init \
+        container, set PERAL_CENTRAL, PERAL_CA_FILE and PERAL_TOKEN_FILE: each command then logs \
+        in for itself, stores no login on disk and needs no home folder. `peral help exit-codes` \
+        and `peral help json` describe what scripts can rely on."
 )]
 pub struct Cli {
-    /// What every command takes.
     #[command(flatten)]
     pub global: Global,
-    /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// A command line that was read.
+/// A command line, read.
 pub struct Parsed {
-    /// What it says.
     pub cli: Cli,
-    /// Name of the command, with that of the command below it.
+    /// Name of the command, with its subcommand.
     pub name: String,
 }
 
@@ -112,10 +107,8 @@ impl Command {
             Self::Man(args) => args.run(Cli::command()),
             Self::ExitCodes(args) => args.run(context),
             Self::Json(args) => args.run(context),
-            // The roles have their own way in: they are not users of central.
-            Self::Central(_) | Self::Peer(_) => {
-                Err(fail!(Internal, "a role was taken for a command"))
-            }
+            // `run.rs` starts the roles itself: they are not users of central.
+            Self::Central(_) | Self::Peer(_) => Err(fail!(Internal, "a role was run as a command")),
         }
     }
 }
@@ -123,7 +116,7 @@ impl Command {
 /// Reads the command line, over the environment, over the configuration file.
 ///
 /// # Errors
-/// What to print: a mistake, or the help that was asked for.
+/// What to print: a mistake, or help.
 pub fn parse(args: Vec<OsString>) -> Result<Parsed, clap::Error> {
     let command = config::apply(Cli::command(), config::path_in(&args))?;
     let matches = command.try_get_matches_from(pages(args))?;
@@ -136,7 +129,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed, clap::Error> {
     Ok(Parsed { cli: Cli::from_arg_matches(&matches)?, name: name.join(" ") })
 }
 
-/// `peral help exit-codes` and `peral help json` are the pages themselves, not how to call them.
+/// `peral help exit-codes` and `peral help json` print the pages themselves, not their usage.
 fn pages(mut args: Vec<OsString>) -> Vec<OsString> {
     let text = |at: usize| args.get(at).and_then(|arg| arg.to_str()).unwrap_or_default();
     let mut at = 1;
@@ -150,8 +143,8 @@ fn pages(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// Does the command line, or the environment, ask for JSON? For mistakes that keep the command line
-/// from being read.
+/// Whether the command line, or the environment, asks for JSON. For mistakes on the command line
+/// that stop it from being read.
 pub fn wants_json(args: &[OsString]) -> bool {
     config::flag_in(args, "--output")
         .or_else(|| std::env::var_os("PERAL_OUTPUT"))
@@ -189,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_noticed_before_the_command_line_is_read() {
+    fn json_is_recognised_before_the_command_line_is_read() {
         let args = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
         assert!(wants_json(&args("peral ls --output json")));
         assert!(wants_json(&args("peral --output=json ls")));

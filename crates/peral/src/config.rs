@@ -1,6 +1,6 @@
-//! `peral.toml`: defaults for flags, under the environment and the command line.
+//! `peral.toml`: defaults for flags. The environment and the command line override them.
 //!
-//! Each key is the long name of a flag. Keys at the top are for every command, those of
+//! Each key is the long name of a flag. Keys at the top are for all commands, those in
 //! `[role.central]` and `[role.peer]` for the roles.
 
 use std::{
@@ -24,15 +24,15 @@ const NOT_HERE: [&str; 7] = [
     "ca-file-default",
     "ca-fingerprint-default",
 ];
-/// See `Global`: what the file says of these is for commands in general, not for a flag of the same
-/// name that one of them has.
+/// See `Global`: the file sets these for all commands, but not the flag of the same name that one
+/// command has for itself.
 const APART: [(&str, &str); 4] = [
     ("data", "data_default"),
     ("token-file", "token_file_default"),
     ("ca-file", "ca_file_default"),
     ("ca-fingerprint", "ca_fingerprint_default"),
 ];
-/// Keys at the top that the peer's own flags of the same name take as well.
+/// Keys at the top that also set the peer's own flags of the same name.
 const FOR_THE_PEER_TOO: [&str; 2] = ["central", "data"];
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,7 +82,7 @@ pub fn path_in(args: &[OsString]) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The value of a flag, looked for before the command line can be read as a whole.
+/// The value of a flag, before the command line is read as a whole.
 pub fn flag_in(args: &[OsString], flag: &str) -> Option<OsString> {
     let args = args.iter().take_while(|arg| *arg != "--").collect::<Vec<_>>();
     let joined = format!("{flag}=");
@@ -95,10 +95,10 @@ pub fn flag_in(args: &[OsString], flag: &str) -> Option<OsString> {
     })
 }
 
-/// Puts what the file says under the flags of the command.
+/// Makes the values in the file the defaults of the flags.
 ///
 /// # Errors
-/// The file was named and is not there, it cannot be read, or it has a key that is no flag.
+/// The file was named and does not exist, it cannot be read, or it has a key that is not a flag.
 pub fn apply(command: Command, named: Option<PathBuf>) -> Result<Command, clap::Error> {
     let path = match named {
         Some(path) => path,
@@ -119,7 +119,7 @@ pub fn apply(command: Command, named: Option<PathBuf>) -> Result<Command, clap::
 
 fn read(path: &Path) -> Result<Settings, String> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("the configuration file cannot be read: {error}"))?;
+        .map_err(|error| format!("could not read the configuration file: {error}"))?;
     let config = Config::builder()
         .add_source(File::from_str(&text, FileFormat::Toml))
         .build()
@@ -185,7 +185,7 @@ fn with_default(
     place: &str,
 ) -> Result<Command, String> {
     let Some(id) = find(&command, key).map(|arg| arg.get_id().clone()) else {
-        return Err(format!("{key:?} {place} is no flag that a file can set"));
+        return Err(format!("{key:?} {place} is not a flag that a file can set"));
     };
     Ok(command.mut_arg(id, |arg| arg.default_values(setting.values()).required(false)))
 }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_file_holds_where_no_flag_is_given() {
+    fn the_file_sets_what_no_flag_sets() {
         let command = with(
             "central = \"https://c\"\noutput = \"json\"\n[role.peer]\nshare = [\"/a\", \
                 \"/b=x\"]\nreflection = true\nrescan = 5\n",

@@ -9,19 +9,17 @@ use peral_wire::{Failure, fail};
 use crate::{
     central::{self, Contact, FirstContactArgs},
     config,
-    control::{Control, LocalPeer, absence},
+    control::{ControlClient, LocalPeer, absence},
     global::Global,
-    logins::{Login, LoginStore},
+    logins::{LoginStore, StoredLogin},
     output::Output,
-    session::{PeerSession, Session, TokenSession, UserSession},
+    session::{AnySession, PeerSession, TokenSession, UserSession},
 };
 
 /// The surroundings of one command.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Where results go.
     pub out: Output,
-    /// The time.
     pub clock: SharedClock,
     /// Address of central, if one was named.
     pub central: Option<String>,
@@ -42,7 +40,7 @@ impl Context {
     /// From the flags of all commands.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT: central's address is not an address.
+    /// INVALID_ARGUMENT: the address of central is invalid.
     pub fn new(global: &Global) -> Result<Self, Failure> {
         let clock = SystemClock::shared();
         let folder = config::folder();
@@ -64,7 +62,7 @@ impl Context {
     /// The user's session.
     ///
     /// # Errors
-    /// UNAUTHENTICATED: nobody is logged in, or no longer. UNAVAILABLE: central is away.
+    /// UNAUTHENTICATED: nobody is logged in, or no longer. UNAVAILABLE: central is unreachable.
     pub async fn user_session(&self) -> Result<UserSession, Failure> {
         match self.find_user_session().await? {
             Some(user) => Ok(user),
@@ -77,12 +75,12 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::user_session`].
-    pub async fn session(&self) -> Result<Session, Failure> {
+    pub async fn session(&self) -> Result<AnySession, Failure> {
         if let Some(user) = self.find_user_session().await? {
-            return Ok(Session::User(Box::new(user)));
+            return Ok(AnySession::User(Box::new(user)));
         }
         match self.find_local_peer().await {
-            Some(control) => Ok(Session::Peer(Box::new(PeerSession::open(control).await?))),
+            Some(control) => Ok(AnySession::Peer(Box::new(PeerSession::open(control).await?))),
             None => Err(self.not_logged_in()),
         }
     }
@@ -103,7 +101,7 @@ impl Context {
     ///
     /// # Errors
     /// There are several, or it cannot be read.
-    pub fn login(&self) -> Result<Option<Login>, Failure> {
+    pub fn login(&self) -> Result<Option<StoredLogin>, Failure> {
         self.logins.find(self.central.as_deref())
     }
 
@@ -111,7 +109,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::user_session`].
-    pub async fn open_login(&self, login: Login) -> Result<UserSession, Failure> {
+    pub async fn open_login(&self, login: StoredLogin) -> Result<UserSession, Failure> {
         let user = UserSession::open(login, self.clock.now_ms()).await?;
         if user.renewed {
             self.logins.save(&user.login)?;
@@ -123,8 +121,8 @@ impl Context {
         let data = self.data.clone().unwrap_or_default();
         fail!(
             Unauthenticated,
-            "you are not logged in, and the account of the peer here ({}) may not do this: it is \
-             for users",
+            "you are not logged in, and the account of the local peer (data folder {}) is not \
+             allowed to do this: log in as a user",
             data.display()
         )
     }
@@ -134,7 +132,7 @@ impl Context {
             Some(central) => fail!(Unauthenticated, "you are not logged in to {central}"),
             None => fail!(
                 Unauthenticated,
-                "you are not logged in, and no peer runs here whose account could be used"
+                "you are not logged in, and there is no local peer whose account could be used"
             ),
         }
     }
@@ -142,15 +140,15 @@ impl Context {
     // === The peer on this machine ===
 
     /// The peer on this machine, if its socket answers.
-    pub async fn find_local_peer(&self) -> Option<Control> {
-        Control::find(self.data.as_deref()?).await
+    pub async fn find_local_peer(&self) -> Option<ControlClient> {
+        ControlClient::find(self.data.as_deref()?).await
     }
 
     /// The peer on this machine.
     ///
     /// # Errors
     /// UNAVAILABLE: no peer runs here, or it is not ready; with the reason.
-    pub async fn local_peer(&self) -> Result<Control, Failure> {
+    pub async fn local_peer(&self) -> Result<ControlClient, Failure> {
         match self.find_local_peer().await {
             Some(control) => Ok(control),
             None => Err(absence(self.data.as_deref()).await),
@@ -161,16 +159,16 @@ impl Context {
     ///
     /// # Errors
     /// The peer runs and cannot work: a command does not go around it.
-    pub async fn local_peer_for(&self, session: &Session) -> Result<Option<LocalPeer>, Failure> {
+    pub async fn local_peer_for(&self, session: &AnySession) -> Result<Option<LocalPeer>, Failure> {
         match session {
-            Session::Peer(own) => {
+            AnySession::Peer(own) => {
                 Ok(Some(LocalPeer { control: own.control.clone(), id: own.peer }))
             }
-            Session::User(user) => {
+            AnySession::User(user) => {
                 let Some(control) = self.find_local_peer().await else { return Ok(None) };
                 let peer = LocalPeer::of_network(control, &user.login.network).await?;
                 if peer.is_none() {
-                    self.out.note("the peer here is of another network: working without it");
+                    self.out.note("the local peer belongs to another network: working without it");
                 }
                 Ok(peer)
             }
@@ -229,8 +227,8 @@ impl Context {
             Some(mut control) => central::address(&control.session().await?.central),
             None => Err(fail!(
                 InvalidArgument,
-                "say which central: --central https://HOST:7070 (or PERAL_CENTRAL, or in \
-                 peral.toml)"
+                "the address of central is missing: pass --central https://HOST:7070 (or set \
+                 PERAL_CENTRAL, or central in peral.toml)"
             )),
         }
     }

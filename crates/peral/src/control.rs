@@ -1,4 +1,4 @@
-//! The peer that runs here, by the socket in its data folder.
+//! The local peer: the one that runs on this machine, reached by the socket in its data folder.
 
 use std::{path::Path, time::Duration};
 
@@ -21,18 +21,18 @@ use tonic::{
 use uuid::Uuid;
 
 use crate::{
-    output::{Meter, Phase, Step},
+    output::{ProgressMeter, Step, TransferPhase},
     probe::{self, Probed},
 };
 
-/// The socket is on this machine: it answers at once or not at all.
+/// The socket is on this machine: it answers quickly or not at all.
 const CONNECT: Duration = Duration::from_secs(2);
-/// For calls that answer once.
+/// For calls with one answer.
 const CALL: Duration = Duration::from_secs(10);
-/// A status with ten thousand troubles is about 2 MiB.
+/// A status with ten thousand problems has about 2 MiB.
 const MAX_ANSWER: usize = 16 << 20;
 
-/// Sends the trace context along.
+/// Adds the trace context to calls.
 #[derive(Debug, Clone, Copy)]
 struct Traced;
 
@@ -45,11 +45,11 @@ impl Interceptor for Traced {
 
 /// The peer's control service.
 #[derive(Clone)]
-pub struct Control {
+pub struct ControlClient {
     client: ControlServiceClient<InterceptedService<Channel, Traced>>,
 }
 
-impl Control {
+impl ControlClient {
     /// The peer whose data folder this is, if its socket answers.
     pub async fn find(data: &Path) -> Option<Self> {
         let socket = data.join(SOCKET);
@@ -60,61 +60,43 @@ impl Control {
             Endpoint::from_shared(format!("unix:{}", std::path::absolute(socket).ok()?.to_str()?))
                 .ok()?;
         let channel = endpoint.connect_timeout(CONNECT).connect().await;
-        let channel = channel.inspect_err(|error| tracing::debug!(%error, "no peer answers at the socket in {}", data.display())).ok()?;
+        let channel = channel.inspect_err(|error| tracing::debug!(%error, "no peer answers at its socket in {}", data.display())).ok()?;
         let client = ControlServiceClient::with_interceptor(channel, Traced)
             .max_decoding_message_size(MAX_ANSWER);
         Some(Self { client })
     }
 
     /// A token of the peer's account, and who the peer is.
-    ///
-    /// # Errors
-    /// What the peer answers.
     pub async fn session(&mut self) -> Result<pb::SessionResponse, Failure> {
         let answer = self.client.session(once(pb::SessionRequest {})).await;
         answer.map(tonic::Response::into_inner).map_err(Failure::from)
     }
 
     /// What the peer is doing.
-    ///
-    /// # Errors
-    /// What the peer answers.
     pub async fn status(&mut self) -> Result<pb::StatusResponse, Failure> {
         let answer = self.client.status(once(pb::StatusRequest {})).await;
         answer.map(tonic::Response::into_inner).map_err(Failure::from)
     }
 
     /// Publishes a folder.
-    ///
-    /// # Errors
-    /// What the peer answers.
     pub async fn share(&mut self, share: pb::ShareRequest) -> Result<pb::ShareResponse, Failure> {
         let answer = self.client.share(once(share)).await;
         answer.map(tonic::Response::into_inner).map_err(Failure::from)
     }
 
     /// Stops publishing a folder.
-    ///
-    /// # Errors
-    /// What the peer answers.
     pub async fn unshare(&mut self, path: String) -> Result<(), Failure> {
         self.client.unshare(once(pb::UnshareRequest { path })).await?;
         Ok(())
     }
 
-    /// Ends an accepted download.
-    ///
-    /// # Errors
-    /// What the peer answers.
+    /// Cancels a download.
     pub async fn cancel(&mut self, job: Vec<u8>) -> Result<(), Failure> {
         self.client.cancel(once(pb::CancelRequest { job: job.into() })).await?;
         Ok(())
     }
 
-    /// Lets the peer send bytes to another and take them back.
-    ///
-    /// # Errors
-    /// What the peers answer.
+    /// Lets the peer send bytes to another peer, which sends them back.
     pub async fn echo(&mut self, peer: &Peer, size: u64) -> Result<EchoReport, Failure> {
         let request =
             pb::EchoRequest { peer: peer.id.to_vec().into(), address: peer.address.clone(), size };
@@ -129,10 +111,7 @@ impl Control {
         })
     }
 
-    /// Fetches a file.
-    ///
-    /// # Errors
-    /// What the peer answers.
+    /// Downloads a file.
     pub async fn download(
         &mut self,
         download: pb::DownloadRequest,
@@ -140,10 +119,7 @@ impl Control {
         Ok(self.client.download(Request::new(download)).await?.into_inner())
     }
 
-    /// Puts a file into the network.
-    ///
-    /// # Errors
-    /// What the peer answers.
+    /// Uploads a file.
     pub async fn upload(
         &mut self,
         upload: pb::UploadRequest,
@@ -154,19 +130,14 @@ impl Control {
 
 /// A peer of the user's network that runs on this machine.
 pub struct LocalPeer {
-    /// Its socket.
-    pub control: Control,
-    /// Its id.
+    pub control: ControlClient,
     pub id: PeerId,
 }
 
 impl LocalPeer {
     /// The peer at this socket, if it is of this network.
-    ///
-    /// # Errors
-    /// What the peer answers.
     pub async fn of_network(
-        mut control: Control,
+        mut control: ControlClient,
         network: &Network,
     ) -> Result<Option<Self>, Failure> {
         let session = control.session().await?;
@@ -182,24 +153,23 @@ pub async fn absence(data: Option<&Path>) -> Failure {
     let Some(data) = data else {
         return fail!(
             Unavailable,
-            "no peer is known here: name the data folder of the one that runs with --data (or \
+            "no local peer is known: give the data folder of the running peer with --data (or \
              PERAL_DATA)"
         );
     };
     let socket = data.join(SOCKET);
     let socket = socket.display();
     match probe::peer_here().await {
-        Some(Probed::Waits(reason)) => fail!(Unavailable, "the peer here is not ready: {reason}"),
+        Some(Probed::Waits(reason)) => fail!(Unavailable, "the local peer is not ready: {reason}"),
         Some(Probed::Ready) => fail!(
             Unavailable,
-            "nothing answers at {socket}, though a peer runs on this machine: name its data \
-             folder with --data (or PERAL_DATA), as its user"
+            "nothing answers at {socket}, but a peer runs on this machine: run the command as the \
+             user of the peer, with the peer's data folder in --data (or PERAL_DATA)"
         ),
         None => fail!(
             Unavailable,
-            "no peer runs here: nothing answers at {socket}; start one with `peral peer \
-             --central URL`, or name the data folder of the one that runs with --data (or \
-             PERAL_DATA)"
+            "no local peer: nothing answers at {socket}; start a peer with `peral peer --central \
+             URL`, or give the data folder of the running peer with --data (or PERAL_DATA)"
         ),
     }
 }
@@ -207,10 +177,10 @@ pub async fn absence(data: Option<&Path>) -> Failure {
 /// The id of a peer, from the 16 bytes of a message.
 ///
 /// # Errors
-/// INTERNAL: the peer here sent something else.
+/// INTERNAL: the local peer sent something else.
 pub fn peer_id(bytes: &[u8]) -> Result<PeerId, Failure> {
     PeerId::from_bytes(bytes)
-        .map_err(|error| fail!(Internal, "the peer here names itself badly: {error}"))
+        .map_err(|error| fail!(Internal, "the local peer sent a wrong peer id: {error}"))
 }
 
 /// The id of a job as people see it.
@@ -218,20 +188,20 @@ pub fn job_id(bytes: &[u8]) -> String {
     Uuid::from_slice(bytes).map(|id| id.to_string()).unwrap_or_default()
 }
 
-/// Shows the progress that the peer reports until it is done: the last message. `seen` is told
-/// each.
+/// Shows the progress that the peer reports until it is done, and returns the last message. Calls
+/// `seen` with each.
 ///
 /// # Errors
-/// What the peer answers; UNAVAILABLE when it goes away.
+/// What the peer answers; UNAVAILABLE when it stops.
 pub async fn follow(
     mut stream: Streaming<pb::Progress>,
-    meter: &Meter,
+    meter: &ProgressMeter,
     mut seen: impl FnMut(&pb::Progress),
 ) -> Result<pb::Progress, Failure> {
     loop {
         let progress = stream.message().await.map_err(broken)?;
         let progress = progress
-            .ok_or_else(|| fail!(Internal, "the peer here ended its report before the end"))?;
+            .ok_or_else(|| fail!(Internal, "the local peer stopped reporting before the end"))?;
         seen(&progress);
         if !progress.note.is_empty() {
             meter.note(&progress.note);
@@ -239,30 +209,30 @@ pub async fn follow(
         let Some(phase) = phase(progress.phase()) else { continue };
         let pb::Progress { done, total, fetched, sources, .. } = progress;
         meter.step(&Step { phase, done, total, fetched, sources });
-        if phase == Phase::Done {
+        if phase == TransferPhase::Done {
             return Ok(progress);
         }
     }
 }
 
-fn phase(phase: pb::Phase) -> Option<Phase> {
+fn phase(phase: pb::Phase) -> Option<TransferPhase> {
     match phase {
         pb::Phase::Unspecified => None,
-        pb::Phase::Waiting => Some(Phase::Waiting),
-        pb::Phase::Hashing => Some(Phase::Hashing),
-        pb::Phase::Moving => Some(Phase::Moving),
-        pb::Phase::Publishing => Some(Phase::Publishing),
-        pb::Phase::Done => Some(Phase::Done),
+        pb::Phase::Waiting => Some(TransferPhase::Waiting),
+        pb::Phase::Hashing => Some(TransferPhase::Hashing),
+        pb::Phase::Moving => Some(TransferPhase::Moving),
+        pb::Phase::Publishing => Some(TransferPhase::Publishing),
+        pb::Phase::Done => Some(TransferPhase::Done),
     }
 }
 
-/// A socket that breaks is the peer's end, not a defect.
+/// A broken socket means that the peer has stopped: not an internal error.
 fn broken(status: Status) -> Failure {
     let ours = status.metadata().contains_key(CODE_KEY);
     if !ours && matches!(status.code(), Code::Unknown | Code::Unavailable | Code::Internal) {
         return fail!(
             Unavailable,
-            "the peer here went away: {}; what it accepted goes on when it is back",
+            "the local peer stopped: {}; it continues its accepted downloads when it runs again",
             status.message()
         );
     }

@@ -21,24 +21,24 @@ pub struct Global {
         hide_env_values = true
     )]
     pub output: Format,
-    /// Where central is; without it, the network that you are logged in to.
+    /// Address of central [default: the network that you are logged in to]
     #[arg(long, global = true, value_name = "URL", env = "PERAL_CENTRAL", hide_env_values = true)]
     pub central: Option<String>,
-    /// Data folder of the peer that runs here, if one does [env: PERAL_DATA]
+    /// Data folder of the local peer: the one that runs on this machine [env: PERAL_DATA]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    // Apart from --data, so that what the environment or the file says of the peer's folder is
-    // never taken for central's. So it is with the others: what they say for all commands is never
-    // taken for a flag of one that has such a flag itself.
+    // Separate from --data, so that a peer's folder in the environment or in the file is never
+    // taken for central's. The others are separate for the same reason: a value for all commands
+    // must not set the flag of the same name that one command has for itself.
     #[arg(long, global = true, hide = true, env = "PERAL_DATA")]
     data_default: Option<PathBuf>,
-    /// File with an API token: this command logs in with it, for itself alone, and out at its end
-    /// [env: PERAL_TOKEN_FILE]
+    /// File with an API token: the command logs in with it, only for itself, and logs out when it
+    /// ends [env: PERAL_TOKEN_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[arg(long, global = true, hide = true, env = "PERAL_TOKEN_FILE")]
     token_file_default: Option<PathBuf>,
-    /// Certificate of central's authority (PEM), for such a login [env: PERAL_CA_FILE]
+    /// Certificate of central's authority (PEM), for a login with --token-file [env: PERAL_CA_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     #[arg(long, global = true, hide = true, env = "PERAL_CA_FILE")]
@@ -48,24 +48,24 @@ pub struct Global {
     ca_fingerprint: Option<String>,
     #[arg(long, global = true, hide = true, env = "PERAL_CA_FINGERPRINT")]
     ca_fingerprint_default: Option<String>,
-    /// Configuration file; without it, `peral.toml` in your configuration folder, if it is there.
+    /// Configuration file [default: `peral.toml` in your configuration folder, if it exists]
     #[arg(long, global = true, value_name = "FILE", env = "PERAL_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
 }
 
 impl Global {
-    /// The peer's data folder, where anything names it.
+    /// The local peer's data folder, if it was given.
     pub fn peer_data(&self) -> Option<PathBuf> {
         self.data.clone().or_else(|| self.data_default.clone())
     }
 
-    /// The file with an API token, where one command is to log in for itself.
+    /// The file with an API token, if the command is to log in for itself.
     pub fn token_file(&self) -> Option<PathBuf> {
         let named = |path: &&PathBuf| !path.as_os_str().is_empty();
         self.token_file.as_ref().or(self.token_file_default.as_ref()).filter(named).cloned()
     }
 
-    /// How central is known at first contact: by the flags, or else by the environment.
+    /// How to recognise central at first contact: from the flags, or else from the environment.
     pub fn first_contact(&self) -> FirstContactArgs {
         if self.ca_file.is_some() || self.ca_fingerprint.is_some() {
             return FirstContactArgs {

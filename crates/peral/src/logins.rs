@@ -1,4 +1,4 @@
-//! The user's logins: one file for each network, readable by nobody else.
+//! The user's logins: one file for each network, which nobody else can read.
 
 use std::{
     fs,
@@ -16,33 +16,31 @@ use peral_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A login file is a few kilobytes; nothing longer is even read.
+/// A login file has a few kilobytes; a longer one is not read.
 const MAX_FILE: u64 = 256 * 1024;
 
-/// A login to one network: everything that a command needs to act for the account.
+/// A login to one network: all that a command needs to act for the account.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Login {
-    /// Where central is.
+pub struct StoredLogin {
+    /// Address of central.
     pub central: String,
-    /// The network: how central is known, and whose signatures count.
+    /// The network: its authority and its keys.
     pub network: Network,
     /// The session; its certificate identity is `peral:user/<session>`.
     pub session: SessionId,
-    /// The account.
     pub account: AccountId,
-    /// Its name.
+    /// Name of the account.
     pub name: String,
     /// Its role at login.
     pub role: Role,
-    /// When the session ends, whatever is renewed.
+    /// When the session ends, even if its credentials are renewed.
     pub session_ends_ms: i64,
     /// PEM of the session's key (PKCS#8).
     pub key: String,
-    /// Certificate and token.
     pub credentials: Credentials,
 }
 
-impl Login {
+impl StoredLogin {
     /// The identity that the session's certificate shows.
     pub fn identity(&self) -> Identity {
         Identity::User(self.session)
@@ -54,12 +52,12 @@ impl Login {
     /// The file was damaged.
     pub fn private_key(&self) -> Result<KeyPkcs8Der, Failure> {
         KeyPkcs8Der::from_pem(&self.key).map_err(|error| {
-            fail!(Unauthenticated, "the login's key cannot be read: {error}; log in again")
+            fail!(Unauthenticated, "could not read the key of the login: {error}; log in again")
         })
     }
 }
 
-/// The folder of logins; none where there is no home.
+/// The folder of logins; none if there is no home folder.
 #[derive(Debug, Clone)]
 pub struct LoginStore {
     folder: Option<PathBuf>,
@@ -71,11 +69,11 @@ impl LoginStore {
         Self { folder: config.map(|config| config.join("logins")) }
     }
 
-    /// All logins, in the order of their networks' ids.
+    /// All logins, ordered by the ids of their networks.
     ///
     /// # Errors
     /// A file cannot be read, or others could read it.
-    pub fn all(&self) -> Result<Vec<Login>, Failure> {
+    pub fn all(&self) -> Result<Vec<StoredLogin>, Failure> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
         let entries = match fs::read_dir(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -94,8 +92,8 @@ impl LoginStore {
     /// The login to this central; without one, the only login there is.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT: there are several and none was named. As [`LoginStore::all`].
-    pub fn find(&self, central: Option<&str>) -> Result<Option<Login>, Failure> {
+    /// INVALID_ARGUMENT: there are several, and no central was named. As [`LoginStore::all`].
+    pub fn find(&self, central: Option<&str>) -> Result<Option<StoredLogin>, Failure> {
         let mut logins = self.all()?;
         if let Some(central) = central {
             return Ok(logins.into_iter().find(|login| login.central == central));
@@ -105,22 +103,22 @@ impl LoginStore {
                 logins.iter().map(|login| login.central.as_str()).collect::<Vec<_>>().join(", ");
             return Err(fail!(
                 InvalidArgument,
-                "you are logged in to {centrals}: say which with --central (or PERAL_CENTRAL, or \
+                "you are logged in to {centrals}: choose one with --central (or PERAL_CENTRAL, or \
                  in peral.toml)"
             ));
         }
         Ok(logins.pop())
     }
 
-    /// Keeps a login, in place of the one to the same network or the same address.
+    /// Stores a login. It replaces the one to the same network or the same address.
     ///
     /// # Errors
-    /// It cannot be written; there is no home.
-    pub fn save(&self, login: &Login) -> Result<(), Failure> {
+    /// It cannot be written; there is no home folder.
+    pub fn save(&self, login: &StoredLogin) -> Result<(), Failure> {
         let homeless = || {
             fail!(
                 InvalidArgument,
-                "there is no home folder to keep a login in: set HOME, or PERAL_CONFIG_DIR"
+                "there is no home folder to store the login in: set HOME or PERAL_CONFIG_DIR"
             )
         };
         let folder = self.folder.as_deref().ok_or_else(homeless)?;
@@ -138,10 +136,10 @@ impl LoginStore {
         Ok(())
     }
 
-    /// Forgets the login to a network.
+    /// Deletes the login to a network.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// It cannot be deleted.
     pub fn remove(&self, network: NetworkId) -> Result<(), Failure> {
         let Some(folder) = &self.folder else { return Ok(()) };
         match fs::remove_file(place(folder, network)) {
@@ -156,12 +154,12 @@ fn place(folder: &Path, network: NetworkId) -> PathBuf {
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) -> Failure {
-    fail!(Internal, "the folder of logins {} cannot be used: {error}", folder.display())
+    fail!(Internal, "could not use the folder of logins {}: {error}", folder.display())
 }
 
-fn write(folder: &Path, login: &Login) -> std::io::Result<()> {
+fn write(folder: &Path, login: &StoredLogin) -> std::io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    // Temporary files are made with 0600.
+    // Temporary files have mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&serde_json::to_vec_pretty(login)?)?;
     file.as_file().sync_all()?;
@@ -169,18 +167,18 @@ fn write(folder: &Path, login: &Login) -> std::io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-fn read(path: &Path) -> Result<Login, Failure> {
-    let shown = path.display();
+fn read(path: &Path) -> Result<StoredLogin, Failure> {
+    let file_name = path.display();
     let unreadable = |error: &dyn std::fmt::Display| {
-        fail!(Unauthenticated, "the login {shown} cannot be read: {error}; log in again")
+        fail!(Unauthenticated, "could not read the login {file_name}: {error}; log in again")
     };
     let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
     let mode = file.metadata().map_err(|error| unreadable(&error))?.mode();
     if mode & 0o077 != 0 {
         return Err(fail!(
             Unauthenticated,
-            "others can read the login {shown} (mode {:o}): chmod 600 it, or better: log out and \
-             in again",
+            "other users can read the login {file_name} (mode {:o}): log out and log in again, or \
+             set its mode to 600",
             mode & 0o777
         ));
     }
@@ -200,14 +198,14 @@ mod tests {
         NetworkId(Uuid::from_u128(network))
     }
 
-    fn login(network: u128, central: &str) -> Login {
+    fn login(network: u128, central: &str) -> StoredLogin {
         let credentials = Credentials {
             certificate: "C".into(),
             certificate_ends_ms: 2,
             token: "T".into(),
             token_ends_ms: 1,
         };
-        Login {
+        StoredLogin {
             central: central.into(),
             network: Network {
                 id: id(network),
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_are_for_their_owner_alone() {
+    fn only_their_owner_can_read_logins() {
         let home = tempfile::tempdir().unwrap();
         let store = LoginStore::new(Some(home.path()));
         store.save(&login(1, "https://a")).unwrap();
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_home_there_is_no_login_and_none_is_kept() {
+    fn without_a_home_there_is_no_login_and_none_is_stored() {
         let store = LoginStore::new(None);
         assert!(store.find(None).unwrap().is_none());
         let refused = store.save(&login(1, "https://a")).unwrap_err();

@@ -1,10 +1,12 @@
-//! `peral`: every role of the network, and the commands of its users, in one binary.
+//! `peral`: all roles of the network, and the commands of its users, in one binary.
 
 mod central;
 mod cli;
 mod command;
 mod config;
 mod context;
+#[cfg(test)]
+mod contract;
 mod control;
 mod direct;
 mod global;
@@ -22,8 +24,8 @@ use std::{process::ExitCode, thread::available_parallelism, time::Duration};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Blocking work that nobody waits for any more (a terminal that is read) holds up the end no
-/// longer.
+/// How long blocking work that nobody waits for any more, such as reading a terminal, may delay the
+/// exit.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! What a command says: its result on stdout, as text or one JSON object; all else on stderr.
+//! What a command writes: its result to stdout, as text or one JSON object; all else to stderr.
 
 mod escape;
 mod format;
@@ -14,20 +14,30 @@ use peral_runtime::SharedClock;
 use peral_wire::{Failure, fail};
 use serde::Serialize;
 
-pub use escape::{Shown, quoted, shown, shown_lines};
+pub use escape::{Escaped, escape, escape_lines, quoted};
 pub use format::Format;
 use hint::hint;
-pub use meter::{Meter, Phase, Step, summary};
+pub use meter::{ProgressMeter, Step, TransferPhase, summary};
 pub use sizes::{age, bytes, instant, rate};
 use streams::write_err;
 pub use streams::write_out;
 pub use table::Table;
 
+/// The result of a command: a JSON object for programs, text for people.
+pub trait CommandResult: Serialize {
+    /// Names the form of the JSON object; `peral json` documents its fields.
+    const SCHEMA: &'static str;
+
+    /// What people see. Text that comes from others must go through [`escape`], [`quoted`] or a
+    /// [`Table`].
+    fn text(&self, out: &Output) -> String;
+}
+
 /// Where results, notes and failures go.
 #[derive(Debug, Clone)]
 pub struct Output {
     format: Format,
-    /// Columns of the terminal that stdout is; nothing when it is none.
+    /// Width of the terminal in columns; none where stdout is not a terminal.
     width: Option<u16>,
     clock: SharedClock,
 }
@@ -40,13 +50,6 @@ struct Document<'a, T> {
     value: &'a T,
 }
 
-/// A list as a result.
-#[derive(Debug, Serialize)]
-pub struct Items<T> {
-    /// Its rows.
-    pub items: Vec<T>,
-}
-
 impl Output {
     /// Writes to this process's stdout and stderr.
     pub fn new(format: Format, clock: SharedClock) -> Self {
@@ -54,7 +57,7 @@ impl Output {
         Self { format, width, clock }
     }
 
-    /// Is the result wanted as JSON?
+    /// Whether results are written as JSON.
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
@@ -64,33 +67,34 @@ impl Output {
         self.clock.now_ms()
     }
 
-    /// The result of a command. `text` makes what people see of it; what comes from others must go
-    /// through [`shown`] or a [`Table`].
+    /// Writes the result of a command.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn result<T: Serialize>(
-        &self,
-        schema: &'static str,
-        value: &T,
-        text: impl FnOnce(&T) -> String,
-    ) -> Result<(), Failure> {
-        let text = match self.format {
-            Format::Json => json(&Document { schema, value })? + "\n",
-            Format::Text => shown_lines(&text(value)),
-        };
-        write_out(&text)
+    pub fn result<R: CommandResult>(&self, result: &R) -> Result<(), Failure> {
+        write_out(&self.render(result)?)
     }
 
-    /// A table as the text of a result; `none` is said instead of an empty one.
+    /// The result of a command as it is written.
+    ///
+    /// # Errors
+    /// INTERNAL.
+    pub fn render<R: CommandResult>(&self, result: &R) -> Result<String, Failure> {
+        match self.format {
+            Format::Json => Ok(json(&Document { schema: R::SCHEMA, value: result })? + "\n"),
+            Format::Text => Ok(escape_lines(&result.text(self))),
+        }
+    }
+
+    /// A table as the text of a result; `none` stands for an empty one.
     pub fn table(&self, table: &Table, none: &str) -> String {
         if table.is_empty() { format!("{none}\n") } else { table.render(self.width) }
     }
 
-    /// Something that a person should know, beside the result.
+    /// Something that a person should know, besides the result.
     pub fn note(&self, text: &str) {
         let line = match self.format {
-            Format::Text => shown(text).into_owned(),
+            Format::Text => escape(text).into_owned(),
             Format::Json => serde_json::json!({ "event": "note", "detail": text }).to_string(),
         };
         write_err(&line);
@@ -101,19 +105,21 @@ impl Output {
     pub fn failure(&self, failure: &Failure, command: &str) {
         match self.format {
             Format::Json => {
-                let mut document = serde_json::json!({ "error": { "code": failure.code, "detail": failure.detail } });
+                let mut document = serde_json::json!({
+                    "error": { "code": failure.code, "detail": failure.detail }
+                });
                 if let Some(trace) = &failure.trace {
                     document["error"]["trace"] = trace.as_str().into();
                 }
                 if let Err(unwritten) = write_out(&format!("{document}\n")) {
                     write_err(&document.to_string());
-                    tracing::debug!(%unwritten, "the failure");
+                    tracing::debug!(%unwritten, "could not write the failure to stdout");
                 }
             }
             Format::Text => {
-                write_err(&format!("error: {} ({})", Shown(&failure.detail), failure.code));
+                write_err(&format!("error: {} ({})", Escaped(&failure.detail), failure.code));
                 if let Some(trace) = &failure.trace {
-                    write_err(&format!("trace: {}", Shown(trace)));
+                    write_err(&format!("trace: {}", Escaped(trace)));
                 }
                 if let Some(hint) = hint(failure.code, command) {
                     write_err(&format!("hint: {hint}"));
@@ -123,12 +129,17 @@ impl Output {
     }
 
     /// Shows the progress of one transfer.
-    pub fn meter(&self) -> Meter {
-        Meter::new(self.format, self.clock.clone())
+    pub fn meter(&self) -> ProgressMeter {
+        ProgressMeter::new(self.format, self.clock.clone())
+    }
+
+    #[cfg(test)]
+    pub fn plain(format: Format, clock: SharedClock) -> Self {
+        Self { format, width: None, clock }
     }
 }
 
-/// What to call this machine in listings.
+/// The name of this machine, for listings.
 pub fn machine() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     name.chars().take(100).collect()
@@ -141,16 +152,35 @@ fn terminal_width() -> Option<u16> {
 
 fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
     serde_json::to_string(value)
-        .map_err(|error| fail!(Internal, "the result cannot be written as JSON: {error}"))
+        .map_err(|error| fail!(Internal, "could not write the result as JSON: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use peral_runtime::MockClock;
+
     use super::*;
 
     #[test]
     fn a_document_begins_with_its_schema() {
-        let text = json(&Document { schema: "peral.ls/1", value: &Items { items: vec![1, 2] } });
-        assert_eq!(text, Ok(r#"{"schema":"peral.ls/1","items":[1,2]}"#.into()));
+        #[derive(Serialize)]
+        struct Numbers {
+            items: Vec<u8>,
+        }
+        impl CommandResult for Numbers {
+            const SCHEMA: &'static str = "peral.numbers/1";
+            fn text(&self, _: &Output) -> String {
+                "1 \u{1b} 2\n".into()
+            }
+        }
+        let render = |format| {
+            Output::plain(format, Arc::new(MockClock::new(0)))
+                .render(&Numbers { items: vec![1, 2] })
+                .unwrap()
+        };
+        assert_eq!(render(Format::Json), "{\"schema\":\"peral.numbers/1\",\"items\":[1,2]}\n");
+        assert_eq!(render(Format::Text), "1 \\u{1b} 2\n");
     }
 }

@@ -1,4 +1,4 @@
-//! What the admin listener of a peer on this machine says, where its socket does not answer.
+//! Asks the admin listener of a peer on this machine, if the peer's socket does not answer.
 
 use std::{
     collections::BTreeMap,
@@ -8,36 +8,35 @@ use std::{
 
 use serde::Deserialize;
 
-/// Where peers serve their probes unless they are told otherwise.
+/// The default admin address of peers.
 const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7079);
 /// It is on this machine: it answers at once or not at all.
 const LOOK: Duration = Duration::from_secs(1);
-/// The check that a peer has and no other process of ours.
+/// A check that only peers have.
 const OF_A_PEER: &str = "volume";
 
 /// A peer whose admin listener answers.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Probed {
-    /// It can serve.
     Ready,
-    /// It cannot; what it says about it.
+    /// It is not ready, for this reason.
     Waits(String),
 }
 
 #[derive(Deserialize)]
-struct Readiness {
+struct ReadinessAnswer {
     ready: bool,
-    checks: BTreeMap<String, Check>,
+    checks: BTreeMap<String, CheckAnswer>,
 }
 
 #[derive(Deserialize)]
-struct Check {
+struct CheckAnswer {
     ok: bool,
     #[serde(default)]
     text: String,
 }
 
-/// The peer of this machine, where its probes are served as its environment says, or as usual.
+/// The peer on this machine, at the admin address of the environment or the default one.
 pub async fn peer_here() -> Option<Probed> {
     let said = std::env::var("PERAL_PEER_ADMIN_LISTEN")
         .ok()
@@ -52,14 +51,14 @@ pub async fn peer_here() -> Option<Probed> {
 }
 
 fn judge(answer: &[u8]) -> Option<Probed> {
-    let said: Readiness = serde_json::from_slice(answer).ok()?;
+    let said: ReadinessAnswer = serde_json::from_slice(answer).ok()?;
     if !said.checks.contains_key(OF_A_PEER) {
         return None;
     }
     if said.ready {
         return Some(Probed::Ready);
     }
-    // Until it has its volume, nothing else has begun: that is no reason.
+    // Until the peer has its volume, all other checks are "starting": that is not the reason.
     let bad = said.checks.iter().filter(|(_, check)| !check.ok);
     let reasons = bad
         .map(|(_, check)| check.text.as_str())
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_told_from_others_and_says_what_it_waits_for() {
+    fn a_peer_is_recognised_and_says_what_it_waits_for() {
         let of = |text: &str| judge(text.as_bytes());
         assert_eq!(
             of(r#"{"ready":true,"checks":{"network":{"ok":true},"volume":{"ok":true}}}"#),

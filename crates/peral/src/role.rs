@@ -9,7 +9,8 @@ use std::{
 };
 
 use peral_central::{
-    Central, CentralArgs, CentralCommand, RunArgs, create_keys, has_network, init,
+    Central, CentralArgs, CentralCommand, Initialized, Provisioned, RunArgs, create_keys,
+    has_network, init,
 };
 use peral_peer::{args::PeerArgs, server::Peer};
 use peral_runtime::{SharedClock, Shutdown, limits::raise_open_files};
@@ -17,25 +18,34 @@ use peral_wire::{Failure, fail};
 use prometheus::Registry;
 use serde::Serialize;
 
-use crate::output::{Output, shown};
+use crate::output::{CommandResult, Output, escape};
 
-/// How long this process may take to answer itself, and between two looks.
+/// How long this process may take to answer its own readiness probe, and the pause between two.
 const LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What a role has to work with.
+/// What a role works with.
 pub struct Surroundings {
-    /// Where results go.
     pub out: Output,
-    /// The time.
     pub clock: SharedClock,
-    /// The metrics of this process.
     pub metrics: Registry,
 }
 
 #[derive(Serialize)]
-struct Fingerprint {
-    fingerprint: String,
+#[serde(transparent)]
+pub struct CentralInitResult {
+    pub network: Initialized,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct CentralKeysResult {
+    pub objects: Provisioned,
+}
+
+#[derive(Serialize)]
+pub struct CentralFingerprintResult {
+    pub fingerprint: String,
 }
 
 /// Runs `peral central`.
@@ -48,18 +58,16 @@ pub async fn central(args: CentralArgs, around: Surroundings) -> Result<(), Fail
         Some(CentralCommand::Run(run)) => run_central(*run, around).await,
         Some(CentralCommand::Init(args)) => {
             let password = args.password()?;
-            let made = init(args.place.config()?, &args.admin, &password, around.clock).await?;
-            around.out.result("peral.central-init/1", &made, |made| format!("{made}\n"))
+            let network = init(args.place.config()?, &args.admin, &password, around.clock).await?;
+            around.out.result(&CentralInitResult { network })
         }
         Some(CentralCommand::Keys(args)) => {
-            let made = create_keys(&args, &around.clock).await?;
-            around.out.result("peral.central-keys/1", &made, |made| format!("{made}\n"))
+            let objects = create_keys(&args, &around.clock).await?;
+            around.out.result(&CentralKeysResult { objects })
         }
         Some(CentralCommand::Fingerprint(place)) => {
             let fingerprint = peral_central::fingerprint(&place.config()?)?;
-            around.out.result("peral.central-fingerprint/1", &Fingerprint { fingerprint }, |said| {
-                format!("{}\n", shown(&said.fingerprint))
-            })
+            around.out.result(&CentralFingerprintResult { fingerprint })
         }
     }
 }
@@ -71,7 +79,12 @@ async fn run_central(args: RunArgs, around: Surroundings) -> Result<(), Failure>
     has_network(&config)?;
     let shutdown = prepare()?;
     if let Some(file) = file {
-        tell_address(file, format!("https://{}", central.addr()), central.admin_addr(), &shutdown);
+        announce_address(
+            file,
+            format!("https://{}", central.addr()),
+            central.admin_addr(),
+            &shutdown,
+        );
     }
     central.run(shutdown).await
 }
@@ -85,36 +98,37 @@ pub async fn peer(args: PeerArgs, around: Surroundings) -> Result<(), Failure> {
     let peer = Peer::bind(args.config()?, around.clock, around.metrics).await?;
     let shutdown = prepare()?;
     if let Some(file) = file {
-        tell_address(file, peer.addr().to_string(), peer.admin_addr(), &shutdown);
+        announce_address(file, peer.addr().to_string(), peer.admin_addr(), &shutdown);
     }
     peer.run(shutdown).await
 }
 
-/// What every role wants of the system.
+/// What every role needs from the system.
 fn prepare() -> Result<Shutdown, Failure> {
     match raise_open_files() {
         Ok(limit) => tracing::debug!(?limit, "open files"),
         Err(error) => {
-            tracing::warn!(%error, "the limit of open files cannot be raised: connections may be \
-                refused when \
-                many come");
+            tracing::warn!(%error, "could not raise the limit of open files: with many \
+                connections, new ones may be refused");
         }
     }
     let shutdown = Shutdown::new();
-    shutdown.on_signals().map_err(|error| fail!(Internal, "signals cannot be caught: {error}"))?;
+    shutdown
+        .on_signals()
+        .map_err(|error| fail!(Internal, "could not set up signal handlers: {error}"))?;
     Ok(shutdown)
 }
 
-/// Writes the address once this process is ready, so that whoever waits for the file can go on at
-/// once.
-fn tell_address(file: PathBuf, address: String, admin: SocketAddr, shutdown: &Shutdown) {
+/// Writes the address once this process is ready: a script that waits for the file can use the
+/// address immediately.
+fn announce_address(file: PathBuf, address: String, admin: SocketAddr, shutdown: &Shutdown) {
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         let ready = shutdown.draining().run_until_cancelled(ready(admin)).await;
         if ready.is_some()
             && let Err(failure) = write_address(&file, &address)
         {
-            tracing::error!(reason = %failure, "whoever waits for the address waits in vain");
+            tracing::error!(reason = %failure, "could not write the address file");
         }
     });
 }
@@ -133,7 +147,7 @@ async fn ready(admin: SocketAddr) {
     }
 }
 
-/// Tells others where this process listens: whoever waits for the file finds the whole of it.
+/// Writes the address to a file that appears complete.
 fn write_address(path: &Path, address: &str) -> Result<(), Failure> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -145,8 +159,32 @@ fn write_address(path: &Path, address: &str) -> Result<(), Failure> {
         fs::File::open(folder)?.sync_all()
     })();
     written.map_err(|error: std::io::Error| {
-        fail!(InvalidArgument, "the address file {} cannot be written: {error}", path.display())
+        fail!(InvalidArgument, "could not write the address file {}: {error}", path.display())
     })
+}
+
+impl CommandResult for CentralInitResult {
+    const SCHEMA: &'static str = "peral.central-init/1";
+
+    fn text(&self, _: &Output) -> String {
+        format!("{}\n", self.network)
+    }
+}
+
+impl CommandResult for CentralKeysResult {
+    const SCHEMA: &'static str = "peral.central-keys/1";
+
+    fn text(&self, _: &Output) -> String {
+        format!("{}\n", self.objects)
+    }
+}
+
+impl CommandResult for CentralFingerprintResult {
+    const SCHEMA: &'static str = "peral.central-fingerprint/1";
+
+    fn text(&self, _: &Output) -> String {
+        format!("{}\n", escape(&self.fingerprint))
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_written_whole_or_the_place_is_named() {
+    fn an_address_file_is_complete_or_the_error_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("address");
         write_address(&path, "127.0.0.1:1").unwrap();

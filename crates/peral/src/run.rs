@@ -1,4 +1,4 @@
-//! One run of the command: telemetry around it, its span, its exit code.
+//! One run of a command: its telemetry, its span, its exit code.
 
 use std::{
     ffi::OsString,
@@ -21,11 +21,10 @@ use crate::{
     role::{self, Surroundings},
 };
 
-/// How long an interrupted command may take to end by itself, where its session is to be ended.
+/// How long an interrupted command may take to end by itself before its session is ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Reads the command line; a mistake, or help that was asked for, is printed and gives the exit
-/// code.
+/// Reads the command line. Prints a mistake, or help, and returns the exit code for it.
 pub fn read(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
     let json = cli::wants_json(&args);
     cli::parse(args).map_err(|error| {
@@ -34,7 +33,7 @@ pub fn read(args: Vec<OsString>) -> Result<Parsed, ExitCode> {
             Output::new(Format::Json, SystemClock::shared()).failure(&failure, "");
             return ExitCode::from(failure.code.class().exit_code());
         }
-        // A reader that is gone is no reason for another exit code.
+        // A closed stdout does not change the exit code.
         drop(error.print());
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
@@ -101,7 +100,7 @@ async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result
             {
                 tracing::warn!(
                     traceparent,
-                    "TRACEPARENT is no trace to go on with: this command begins one"
+                    "TRACEPARENT is not a valid trace context: this command starts a new trace"
                 );
             }
             let outcome = to_its_end(command, &context).instrument(span.clone()).await;
@@ -113,7 +112,7 @@ async fn dispatch(cli: Cli, name: &str, metrics: prometheus::Registry) -> Result
     }
 }
 
-/// Runs a command. One that logged in for itself logs out again, also when it is interrupted.
+/// Runs a command. If it logged in for itself, it logs out at its end, even when interrupted.
 async fn to_its_end(command: Command, context: &Context) -> Result<(), Failure> {
     let Some(token) = &context.token else { return command.run(context).await };
     let work = async {
@@ -122,7 +121,7 @@ async fn to_its_end(command: Command, context: &Context) -> Result<(), Failure> 
         tokio::select! {
             outcome = &mut running => outcome,
             () = interrupted() => {
-                // Transfers end by themselves, and say how to go on.
+                // Transfers end by themselves and say how to continue.
                 let ended = tokio::time::timeout(LAST_WORDS, running).await;
                 ended.unwrap_or_else(|_| Err(fail!(Cancelled, "the command was interrupted")))
             }
@@ -131,7 +130,7 @@ async fn to_its_end(command: Command, context: &Context) -> Result<(), Failure> 
     then(work, token.end(context.clock.now_ms())).await
 }
 
-/// Does some work, and then what must be done after it, also where it panicked.
+/// Does some work, and then what must follow it, even after a panic.
 async fn then<T>(work: impl Future<Output = T>, after: impl Future<Output = ()>) -> T {
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
     after.await;
@@ -143,13 +142,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_no_way_around_what_must_follow() {
+    async fn what_must_follow_runs_after_a_panic() {
         let (done, mut doing) = tokio::sync::mpsc::channel(2);
         let after =
             |done: tokio::sync::mpsc::Sender<u8>| async move { done.send(1).await.unwrap() };
         assert_eq!(then(async { 7 }, after(done.clone())).await, 7);
         #[expect(clippy::panic, reason = "that is the test")]
-        let broken = tokio::spawn(then(async { panic!("a defect") }, after(done)));
+        let broken = tokio::spawn(then(async { panic!("broken") }, after(done)));
         assert!(broken.await.unwrap_err().is_panic());
         assert_eq!((doing.recv().await, doing.recv().await), (Some(1), Some(1)));
     }

@@ -1,5 +1,5 @@
-//! Passwords: from a file, from standard input, or asked for on the terminal. Never from the
-//! command line, where everybody sees them.
+//! Passwords: from a file, from standard input, or typed on the terminal. Never from the command
+//! line, which everybody on the machine can see.
 
 use std::{
     fs,
@@ -11,10 +11,10 @@ use clap::Args;
 use peral_wire::{Failure, fail};
 use secrecy::SecretString;
 
-/// A secret is a line; nothing longer is read.
+/// Maximum length of the line with a secret.
 const MAX_SECRET: u64 = 4096;
 
-/// Where a password comes from. Without either it is asked for on the terminal.
+/// Where a password comes from. Without a flag, it is typed on the terminal.
 #[derive(Debug, Clone, Args)]
 #[group(id = "password-source", multiple = false)]
 pub struct PasswordArgs {
@@ -27,7 +27,7 @@ pub struct PasswordArgs {
 }
 
 impl PasswordArgs {
-    /// The password of an account that has one.
+    /// The current password of an account.
     ///
     /// # Errors
     /// INVALID_ARGUMENT: it cannot be read.
@@ -38,7 +38,7 @@ impl PasswordArgs {
         }
     }
 
-    /// A new password; on the terminal it is asked for twice.
+    /// A new password; on the terminal it must be typed twice.
     ///
     /// # Errors
     /// INVALID_ARGUMENT: it cannot be read, or the two differ.
@@ -63,7 +63,7 @@ impl PasswordArgs {
 /// INVALID_ARGUMENT.
 pub fn file(path: &Path) -> Result<SecretString, Failure> {
     let opened = fs::File::open(path)
-        .map_err(|error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display()))?;
+        .map_err(|error| fail!(InvalidArgument, "could not read {}: {error}", path.display()))?;
     first_line(&mut io::BufReader::new(opened), &path.display().to_string())
 }
 
@@ -80,18 +80,18 @@ fn first_line(input: &mut impl BufRead, place: &str) -> Result<SecretString, Fai
     input
         .take(MAX_SECRET)
         .read_line(&mut line)
-        .map_err(|error| fail!(InvalidArgument, "{place} cannot be read: {error}"))?;
+        .map_err(|error| fail!(InvalidArgument, "could not read {place}: {error}"))?;
     let secret = line.trim_end_matches(['\r', '\n']);
     match secret.is_empty() {
         true => Err(fail!(
             InvalidArgument,
-            "{place} has nothing in its first line, where a password or a token should be"
+            "the first line of {place} is empty: it must have the password or the token"
         )),
         false => Ok(SecretString::from(secret)),
     }
 }
 
-/// Asks on the terminal, which shows nothing of what is typed.
+/// Asks on the terminal, which does not show what is typed.
 ///
 /// # Errors
 /// INVALID_ARGUMENT: there is no terminal.
@@ -106,7 +106,7 @@ pub fn ask(prompt: &str) -> Result<SecretString, Failure> {
     let typed = rpassword::prompt_password(format!("{prompt}: "));
     typed
         .map(SecretString::from)
-        .map_err(|error| fail!(InvalidArgument, "the password cannot be asked for: {error}"))
+        .map_err(|error| fail!(InvalidArgument, "could not ask for the password: {error}"))
 }
 
 /// Asks for a new password twice.

@@ -15,14 +15,14 @@ pub use self::{
 };
 
 /// Who asks central.
-pub enum Session {
+pub enum AnySession {
     /// The user.
     User(Box<UserSession>),
     /// The account of the peer on this machine.
     Peer(Box<PeerSession>),
 }
 
-impl Session {
+impl AnySession {
     /// Central, with a token.
     pub fn catalogue(&self) -> &Catalogue {
         match self {

@@ -36,7 +36,7 @@ pub enum LogFormat {
     /// Lines for people.
     #[default]
     Text,
-    /// One JSON object a line, with trace ids.
+    /// One JSON object per line, with trace ids.
     Json,
 }
 
@@ -57,12 +57,12 @@ pub struct TelemetryArgs {
         global = true
     )]
     pub log_format: LogFormat,
-    /// Where to send traces and metrics (OTLP over gRPC), such as http://collector:4317; nowhere if
-    /// not set.
+    /// Where to send traces and metrics (OTLP over gRPC), such as http://collector:4317 [default:
+    /// they are not sent]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", global = true)]
     pub otlp_endpoint: Option<String>,
-    /// Trace that a command goes on with (W3C), so that several commands make one; a role has a
-    /// trace for each request instead.
+    /// The trace to continue (W3C trace context), so that several commands form one trace. A role
+    /// ignores it: each request has its own trace.
     #[arg(long, env = "TRACEPARENT", value_name = "TRACEPARENT", global = true)]
     pub traceparent: Option<String>,
 }

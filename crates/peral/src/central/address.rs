@@ -4,43 +4,44 @@ use std::net::IpAddr;
 
 use peral_wire::{Failure, fail};
 
-/// Central's address as it is kept and compared: `https://` where no scheme is given, no slash at
-/// the end.
+/// Central's address: with `https://` where no scheme is given, and without a slash at the end.
 ///
 /// # Errors
-/// INVALID_ARGUMENT: no address of central, or plaintext to another machine.
+/// INVALID_ARGUMENT: it is not an address, or it is plaintext to another machine.
 pub fn address(text: &str) -> Result<String, Failure> {
     let given = text.trim();
     let full = if given.contains("://") { given.to_owned() } else { format!("https://{given}") };
     let bad = |reason: &str| {
         fail!(
             InvalidArgument,
-            "{text:?} is no address of central: {reason}; write https://HOST:7070"
+            "{text:?} is not an address of central: {reason}; write https://HOST:7070"
         )
     };
     let url = reqwest::Url::parse(&full).map_err(|error| bad(&error.to_string()))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
-        "http" => return Err(bad("plaintext is for this machine's loopback only")),
-        _ => return Err(bad("it is not https")),
+        "http" => {
+            return Err(bad("plain http is only allowed to the loopback address of this machine"));
+        }
+        _ => return Err(bad("it is not an https address")),
     }
     if url.host().is_none()
         || url.path() != "/"
         || url.query().is_some()
         || !url.username().is_empty()
     {
-        return Err(bad("it has more than a host and a port"));
+        return Err(bad("write only a host and a port"));
     }
-    // A bare number is an address by the rules of the web, and a mistake by ours.
+    // The URL rules read a bare number as an IP address. Here it is a mistake.
     let bare = |host: &str| host.parse::<std::net::Ipv4Addr>().is_ok() && !full.contains(host);
     if url.host_str().is_some_and(bare) {
-        return Err(bad("a number is no host"));
+        return Err(bad("a number is not a host"));
     }
     Ok(url.origin().ascii_serialization())
 }
 
-/// Is central on this machine, or reached through it?
+/// Whether central is reached through this machine's loopback.
 pub fn is_local(base: &str) -> bool {
     reqwest::Url::parse(base).is_ok_and(|url| is_loopback(&url))
 }
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_kept_in_one_form() {
+    fn addresses_have_one_form() {
         assert_eq!(address("https://central:7070/").unwrap(), "https://central:7070");
         assert_eq!(address(" 10.0.0.7:7070 ").unwrap(), "https://10.0.0.7:7070");
         assert_eq!(address("http://127.0.0.1:7070").unwrap(), "http://127.0.0.1:7070");

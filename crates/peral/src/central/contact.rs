@@ -1,4 +1,4 @@
-//! First contact: how a command comes to know a central that it has never met.
+//! First contact: how a command recognises a central that it does not know yet.
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
@@ -16,21 +16,21 @@ use peral_wire::{Catalogue, ErrorCode, Failure, fail};
 use tokio::net::TcpStream;
 
 use super::address::is_loopback;
-use crate::output::shown;
+use crate::output::escape;
 
-/// No call of a command takes longer: whoever waits for an answer hears within five seconds that
-/// central is away.
+/// No call of a command takes longer, so that users learn within five seconds that central is
+/// unreachable.
 const DEADLINE: Duration = Duration::from_secs(4);
-/// Whether anybody is there shows sooner than this.
+/// A connection to a running central opens sooner than this.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Most bytes of a file with certificates.
+/// Maximum size of a file with certificates.
 const MAX_PEM: u64 = 1 << 20;
 
-/// How central is to be known at first contact.
+/// How to recognise central at first contact.
 #[derive(Debug, Clone, Args)]
 #[group(id = "first-contact", multiple = false)]
 pub struct FirstContactArgs {
-    /// Certificate of central's authority, PEM.
+    /// Certificate of central's authority (PEM).
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// Fingerprint of that certificate, as `peral central init` prints it.
@@ -38,35 +38,31 @@ pub struct FirstContactArgs {
     pub ca_fingerprint: Option<String>,
 }
 
-/// A central that is known now.
+/// A recognised central.
 pub struct Contact {
-    /// Where it is.
     pub base: String,
-    /// Its network.
     pub network: Network,
     /// A client without a token.
     pub catalogue: Catalogue,
 }
 
 impl FirstContactArgs {
-    /// Nothing was said.
     pub fn is_empty(&self) -> bool {
         self.ca_file.is_none() && self.ca_fingerprint.is_none()
     }
 
-    /// Meets central at `base`, and asks the person at the terminal where nothing else says whom to
-    /// trust.
+    /// Connects to central at `base`. Without a certificate or a fingerprint, and without a public
+    /// authority, asks the user on the terminal.
     ///
     /// # Errors
-    /// UNAVAILABLE: nobody answers. UNAUTHENTICATED: somebody else does, or nothing says whom to
-    /// trust.
+    /// UNAVAILABLE: nobody answers. UNAUTHENTICATED: central cannot be recognised. UNTRUSTED: it is
+    /// another one.
     pub async fn meet(&self, base: &str) -> Result<Contact, Failure> {
         if !self.is_empty() && base.starts_with("http://") {
-            let why = "plaintext shows no certificate that --ca-file or --ca-fingerprint could be \
-                compared with";
             return Err(fail!(
                 InvalidArgument,
-                "{why}: write https://, or leave them out for central on this machine"
+                "--ca-file and --ca-fingerprint need https: plain http has no certificate to \
+                 compare; write https://, or leave them out for central on this machine"
             ));
         }
         if let Some(file) = &self.ca_file {
@@ -86,22 +82,22 @@ impl FirstContactArgs {
         let stream = reach(&url).await?;
         match contact(base, &FirstContact::PublicName).await {
             Ok(contact) => Ok(contact),
-            // Plaintext on this machine's loopback shows no authority to be asked about.
+            // Plain http has no authority to ask about.
             Err(failure) if url.scheme() == "http" && is_loopback(&url) => Err(failure),
             Err(reason) => ask(base, stream, &reason).await,
         }
     }
 }
 
-/// Says what was compared when it is not what answers.
+/// Says what was compared with, if the answer comes from another authority.
 fn another(failure: Failure, base: &str, than: &str) -> Failure {
     match failure.code {
         ErrorCode::Untrusted => {
             let how = "`peral central fingerprint` on central's machine prints the right one";
             Failure {
                 detail: format!(
-                    "central at {base} shows another authority than {than}: {how}; or somebody \
-                     else answers there"
+                    "central at {base} has another authority than {than}: {how}; or this is not \
+                     central"
                 ),
                 ..failure
             }
@@ -110,7 +106,7 @@ fn another(failure: Failure, base: &str, than: &str) -> Failure {
     }
 }
 
-/// Meets central under an authority that is known already (PEM).
+/// Connects to central under a known authority (PEM).
 ///
 /// # Errors
 /// UNAVAILABLE, UNAUTHENTICATED.
@@ -121,7 +117,7 @@ pub async fn known(base: &str, authority: String) -> Result<Contact, Failure> {
 /// A client of central as a command uses it.
 ///
 /// # Errors
-/// UNAUTHENTICATED: the authority that was kept cannot be read.
+/// UNAUTHENTICATED: the stored authority cannot be read.
 pub fn catalogue(base: &str, network: &Network) -> Result<Catalogue, Failure> {
     network.catalogue(base, propagate::inject, DEADLINE)
 }
@@ -148,24 +144,24 @@ async fn reach(url: &reqwest::Url) -> Result<TcpStream, Failure> {
     }
 }
 
-/// As ssh does it: shows the fingerprint and asks.
+/// Shows the fingerprint and asks, as ssh does.
 async fn ask(base: &str, stream: TcpStream, public: &Failure) -> Result<Contact, Failure> {
     let shown_by = tls::presented_authority(stream, CONNECT).await;
     let authority = shown_by.map_err(|error| {
-        fail!(Unavailable, "what answers at {base} is not central: {error} ({})", public.detail)
+        fail!(Unavailable, "the server at {base} is not central: {error} ({})", public.detail)
     })?;
     let fingerprint = tls::fingerprint(&authority);
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         let how = "pass --ca-file FILE or --ca-fingerprint HEX (`peral central init` printed it)";
         return Err(fail!(
             Unauthenticated,
-            "no public authority knows central at {base}, and its own is new here \
-             ({fingerprint}): {how}"
+            "central at {base} has a certificate of no public authority, and its own authority is \
+             not known here ({fingerprint}): {how}"
         ));
     }
     let question = format!(
         "The authority of central at {} has the fingerprint\n{fingerprint}.\nTrust it? [yes/no] ",
-        shown(base)
+        escape(base)
     );
     if !says_yes(&question).await? {
         return Err(fail!(Unauthenticated, "the authority of central at {base} was not trusted"));
@@ -182,7 +178,7 @@ async fn says_yes(question: &str) -> Result<bool, Failure> {
     .await;
     asked
         .map_err(|error| fail!(Internal, "{error}"))?
-        .map_err(|error| fail!(Internal, "the terminal cannot be asked: {error}"))
+        .map_err(|error| fail!(Internal, "could not ask on the terminal: {error}"))
 }
 
 /// Asks until the answer is yes or no; an end of input is no.
@@ -204,7 +200,7 @@ fn answer(input: &mut impl BufRead, output: &mut impl Write, question: &str) -> 
 
 fn read_pem(path: &Path) -> Result<String, Failure> {
     let bad = |error: &dyn std::fmt::Display| {
-        fail!(InvalidArgument, "{} cannot be read as certificates: {error}", path.display())
+        fail!(InvalidArgument, "could not read certificates from {}: {error}", path.display())
     };
     let size = std::fs::metadata(path).map_err(|error| bad(&error))?.len();
     if size > MAX_PEM {

@@ -8,62 +8,56 @@ use peral_wire::{
 };
 use serde::Serialize;
 
+use super::args::visibility_word;
 use crate::{
     context::Context,
-    output::{Shown, Table, age, bytes, instant},
+    output::{CommandResult, Escaped, Output, Table, age, bytes, instant},
 };
 
-/// Show a file with its versions, and change who may have it.
+/// Show a file with its versions, and change who can read and write it.
 #[derive(Debug, Args)]
 pub struct AccessArgs {
     /// Name of the file.
     name: String,
-    /// Let an account, or group:NAME, `read` (find and download) or `write` (also publish
-    /// versions).
-    #[arg(long, value_name = "WHO:RIGHT", value_parser = line)]
+    /// Give access to an account, or to group:NAME: `read` (find and download) or `write` (also
+    /// publish new versions).
+    #[arg(long, value_name = "WHO:RIGHT", value_parser = parse_access)]
     grant: Vec<Access>,
-    /// Take an account, or group:NAME, off the list.
+    /// Remove the access of an account, or of group:NAME.
     #[arg(long, value_name = "WHO")]
     withdraw: Vec<String>,
-    /// Only the owner and those on the list may have it.
+    /// Only the owner and those with granted access can read it.
     #[arg(long, conflicts_with = "public")]
     private: bool,
-    /// Everybody in the network may have it.
+    /// Everybody in the network can read it.
     #[arg(long)]
     public: bool,
-    /// Give it these tags, in place of those it has.
+    /// Set this tag; together, the given tags replace all present ones.
     #[arg(long, value_name = "TAG", conflicts_with = "no_tags")]
     tag: Vec<String>,
-    /// Take all its tags away.
+    /// Remove all tags.
     #[arg(long)]
     no_tags: bool,
 }
 
 #[derive(Serialize)]
-struct Shows {
-    changed: bool,
+pub struct AccessResult {
+    pub changed: bool,
     #[serde(flatten)]
-    detail: FileDetail,
+    pub detail: FileDetail,
 }
 
 impl AccessArgs {
     /// Shows or changes the file.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let name = convert::name(&self.name)?;
-        let said = match self.change() {
-            None => Shows {
-                changed: false,
-                detail: context.session().await?.catalogue().file(&name).await?,
-            },
-            Some(change) => Shows {
-                changed: true,
-                detail: context.session().await?.catalogue().change_file(&name, &change).await?,
-            },
+        let change = self.change();
+        let session = context.session().await?;
+        let detail = match &change {
+            None => session.catalogue().file(&name).await?,
+            Some(change) => session.catalogue().change_file(&name, change).await?,
         };
-        let now = context.out.now_ms();
-        context.out.result("peral.access/1", &said, |said| {
-            text(&said.detail, now, |table| context.out.table(table, "nobody else"))
-        })
+        context.out.result(&AccessResult { changed: change.is_some(), detail })
     }
 
     fn change(self) -> Option<FileChange> {
@@ -85,12 +79,13 @@ impl AccessArgs {
 /// Reads `WHO:RIGHT`, such as `alice:read` or `group:devs:write`.
 ///
 /// # Errors
-/// It is not of that form.
-pub fn line(text: &str) -> Result<Access, Failure> {
+/// It has another form.
+pub fn parse_access(text: &str) -> Result<Access, Failure> {
     let bad = || {
         fail!(
             InvalidArgument,
-            "{text:?} is no right: write WHO:read or WHO:write, WHO being an account or group:NAME"
+            "{text:?} is not a right: write WHO:read or WHO:write, where WHO is an account or \
+             group:NAME"
         )
     };
     let (who, right) = text
@@ -105,43 +100,62 @@ pub fn line(text: &str) -> Result<Access, Failure> {
     Ok(Access { who: who.to_owned(), right })
 }
 
-fn text(detail: &FileDetail, now_ms: i64, draw: impl Fn(&Table) -> String) -> String {
-    let file = &detail.file;
-    let seen = match file.last_seen_ms {
-        _ if file.sources > 0 => format!("{} now", file.sources),
-        Some(then) => format!("none now; the last was seen {}", age(then, now_ms)),
-        None => "none now".into(),
-    };
-    let visibility = format!("{:?}", file.visibility).to_lowercase();
-    let head = [
-        ("name", file.name.as_str()),
-        ("owner", file.owner.as_str()),
-        ("access", &visibility),
-        ("tags", &file.tags.join(" ")),
-        ("hash", &file.hash.to_string()),
-        ("sources", &seen),
-    ];
-    let head =
-        head.iter().map(|(key, value)| format!("{key:<8} {}\n", Shown(value))).collect::<String>();
-    let mut versions =
-        Table::new(&["VERSION", "SIZE", "PUBLISHED", "SOURCES", "HASH"]).right(&[0, 1, 3]);
-    for version in &detail.versions {
-        let numbers =
-            [version.version.to_string(), bytes(version.size), version.sources.to_string()];
-        versions.row([
-            &numbers[0],
-            &numbers[1],
-            &instant(version.published_ms),
-            &numbers[2],
-            &version.hash.to_string(),
-        ]);
+impl AccessResult {
+    fn head(&self, now_ms: i64) -> String {
+        let file = &self.detail.file;
+        let sources = match file.last_seen_ms {
+            _ if file.sources > 0 => format!("{} online", file.sources),
+            Some(then) => format!("none online; last seen {}", age(then, now_ms)),
+            None => "none online".into(),
+        };
+        let lines = [
+            ("name", file.name.as_str()),
+            ("owner", file.owner.as_str()),
+            ("access", visibility_word(file.visibility)),
+            ("tags", &file.tags.join(" ")),
+            ("hash", &file.hash.to_string()),
+            ("sources", &sources),
+        ];
+        lines.iter().map(|(key, value)| format!("{key:<8} {}\n", Escaped(value))).collect()
     }
-    let mut access = Table::new(&["WHO", "RIGHT"]);
-    for line in &detail.access {
-        access.row([&line.who, if line.right == Right::Read { "read" } else { "write" }]);
+
+    fn versions(&self) -> Table {
+        let mut table =
+            Table::new(&["VERSION", "SIZE", "PUBLISHED", "SOURCES", "HASH"]).right(&[0, 1, 3]);
+        for version in &self.detail.versions {
+            table.row([
+                &version.version.to_string(),
+                &bytes(version.size),
+                &instant(version.published_ms),
+                &version.sources.to_string(),
+                &version.hash.to_string(),
+            ]);
+        }
+        table
     }
-    let access = if access.is_empty() { String::new() } else { format!("\n{}", draw(&access)) };
-    format!("{head}\n{}{access}", draw(&versions))
+
+    fn access(&self) -> Table {
+        let mut table = Table::new(&["WHO", "RIGHT"]);
+        for access in &self.detail.access {
+            table.row([&access.who, if access.right == Right::Read { "read" } else { "write" }]);
+        }
+        table
+    }
+}
+
+impl CommandResult for AccessResult {
+    const SCHEMA: &'static str = "peral.access/1";
+
+    fn text(&self, out: &Output) -> String {
+        let versions = out.table(&self.versions(), "no versions");
+        let access = self.access();
+        let access = if access.is_empty() {
+            String::new()
+        } else {
+            format!("\n{}", out.table(&access, "nobody else"))
+        };
+        format!("{}\n{versions}{access}", self.head(out.now_ms()))
+    }
 }
 
 #[cfg(test)]
@@ -150,13 +164,11 @@ mod tests {
 
     #[test]
     fn rights_are_read_from_the_right() {
-        assert_eq!(line("alice:read"), Ok(Access { who: "alice".into(), right: Right::Read }));
-        assert_eq!(
-            line("group:devs:write"),
-            Ok(Access { who: "group:devs".into(), right: Right::Write })
-        );
+        let access = |who: &str, right| Ok(Access { who: who.into(), right });
+        assert_eq!(parse_access("alice:read"), access("alice", Right::Read));
+        assert_eq!(parse_access("group:devs:write"), access("group:devs", Right::Write));
         for text in ["alice", "alice:admin", ":read", "group:read", "", "alice:"] {
-            assert!(line(text).is_err(), "{text}");
+            assert!(parse_access(text).is_err(), "{text}");
         }
     }
 }

@@ -6,35 +6,35 @@ use clap::Args;
 use peral_model::Visibility;
 use peral_wire::{Failure, fail};
 
-/// How much of a listing is wanted.
+/// How many rows a listing has.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct LimitArgs {
-    /// Most rows.
+pub struct RowLimitArgs {
+    /// Maximum number of rows.
     #[arg(
         long, value_name = "COUNT", default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "all"
     )]
     pub limit: u32,
-    /// All rows, however many.
+    /// Print all rows.
     #[arg(long)]
     pub all: bool,
 }
 
-impl LimitArgs {
-    /// Most rows, as a number.
+impl RowLimitArgs {
+    /// Maximum number of rows.
     pub fn most(self) -> usize {
         if self.all { usize::MAX } else { self.limit as usize }
     }
 }
 
-/// A path as the peer, whose working folder is another, must be told it.
+/// A path as the peer, which has another working folder, must get it.
 ///
 /// # Errors
-/// INVALID_ARGUMENT: it is not there, or is no Unicode.
+/// INVALID_ARGUMENT: it does not exist, or is not Unicode.
 pub fn absolute(path: &Path) -> Result<String, Failure> {
     let real = path
         .canonicalize()
-        .map_err(|error| fail!(InvalidArgument, "{} cannot be used: {error}", path.display()))?;
+        .map_err(|error| fail!(InvalidArgument, "cannot use {}: {error}", path.display()))?;
     unicode(&real)
 }
 
@@ -45,10 +45,18 @@ pub fn absolute(path: &Path) -> Result<String, Failure> {
 pub fn unicode(path: &Path) -> Result<String, Failure> {
     path.to_str()
         .map(str::to_owned)
-        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", path.display()))
+        .ok_or_else(|| fail!(InvalidArgument, "{} is not Unicode text", path.display()))
 }
 
 /// The visibility that flags mean.
 pub fn visibility(private: bool) -> Visibility {
     if private { Visibility::Private } else { Visibility::Public }
+}
+
+/// A visibility as people see it.
+pub fn visibility_word(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Private => "private",
+        Visibility::Public => "public",
+    }
 }

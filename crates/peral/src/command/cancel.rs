@@ -5,9 +5,12 @@ use peral_wire::{Failure, fail};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::context::Context;
+use crate::{
+    context::Context,
+    output::{CommandResult, Output},
+};
 
-/// End a download that the peer here has accepted.
+/// Cancel a download of the local peer.
 #[derive(Debug, Args)]
 pub struct CancelArgs {
     /// Id of the job, as `peral download` and `peral status` show it.
@@ -15,19 +18,25 @@ pub struct CancelArgs {
 }
 
 #[derive(Serialize)]
-struct Cancelled {
-    job: String,
+pub struct CancelResult {
+    pub job: String,
 }
 
 impl CancelArgs {
-    /// Ends the job.
+    /// Cancels the job.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let job = Uuid::try_parse(&self.job).map_err(|_| {
-            fail!(InvalidArgument, "{:?} is no id of a job; `peral status` lists them", self.job)
+            fail!(InvalidArgument, "{:?} is not a job id; `peral status` lists the jobs", self.job)
         })?;
         context.local_peer().await?.cancel(job.as_bytes().to_vec()).await?;
-        context.out.result("peral.cancel/1", &Cancelled { job: job.to_string() }, |said| {
-            format!("Cancelled {}.\n", said.job)
-        })
+        context.out.result(&CancelResult { job: job.to_string() })
+    }
+}
+
+impl CommandResult for CancelResult {
+    const SCHEMA: &'static str = "peral.cancel/1";
+
+    fn text(&self, _: &Output) -> String {
+        format!("Cancelled {}.\n", self.job)
     }
 }

@@ -10,26 +10,29 @@ use serde::Serialize;
 use super::user;
 use crate::{
     context::Context,
-    output::{Items, Table, shown},
+    output::{CommandResult, Output, Table, escape},
 };
 
 /// Manage groups of accounts (administrators).
+///
+/// Access to a file can be given to a group: see --access and --grant of `peral upload` and
+/// `peral access`.
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
-    /// Make a group.
-    Add(NameArgs),
-    /// List the groups with their accounts.
+    /// Create a group.
+    Add(GroupArgs),
+    /// List the groups and their members.
     Ls,
-    /// Remove a group; what it was let to have it may no longer have.
-    Rm(NameArgs),
-    /// Put an account into a group.
+    /// Delete a group; its members lose the access it gave them.
+    Rm(GroupArgs),
+    /// Add an account to a group.
     Join(MemberArgs),
-    /// Take an account out of a group.
+    /// Remove an account from a group.
     Leave(MemberArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct NameArgs {
+pub struct GroupArgs {
     /// Name of the group.
     name: String,
 }
@@ -43,71 +46,66 @@ pub struct MemberArgs {
 }
 
 #[derive(Serialize)]
-struct Changed {
-    group: String,
+pub struct GroupResult {
+    pub group: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<String>,
+    pub account: Option<String>,
+    #[serde(skip)]
+    pub change: GroupChange,
+}
+
+#[derive(Clone, Copy)]
+pub enum GroupChange {
+    Created,
+    Deleted,
+    Joined,
+    Left,
+}
+
+#[derive(Serialize)]
+pub struct GroupsResult {
+    pub items: Vec<Group>,
 }
 
 impl GroupCommand {
-    /// Talks to central.
+    /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let user = context.user_session().await?;
         let catalogue = &user.catalogue;
-        match self {
-            Self::Ls => list(context, catalogue).await,
+        let result = match self {
+            Self::Ls => {
+                let items = catalogue.groups().await?.items;
+                return context.out.result(&GroupsResult { items });
+            }
             Self::Add(args) => {
                 catalogue.add_group(&NewGroup { name: args.name.clone() }).await?;
-                say(context, args.name, None, "Made the group")
+                GroupResult { group: args.name, account: None, change: GroupChange::Created }
             }
             Self::Rm(args) => {
                 catalogue.remove_group(find(catalogue, &args.name).await?.id).await?;
-                say(context, args.name, None, "Removed the group")
+                GroupResult { group: args.name, account: None, change: GroupChange::Deleted }
             }
-            Self::Join(args) => {
-                let (group, account) = (
-                    find(catalogue, &args.group).await?,
-                    user::find(catalogue, &args.account).await?,
-                );
-                catalogue.add_member(group.id, account.id).await?;
-                say(context, args.group, Some(args.account), "Joined the group")
-            }
-            Self::Leave(args) => {
-                let (group, account) = (
-                    find(catalogue, &args.group).await?,
-                    user::find(catalogue, &args.account).await?,
-                );
-                catalogue.remove_member(group.id, account.id).await?;
-                say(context, args.group, Some(args.account), "Left the group")
-            }
-        }
+            Self::Join(args) => args.change(catalogue, GroupChange::Joined).await?,
+            Self::Leave(args) => args.change(catalogue, GroupChange::Left).await?,
+        };
+        context.out.result(&result)
     }
 }
 
-fn say(
-    context: &Context,
-    group: String,
-    account: Option<String>,
-    what: &str,
-) -> Result<(), Failure> {
-    context.out.result("peral.group/1", &Changed { group, account }, |said| {
-        let account = said
-            .account
-            .as_deref()
-            .map_or(String::new(), |account| format!(": {}", shown(account)));
-        format!("{what} {}{account}.\n", shown(&said.group))
-    })
-}
-
-async fn list(context: &Context, catalogue: &Catalogue) -> Result<(), Failure> {
-    let said = Items { items: catalogue.groups().await?.items };
-    context.out.result("peral.groups/1", &said, |said| {
-        let mut table = Table::new(&["NAME", "ACCOUNTS"]);
-        for group in &said.items {
-            table.row([&group.name, &group.members.join(", ")]);
-        }
-        context.out.table(&table, "no groups")
-    })
+impl MemberArgs {
+    async fn change(
+        self,
+        catalogue: &Catalogue,
+        change: GroupChange,
+    ) -> Result<GroupResult, Failure> {
+        let group = find(catalogue, &self.group).await?.id;
+        let account = user::find(catalogue, &self.account).await?.id;
+        match change {
+            GroupChange::Left => catalogue.remove_member(group, account).await?,
+            _ => catalogue.add_member(group, account).await?,
+        };
+        Ok(GroupResult { group: self.group, account: Some(self.account), change })
+    }
 }
 
 async fn find(catalogue: &Catalogue, name: &str) -> Result<Group, Failure> {
@@ -116,4 +114,31 @@ async fn find(catalogue: &Catalogue, name: &str) -> Result<Group, Failure> {
         .into_iter()
         .find(|group| group.name == name)
         .ok_or_else(|| fail!(NotFound, "there is no group {name:?}; `peral group ls` lists them"))
+}
+
+impl CommandResult for GroupResult {
+    const SCHEMA: &'static str = "peral.group/1";
+
+    fn text(&self, _: &Output) -> String {
+        let group = escape(&self.group);
+        let account = escape(self.account.as_deref().unwrap_or_default());
+        match self.change {
+            GroupChange::Created => format!("Created the group {group}.\n"),
+            GroupChange::Deleted => format!("Deleted the group {group}.\n"),
+            GroupChange::Joined => format!("Added {account} to the group {group}.\n"),
+            GroupChange::Left => format!("Removed {account} from the group {group}.\n"),
+        }
+    }
+}
+
+impl CommandResult for GroupsResult {
+    const SCHEMA: &'static str = "peral.groups/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table = Table::new(&["NAME", "MEMBERS"]);
+        for group in &self.items {
+            table.row([&group.name, &group.members.join(", ")]);
+        }
+        out.table(&table, "no groups")
+    }
 }

@@ -1,4 +1,4 @@
-//! `peral completions`, `man`, `exit-codes`, `json`: help that is not a page of clap's.
+//! `peral completions`, `man`, `exit-codes`, `json`: help besides clap's pages.
 
 use std::path::PathBuf;
 
@@ -9,20 +9,23 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    output::{Items, Table, write_out},
+    output::{CommandResult, Output, Table, write_out},
 };
+
+/// What `peral json` prints.
+pub const JSON_PAGE: &str = include_str!("json.txt");
 
 /// Print the completions for a shell.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// Which shell.
+    /// The shell.
     shell: Shell,
 }
 
 /// Print the manual page, or write one for each command into a folder.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The folder; made if it is not there.
+    /// The folder; created if it does not exist.
     folder: Option<PathBuf>,
 }
 
@@ -31,9 +34,9 @@ pub struct ManArgs {
 #[command(after_long_help = "Scripts can rely on both: codes are never renamed and never reused.")]
 pub struct ExitCodesArgs {}
 
-/// Say what `--output json` writes.
+/// Describe what `--output json` writes.
 #[derive(Debug, Args)]
-#[command(long_about = include_str!("json.txt"))]
+#[command(long_about = JSON_PAGE)]
 pub struct JsonArgs {}
 
 impl CompletionsArgs {
@@ -52,13 +55,13 @@ impl ManArgs {
             let mut text = Vec::new();
             clap_mangen::Man::new(commands)
                 .render(&mut text)
-                .map_err(|error| fail!(Internal, "no manual page can be made: {error}"))?;
+                .map_err(|error| fail!(Internal, "could not render the manual page: {error}"))?;
             return print(&text);
         };
         let written = std::fs::create_dir_all(&folder)
             .and_then(|()| clap_mangen::generate_to(commands, &folder));
         written.map_err(|error| {
-            fail!(InvalidArgument, "{} cannot be written: {error}", folder.display())
+            fail!(InvalidArgument, "could not write to {}: {error}", folder.display())
         })
     }
 }
@@ -68,66 +71,84 @@ fn print(text: &[u8]) -> Result<(), Failure> {
 }
 
 #[derive(Serialize)]
-struct Row {
-    exit_code: u8,
-    meaning: &'static str,
-    codes: Vec<ErrorCode>,
+pub struct ExitCodesResult {
+    pub items: Vec<ExitCode>,
+}
+
+#[derive(Serialize)]
+pub struct ExitCode {
+    pub exit_code: u8,
+    pub meaning: &'static str,
+    pub codes: Vec<ErrorCode>,
+}
+
+#[derive(Serialize)]
+pub struct JsonResult {
+    pub text: &'static str,
 }
 
 /// All classes, in the order of their exit codes.
 const CLASSES: [(Class, &str); 11] = [
-    (Class::Internal, "a defect, or something nobody foresaw"),
-    (Class::Usage, "the call itself is wrong"),
-    (Class::NotFound, "not there, or not for you"),
-    (Class::Unauthenticated, "not logged in, or no longer"),
-    (Class::Forbidden, "you may not do this"),
-    (Class::Conflict, "something else came first"),
-    (Class::Integrity, "the bytes are not what was signed"),
-    (Class::Exhausted, "no room, or a limit is reached"),
-    (Class::Unavailable, "central, or every source, is away"),
+    (Class::Internal, "an internal error"),
+    (Class::Usage, "the command or its arguments are wrong"),
+    (Class::NotFound, "it does not exist, or you cannot see it"),
+    (Class::Unauthenticated, "you are not logged in, or no longer"),
+    (Class::Forbidden, "you are not allowed to do this"),
+    (Class::Conflict, "it conflicts with the present state"),
+    (Class::Integrity, "the bytes are not the signed ones"),
+    (Class::Exhausted, "no space is left, or a limit is reached"),
+    (Class::Unavailable, "central, or every source, is unavailable"),
     (Class::Deadline, "it took longer than allowed"),
-    (Class::Cancelled, "you ended it"),
+    (Class::Cancelled, "you cancelled it"),
 ];
 
-fn rows() -> Vec<Row> {
-    let codes = |class: Class| {
-        ErrorCode::ALL.iter().copied().filter(|code| code.class() == class).collect()
-    };
-    let failures = CLASSES.iter().map(|(class, meaning)| Row {
-        exit_code: class.exit_code(),
-        meaning,
-        codes: codes(*class),
-    });
-    std::iter::once(Row { exit_code: 0, meaning: "done", codes: Vec::new() })
-        .chain(failures)
-        .collect()
+impl ExitCodesResult {
+    pub fn new() -> Self {
+        let codes = |class: Class| {
+            ErrorCode::ALL.iter().copied().filter(|code| code.class() == class).collect()
+        };
+        let failures = CLASSES.iter().map(|(class, meaning)| ExitCode {
+            exit_code: class.exit_code(),
+            meaning,
+            codes: codes(*class),
+        });
+        let success = ExitCode { exit_code: 0, meaning: "success", codes: Vec::new() };
+        Self { items: std::iter::once(success).chain(failures).collect() }
+    }
 }
 
 impl ExitCodesArgs {
     /// Prints the table.
     pub fn run(self, context: &Context) -> Result<(), Failure> {
-        context.out.result("peral.exit-codes/1", &Items { items: rows() }, |said| {
-            let mut table = Table::new(&["EXIT", "MEANING", "CODES"]).right(&[0]);
-            for row in &said.items {
-                let codes =
-                    row.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ");
-                table.row([&row.exit_code.to_string(), row.meaning, &codes]);
-            }
-            context.out.table(&table, "")
-        })
+        context.out.result(&ExitCodesResult::new())
     }
 }
 
 impl JsonArgs {
     /// Prints the page.
     pub fn run(self, context: &Context) -> Result<(), Failure> {
-        #[derive(Serialize)]
-        struct Page {
-            text: &'static str,
+        context.out.result(&JsonResult { text: JSON_PAGE })
+    }
+}
+
+impl CommandResult for ExitCodesResult {
+    const SCHEMA: &'static str = "peral.exit-codes/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table = Table::new(&["EXIT", "MEANING", "CODES"]).right(&[0]);
+        for row in &self.items {
+            let codes = row.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(" ");
+            table.row([&row.exit_code.to_string(), row.meaning, &codes]);
         }
-        context.out.result("peral.json/1", &Page { text: include_str!("json.txt") }, |page| {
-            page.text.to_owned()
-        })
+        out.table(&table, "")
+    }
+}
+
+impl CommandResult for JsonResult {
+    const SCHEMA: &'static str = "peral.json/1";
+
+    fn text(&self, _: &Output) -> String {
+        self.text.to_owned()
     }
 }
 
@@ -137,8 +158,12 @@ mod tests {
 
     #[test]
     fn every_error_code_is_in_the_table_once() {
-        let mut listed: Vec<_> =
-            rows().into_iter().flat_map(|row| row.codes).map(ErrorCode::as_str).collect();
+        let mut listed: Vec<_> = ExitCodesResult::new()
+            .items
+            .into_iter()
+            .flat_map(|row| row.codes)
+            .map(ErrorCode::as_str)
+            .collect();
         let mut all: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         listed.sort_unstable();
         all.sort_unstable();
@@ -147,6 +172,7 @@ mod tests {
 
     #[test]
     fn exit_codes_rise() {
-        assert!(rows().windows(2).all(|pair| pair[0].exit_code < pair[1].exit_code));
+        let rows = ExitCodesResult::new().items;
+        assert!(rows.windows(2).all(|pair| pair[0].exit_code < pair[1].exit_code));
     }
 }

@@ -6,27 +6,40 @@ use peral_wire::{Failure, catalogue::Search, rest::files::File};
 use serde::Serialize;
 
 use super::{
-    args::LimitArgs,
+    args::{RowLimitArgs, visibility_word},
     peers,
-    search::{Files, collect, say_more},
+    search::FileList,
 };
 use crate::{
     context::Context,
     direct::{self, ListedFile, PeerQuery},
-    output::{Table, age, bytes},
+    output::{CommandResult, Output, Table, age, bytes},
 };
 
 /// List files by the beginning of their names.
 #[derive(Debug, Args)]
 pub struct LsArgs {
-    /// Only names that begin so, case and all.
+    /// Only names that begin with this text; upper and lower case differ.
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
-    /// Ask this peer what it holds, rather than central what there is; needs a login.
+    /// List the files that this peer holds, as the peer itself reports them; needs a login.
     #[arg(long, value_name = "PEER")]
     peer: Option<String>,
     #[command(flatten)]
-    limit: LimitArgs,
+    limit: RowLimitArgs,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct LsResult {
+    pub listed: FileList,
+}
+
+#[derive(Serialize)]
+pub struct LsPeerResult {
+    pub peer: PeerId,
+    pub items: Vec<ListedFile>,
+    pub more: bool,
 }
 
 impl LsArgs {
@@ -37,31 +50,10 @@ impl LsArgs {
         }
         let session = context.session().await?;
         let search = Search { q: query(&self.prefix), ..Search::default() };
-        let wanted = |file: &File| file.name.as_str().starts_with(&self.prefix);
-        let (items, more) = collect(session.catalogue(), search, self.limit.most(), wanted).await?;
-        let said = Files { way: session.way(), items, more };
-        say_more(&context.out, &said);
-        context.out.result("peral.ls/1", &said, |said| {
-            let mut table =
-                Table::new(&["SIZE", "VERSION", "PUBLISHED", "OWNER", "ACCESS", "SOURCES", "NAME"])
-                    .right(&[0, 1, 5]);
-            for file in &said.items {
-                let access = format!("{:?}", file.visibility).to_lowercase();
-                let published = age(file.published_ms, context.out.now_ms());
-                let numbers =
-                    [bytes(file.size), file.version.to_string(), file.sources.to_string()];
-                table.row([
-                    &numbers[0],
-                    &numbers[1],
-                    &published,
-                    &file.owner,
-                    &access,
-                    &numbers[2],
-                    file.name.as_str(),
-                ]);
-            }
-            context.out.table(&table, "no files")
-        })
+        let filter = |file: &File| file.name.as_str().starts_with(&self.prefix);
+        let listed = FileList::collect(&session, search, self.limit.most(), filter).await?;
+        listed.note_more(&context.out);
+        context.out.result(&LsResult { listed })
     }
 
     async fn ask_peer(&self, context: &Context, peer: &str) -> Result<(), Failure> {
@@ -70,40 +62,59 @@ impl LsArgs {
         let query = PeerQuery { peer: &peer, prefix: &self.prefix, most: self.limit.most() };
         let listed = direct::list(&user, &query).await?;
         if listed.more && !context.out.is_json() {
-            context.out.note("… and more: --limit COUNT or --all shows them");
+            context.out.note("… and more: use --limit COUNT or --all");
         }
-        let said = PeerListing { peer: peer.id, items: listed.items, more: listed.more };
-        context.out.result("peral.ls-peer/1", &said, |said| {
-            let mut table =
-                Table::new(&["SIZE", "HELD", "VERSION", "ACCESS", "NAME"]).right(&[0, 1, 2]);
-            for item in &said.items {
-                let access = format!("{:?}", item.visibility).to_lowercase();
-                table.row([
-                    &bytes(item.size),
-                    &bytes(item.held),
-                    &item.version.to_string(),
-                    &access,
-                    &item.name,
-                ]);
-            }
-            context.out.table(&table, "no files")
-        })
+        context.out.result(&LsPeerResult { peer: peer.id, items: listed.items, more: listed.more })
     }
 }
 
-#[derive(Serialize)]
-struct PeerListing {
-    peer: PeerId,
-    items: Vec<ListedFile>,
-    more: bool,
-}
-
-/// The query that finds the prefix, and perhaps more: a query has white space between its terms,
-/// and folds case.
+/// The query that finds the prefix, and perhaps more: a query separates its terms by white space,
+/// and ignores case.
 fn query(prefix: &str) -> String {
     match prefix.split(char::is_whitespace).next() {
         Some(start) if !start.is_empty() => format!("prefix:{start}"),
         _ => String::new(),
+    }
+}
+
+impl CommandResult for LsResult {
+    const SCHEMA: &'static str = "peral.ls/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table =
+            Table::new(&["SIZE", "VERSION", "PUBLISHED", "OWNER", "ACCESS", "SOURCES", "NAME"])
+                .right(&[0, 1, 5]);
+        for file in &self.listed.items {
+            table.row([
+                &bytes(file.size),
+                &file.version.to_string(),
+                &age(file.published_ms, out.now_ms()),
+                &file.owner,
+                visibility_word(file.visibility),
+                &file.sources.to_string(),
+                file.name.as_str(),
+            ]);
+        }
+        out.table(&table, "no files")
+    }
+}
+
+impl CommandResult for LsPeerResult {
+    const SCHEMA: &'static str = "peral.ls-peer/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table =
+            Table::new(&["SIZE", "HELD", "VERSION", "ACCESS", "NAME"]).right(&[0, 1, 2]);
+        for file in &self.items {
+            table.row([
+                &bytes(file.size),
+                &bytes(file.held),
+                &file.version.to_string(),
+                visibility_word(file.visibility),
+                &file.name,
+            ]);
+        }
+        out.table(&table, "no files")
     }
 }
 

@@ -12,21 +12,21 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    output::{Table, age, bytes},
+    output::{CommandResult, Output, Table, age, bytes},
 };
 
 /// List the peers of the network.
 #[derive(Debug, Args)]
 pub struct PeersArgs {
-    /// Only those that are there now.
+    /// Only peers that are online.
     #[arg(long)]
     live: bool,
 }
 
 #[derive(Serialize)]
-struct Peers {
-    way: String,
-    items: Vec<Peer>,
+pub struct PeersResult {
+    pub way: String,
+    pub items: Vec<Peer>,
 }
 
 impl PeersArgs {
@@ -35,31 +35,45 @@ impl PeersArgs {
         let session = context.session().await?;
         let mut items = session.catalogue().peers().await?.items;
         items.retain(|peer| !self.live || is_live(peer.state));
-        context.out.result("peral.peers/1", &Peers { way: session.way(), items }, |said| {
-            let mut table = Table::new(&[
-                "ID", "LABEL", "ADDRESS", "STATE", "ACCOUNT", "FILES", "ROOM", "SEEN", "PLACE",
-            ])
-            .right(&[5, 6]);
-            for peer in &said.items {
-                let place = [peer.zone.as_str(), peer.node.as_str()]
-                    .into_iter()
-                    .filter(|text| !text.is_empty())
-                    .collect::<Vec<_>>()
-                    .join("/");
-                table.row([
-                    &peer.id.to_string(),
-                    &peer.label,
-                    &peer.address,
-                    word(peer.state),
-                    &peer.account,
-                    &peer.files.to_string(),
-                    &bytes(peer.room),
-                    &age(peer.seen_ms, context.out.now_ms()),
-                    &place,
-                ]);
-            }
-            context.out.table(&table, "no peers")
-        })
+        context.out.result(&PeersResult { way: session.way(), items })
+    }
+}
+
+impl CommandResult for PeersResult {
+    const SCHEMA: &'static str = "peral.peers/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table = Table::new(&[
+            "ID",
+            "LABEL",
+            "ADDRESS",
+            "STATE",
+            "ACCOUNT",
+            "FILES",
+            "FREE",
+            "SEEN",
+            "ZONE/NODE",
+        ])
+        .right(&[5, 6]);
+        for peer in &self.items {
+            let place = [peer.zone.as_str(), peer.node.as_str()]
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+                .join("/");
+            table.row([
+                &peer.id.to_string(),
+                &peer.label,
+                &peer.address,
+                state_word(peer.state),
+                &peer.account,
+                &peer.files.to_string(),
+                &bytes(peer.room),
+                &age(peer.seen_ms, out.now_ms()),
+                &place,
+            ]);
+        }
+        out.table(&table, "no peers")
     }
 }
 
@@ -67,7 +81,7 @@ fn is_live(state: ListedState) -> bool {
     !matches!(state, ListedState::Away | ListedState::Revoked)
 }
 
-fn word(state: ListedState) -> &'static str {
+fn state_word(state: ListedState) -> &'static str {
     match state {
         ListedState::Ready => "ready",
         ListedState::Full => "full",
@@ -77,10 +91,10 @@ fn word(state: ListedState) -> &'static str {
     }
 }
 
-/// The peer that a person means: by its id, the beginning of its id, or its label.
+/// The peer that a person names: by its id, the beginning of its id, or its label.
 ///
 /// # Errors
-/// NOT_FOUND: none is called so. INVALID_ARGUMENT: several are.
+/// NOT_FOUND. INVALID_ARGUMENT: several peers match.
 pub async fn find(catalogue: &Catalogue, text: &str) -> Result<Peer, Failure> {
     choose(catalogue.peers().await?.items, text)
 }
@@ -92,19 +106,19 @@ fn choose(peers: Vec<Peer>, text: &str) -> Result<Peer, Failure> {
             .find(|peer| peer.id == id)
             .ok_or_else(|| fail!(NotFound, "there is no peer {id}; `peral peers` lists them"));
     }
-    let mut meant: Vec<Peer> = peers
+    let mut matches: Vec<Peer> = peers
         .into_iter()
         .filter(|peer| {
             peer.label == text || (!text.is_empty() && peer.id.to_string().starts_with(text))
         })
         .collect();
-    if meant.len() > 1 {
-        // A label is kept by a peer that came back as a new one: the one that is there is meant.
-        // But a peer that is no pod chooses its label itself: while one is away, nobody else's
-        // takes what is sent to it.
-        meant.sort_by_key(|peer| !is_live(peer.state));
-        let live = meant.iter().filter(|peer| is_live(peer.state)).count();
-        let accounts: HashSet<&str> = meant
+    if matches.len() > 1 {
+        // A peer that joined again as a new one keeps its label: the one that is online counts. But
+        // a peer that is not a pod chooses its own label: it must not take what is sent to another
+        // account's peer while that one is offline.
+        matches.sort_by_key(|peer| !is_live(peer.state));
+        let live = matches.iter().filter(|peer| is_live(peer.state)).count();
+        let accounts: HashSet<&str> = matches
             .iter()
             .filter(|peer| peer.state != ListedState::Revoked)
             .map(|peer| peer.account.as_str())
@@ -112,12 +126,12 @@ fn choose(peers: Vec<Peer>, text: &str) -> Result<Peer, Failure> {
         if live != 1 || accounts.len() > 1 {
             return Err(fail!(
                 InvalidArgument,
-                "{} peers are called {text:?}: write more of the id",
-                meant.len()
+                "{} peers match {text:?}: write more of the id",
+                matches.len()
             ));
         }
     }
-    meant
+    matches
         .into_iter()
         .next()
         .ok_or_else(|| fail!(NotFound, "there is no peer {text:?}; `peral peers` lists them"))
@@ -184,7 +198,7 @@ mod tests {
         assert_eq!(
             found(ListedState::Ready, ListedState::Away),
             Err(ErrorCode::InvalidArgument),
-            "who of the two is meant is not for us to say"
+            "it is not clear which of the two is meant"
         );
         assert_eq!(found(ListedState::Ready, ListedState::Revoked).as_deref(), Ok("peers"));
     }

@@ -6,22 +6,25 @@ use peral_wire::{Failure, rest::peers::PeerChange};
 use serde::Serialize;
 
 use super::peers;
-use crate::{context::Context, output::shown};
+use crate::{
+    context::Context,
+    output::{CommandResult, Output, escape},
+};
 
-/// Revoke a peer's key for good (administrators).
+/// Revoke a peer's key permanently (administrators).
 ///
-/// The peer is out within a heartbeat, and its key never joins again. Its machine can come back as
-/// a new peer, with a new key.
+/// The peer loses access within one heartbeat, and its key can never join again. The same machine
+/// can join as a new peer, with a new key.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
-    /// Id of the peer, the beginning of it, or its label.
+    /// The peer: its id, the beginning of its id, or its label.
     peer: String,
 }
 
 #[derive(Serialize)]
-struct Revoked {
-    peer: PeerId,
-    label: String,
+pub struct RevokeResult {
+    pub peer: PeerId,
+    pub label: String,
 }
 
 impl RevokeArgs {
@@ -30,9 +33,14 @@ impl RevokeArgs {
         let user = context.user_session().await?;
         let peer = peers::find(&user.catalogue, &self.peer).await?;
         user.catalogue.change_peer(peer.id, &PeerChange { revoked: true }).await?;
-        let said = Revoked { peer: peer.id, label: peer.label };
-        context.out.result("peral.revoke/1", &said, |said| {
-            format!("Revoked peer {} ({}).\n", said.peer, shown(&said.label))
-        })
+        context.out.result(&RevokeResult { peer: peer.id, label: peer.label })
+    }
+}
+
+impl CommandResult for RevokeResult {
+    const SCHEMA: &'static str = "peral.revoke/1";
+
+    fn text(&self, _: &Output) -> String {
+        format!("Revoked peer {} ({}).\n", self.peer, escape(&self.label))
     }
 }

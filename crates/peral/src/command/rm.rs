@@ -4,12 +4,15 @@ use clap::Args;
 use peral_wire::{Failure, convert};
 use serde::Serialize;
 
-use crate::{context::Context, output::quoted};
+use crate::{
+    context::Context,
+    output::{CommandResult, Output, quoted},
+};
 
-/// Remove a name from the catalogue.
+/// Delete a name, with all its versions, from the catalogue.
 ///
-/// Copies that peers only cached go; files that somebody shares in place stay on their disks. The
-/// name comes back only by an upload.
+/// Peers delete their stored copies. Files inside a share stay on their disks, but are not
+/// published again: only an upload brings the name back.
 #[derive(Debug, Args)]
 pub struct RmArgs {
     /// Name of the file.
@@ -17,17 +20,23 @@ pub struct RmArgs {
 }
 
 #[derive(Serialize)]
-struct Removed {
-    name: String,
+pub struct RmResult {
+    pub name: String,
 }
 
 impl RmArgs {
-    /// Removes the name.
+    /// Deletes the name.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let name = convert::name(&self.name)?;
         context.user_session().await?.catalogue.remove_file(&name).await?;
-        context.out.result("peral.rm/1", &Removed { name: name.to_string() }, |said| {
-            format!("Removed {}.\n", quoted(&said.name))
-        })
+        context.out.result(&RmResult { name: name.to_string() })
+    }
+}
+
+impl CommandResult for RmResult {
+    const SCHEMA: &'static str = "peral.rm/1";
+
+    fn text(&self, _: &Output) -> String {
+        format!("Deleted {}.\n", quoted(&self.name))
     }
 }

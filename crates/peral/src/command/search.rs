@@ -4,10 +4,11 @@ use clap::Args;
 use peral_wire::{Catalogue, Failure, catalogue::Search, rest::files::File};
 use serde::Serialize;
 
-use super::args::LimitArgs;
+use super::args::RowLimitArgs;
 use crate::{
     context::Context,
-    output::{Output, Table, bytes},
+    output::{CommandResult, Output, Table, bytes},
+    session::AnySession,
 };
 
 /// Rows of one page.
@@ -15,12 +16,13 @@ const PAGE: u32 = 1000;
 
 /// Find files by name, owner, tag or content.
 ///
-/// All terms must match. A term of three characters or more is looked for anywhere in the name, a
-/// shorter one at the start of a word; `*` and `?` make a pattern for the whole name, `^text` is
-/// its beginning, 64 hexadecimal digits are a content. Case does not matter.
+/// Lists the files that match all terms. A term of three or more characters matches anywhere in the
+/// name; a shorter one matches at the start of a word. A term with `*` or `?` is a pattern for the
+/// whole name, `^text` matches names that begin with text, and 64 hexadecimal digits match the
+/// hash of the content. Upper and lower case are equal.
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// What to look for; without terms, all files.
+    /// What to search for [default: all files]
     terms: Vec<String>,
     /// Only files of this account.
     #[arg(long, value_name = "NAME")]
@@ -28,22 +30,28 @@ pub struct SearchArgs {
     /// Only files with this tag.
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
-    /// Only files with this content.
+    /// Only files with this hash.
     #[arg(long, value_name = "HASH")]
     hash: Option<String>,
     #[command(flatten)]
-    limit: LimitArgs,
+    limit: RowLimitArgs,
 }
 
-/// A listing of files.
+/// Files that central lists.
 #[derive(Serialize)]
-pub struct Files {
-    /// Which way the answer came.
+pub struct FileList {
+    /// Central, and the account that asked it.
     pub way: String,
     /// The files, in byte order of their names.
     pub items: Vec<File>,
     /// There are more.
     pub more: bool,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct SearchResult {
+    pub found: FileList,
 }
 
 impl SearchArgs {
@@ -57,66 +65,68 @@ impl SearchArgs {
             hash: self.hash,
             ..Search::default()
         };
-        let found = collect(session.catalogue(), search, self.limit.most(), |_| true).await?;
-        let said = Files { way: session.way(), items: found.0, more: found.1 };
-        say_more(&context.out, &said);
-        context.out.result("peral.search/1", &said, |said| {
-            let mut table = Table::new(&["NAME", "SIZE", "VERSION", "OWNER", "SOURCES", "TAGS"])
-                .right(&[1, 2, 4]);
-            for file in &said.items {
-                let cells = [
-                    bytes(file.size),
-                    file.version.to_string(),
-                    file.sources.to_string(),
-                    file.tags.join(" "),
-                ];
-                table.row([
-                    file.name.as_str(),
-                    &cells[0],
-                    &cells[1],
-                    &file.owner,
-                    &cells[2],
-                    &cells[3],
-                ]);
-            }
-            context.out.table(&table, "nothing found")
-        })
+        let found = FileList::collect(&session, search, self.limit.most(), |_| true).await?;
+        found.note_more(&context.out);
+        context.out.result(&SearchResult { found })
     }
 }
 
-/// Files that a search finds, page by page, up to `most`; and whether there are more. `wanted`
-/// sorts out what the search cannot say.
-///
-/// # Errors
-/// What central answers.
-pub async fn collect(
-    catalogue: &Catalogue,
-    mut search: Search,
-    most: usize,
-    wanted: impl Fn(&File) -> bool,
-) -> Result<(Vec<File>, bool), Failure> {
-    let mut files = Vec::new();
-    loop {
-        let missing = u32::try_from(most - files.len()).unwrap_or(PAGE);
-        search.limit = Some(missing.clamp(1, PAGE));
-        let page = catalogue.search(&search).await?;
-        let mut rows = page.items.into_iter().filter(&wanted);
-        files.extend(rows.by_ref().take(most - files.len()));
-        let left = rows.next().is_some();
-        search.cursor = page.next;
-        if left || search.cursor.is_none() || files.len() >= most {
-            return Ok((files, left || search.cursor.is_some()));
+impl FileList {
+    /// Collects the files that a search finds, page by page, up to `most`. `filter` drops those
+    /// that the search itself cannot drop.
+    ///
+    /// # Errors
+    /// What central answers.
+    pub async fn collect(
+        session: &AnySession,
+        mut search: Search,
+        most: usize,
+        filter: impl Fn(&File) -> bool,
+    ) -> Result<Self, Failure> {
+        let catalogue: &Catalogue = session.catalogue();
+        let mut items = Vec::new();
+        loop {
+            let missing = u32::try_from(most - items.len()).unwrap_or(PAGE);
+            search.limit = Some(missing.clamp(1, PAGE));
+            let page = catalogue.search(&search).await?;
+            let mut rows = page.items.into_iter().filter(&filter);
+            items.extend(rows.by_ref().take(most - items.len()));
+            let left = rows.next().is_some();
+            search.cursor = page.next;
+            if left || search.cursor.is_none() || items.len() >= most {
+                let more = left || search.cursor.is_some();
+                return Ok(Self { way: session.way(), items, more });
+            }
+        }
+    }
+
+    /// Says on stderr that the list is not complete.
+    pub fn note_more(&self, out: &Output) {
+        if self.more && !out.is_json() {
+            let (count, way) = (self.items.len(), &self.way);
+            out.note(&format!(
+                "… and more: these are {count}, from {way}; use --limit COUNT or --all"
+            ));
         }
     }
 }
 
-/// Says on stderr that a listing was cut.
-pub fn say_more(out: &Output, files: &Files) {
-    if files.more && !out.is_json() {
-        out.note(&format!(
-            "… and more: --limit COUNT or --all shows them ({} shown, by {})",
-            files.items.len(),
-            files.way
-        ));
+impl CommandResult for SearchResult {
+    const SCHEMA: &'static str = "peral.search/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table =
+            Table::new(&["NAME", "SIZE", "VERSION", "OWNER", "SOURCES", "TAGS"]).right(&[1, 2, 4]);
+        for file in &self.found.items {
+            table.row([
+                file.name.as_str(),
+                &bytes(file.size),
+                &file.version.to_string(),
+                &file.owner,
+                &file.sources.to_string(),
+                &file.tags.join(" "),
+            ]);
+        }
+        out.table(&table, "nothing found")
     }
 }

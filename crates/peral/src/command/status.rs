@@ -5,125 +5,119 @@ use peral_model::PeerId;
 use peral_wire::{Failure, pb};
 use serde::Serialize;
 
-use super::share::{self, Share};
+use super::share::{self, ListedShare};
 use crate::{
     context::Context,
     control::{job_id, peer_id},
-    output::{Shown, Table, bytes},
+    output::{CommandResult, Escaped, Output, Table, bytes},
 };
 
-/// Show what the peer here is doing, and what stands in its way.
+/// Show what the local peer is doing, and its problems.
 #[derive(Debug, Args)]
 pub struct StatusArgs {}
 
 #[derive(Serialize)]
-struct Status {
-    peer: PeerId,
-    epoch: u64,
-    address: String,
-    central: String,
-    state: String,
-    version: String,
-    files: u64,
-    room: u64,
-    sent: u64,
-    received: u64,
-    shares: Vec<Share>,
-    troubles: Vec<Trouble>,
-    jobs: Vec<Job>,
+pub struct StatusResult {
+    pub peer: PeerId,
+    pub epoch: u64,
+    pub address: String,
+    pub central: String,
+    pub state: String,
+    pub version: String,
+    pub files: u64,
+    pub room: u64,
+    pub sent: u64,
+    pub received: u64,
+    pub shares: Vec<ListedShare>,
+    pub troubles: Vec<ListedTrouble>,
+    pub jobs: Vec<ListedJob>,
 }
 
 #[derive(Serialize)]
-struct Trouble {
-    path: String,
-    name: String,
-    code: String,
-    detail: String,
+pub struct ListedTrouble {
+    pub path: String,
+    pub name: String,
+    pub code: String,
+    pub detail: String,
 }
 
 #[derive(Serialize)]
-struct Job {
-    job: String,
-    name: String,
-    path: String,
-    done: u64,
-    total: u64,
-    state: String,
-    detail: String,
+pub struct ListedJob {
+    pub job: String,
+    pub name: String,
+    pub path: String,
+    pub done: u64,
+    pub total: u64,
+    pub state: String,
+    pub detail: String,
 }
 
 impl StatusArgs {
-    /// Asks the peer here.
+    /// Asks the local peer.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let status = read(context.local_peer().await?.status().await?)?;
-        context.out.result("peral.status/1", &status, |status| {
-            text(status, |table| context.out.table(table, "none"))
-        })
+        let status = context.local_peer().await?.status().await?;
+        context.out.result(&StatusResult::new(status)?)
     }
 }
 
-fn read(status: pb::StatusResponse) -> Result<Status, Failure> {
-    let trouble = |one: pb::Trouble| Trouble {
-        path: one.path,
-        name: one.name,
-        code: one.code,
-        detail: one.detail,
-    };
-    let job = |one: pb::Job| Job {
-        job: job_id(&one.job),
-        name: one.name,
-        path: one.path,
-        done: one.done,
-        total: one.total,
-        state: one.state,
-        detail: one.detail,
-    };
-    Ok(Status {
-        peer: peer_id(&status.peer)?,
-        epoch: status.epoch,
-        address: status.address,
-        central: status.central,
-        state: status.state,
-        version: status.version,
-        files: status.files,
-        room: status.room,
-        sent: status.sent,
-        received: status.received,
-        shares: status.shares.iter().map(share::share).collect::<Result<_, _>>()?,
-        troubles: status.troubles.into_iter().map(trouble).collect(),
-        jobs: status.jobs.into_iter().map(job).collect(),
-    })
-}
+impl StatusResult {
+    pub fn new(status: pb::StatusResponse) -> Result<Self, Failure> {
+        let trouble = |trouble: pb::Trouble| ListedTrouble {
+            path: trouble.path,
+            name: trouble.name,
+            code: trouble.code,
+            detail: trouble.detail,
+        };
+        let job = |job: pb::Job| ListedJob {
+            job: job_id(&job.job),
+            name: job.name,
+            path: job.path,
+            done: job.done,
+            total: job.total,
+            state: job.state,
+            detail: job.detail,
+        };
+        Ok(Self {
+            peer: peer_id(&status.peer)?,
+            epoch: status.epoch,
+            address: status.address,
+            central: status.central,
+            state: status.state,
+            version: status.version,
+            files: status.files,
+            room: status.room,
+            sent: status.sent,
+            received: status.received,
+            shares: status.shares.iter().map(ListedShare::new).collect::<Result<_, _>>()?,
+            troubles: status.troubles.into_iter().map(trouble).collect(),
+            jobs: status.jobs.into_iter().map(job).collect(),
+        })
+    }
 
-fn text(status: &Status, draw: impl Fn(&Table) -> String) -> String {
-    let head = [
-        ("peer", format!("{}, epoch {}, version {}", status.peer, status.epoch, status.version)),
-        ("address", status.address.clone()),
-        ("central", status.central.clone()),
-        ("state", status.state.clone()),
-        ("holds", format!("{} files, room for {} more", status.files, bytes(status.room))),
-        (
-            "moved",
-            format!(
-                "{} sent, {} received since the start",
-                bytes(status.sent),
-                bytes(status.received)
-            ),
-        ),
-    ];
-    let head =
-        head.iter().map(|(key, value)| format!("{key:<8} {}\n", Shown(value))).collect::<String>();
-    // What is wrong with no file, such as that central is away, belongs to the state.
-    let (own, unpublished): (Vec<_>, Vec<_>) =
-        status.troubles.iter().partition(|one| one.name.is_empty() && one.path.is_empty());
-    let own = own
-        .iter()
-        .map(|one| format!("trouble  {} ({})\n", Shown(&one.detail), Shown(&one.code)))
-        .collect::<String>();
-    let mut text = format!("{head}{own}\nshares\n{}", draw(&share::table(&status.shares)));
-    if !status.jobs.is_empty() {
+    fn head(&self) -> String {
+        let (peer, epoch, version) = (self.peer, self.epoch, &self.version);
+        let (sent, received) = (bytes(self.sent), bytes(self.received));
+        let lines = [
+            ("peer", format!("{peer}, epoch {epoch}, version {version}")),
+            ("address", self.address.clone()),
+            ("central", self.central.clone()),
+            ("state", self.state.clone()),
+            ("holds", format!("{} files, {} free", self.files, bytes(self.room))),
+            ("traffic", format!("{sent} sent, {received} received since the start")),
+        ];
+        lines.iter().map(|(key, value)| format!("{key:<8} {}\n", Escaped(value))).collect()
+    }
+
+    /// Problems of the peer itself, such as that central is offline.
+    fn own_troubles(&self) -> String {
+        let own = self.troubles.iter().filter(|trouble| !trouble.is_of_a_file());
+        own.map(|one| format!("problem  {} ({})\n", Escaped(&one.detail), Escaped(&one.code)))
+            .collect()
+    }
+
+    fn jobs(&self) -> Table {
         let mut table = Table::new(&["JOB", "NAME", "DONE", "OF", "STATE", ""]).right(&[2, 3]);
-        for job in &status.jobs {
+        for job in &self.jobs {
             table.row([
                 &job.job,
                 &job.name,
@@ -133,14 +127,35 @@ fn text(status: &Status, draw: impl Fn(&Table) -> String) -> String {
                 &job.detail,
             ]);
         }
-        text += &format!("\ndownloads\n{}", draw(&table));
+        table
     }
-    if !unpublished.is_empty() {
+
+    fn unpublished(&self) -> Table {
         let mut table = Table::new(&["NAME", "CODE", "WHY", "PATH"]);
-        for trouble in unpublished {
+        for trouble in self.troubles.iter().filter(|trouble| trouble.is_of_a_file()) {
             table.row([&trouble.name, &trouble.code, &trouble.detail, &trouble.path]);
         }
-        text += &format!("\nnot published\n{}", draw(&table));
+        table
     }
-    text
+}
+
+impl ListedTrouble {
+    fn is_of_a_file(&self) -> bool {
+        !self.name.is_empty() || !self.path.is_empty()
+    }
+}
+
+impl CommandResult for StatusResult {
+    const SCHEMA: &'static str = "peral.status/1";
+
+    fn text(&self, out: &Output) -> String {
+        let shares = out.table(&share::table(&self.shares), "none");
+        let mut text = format!("{}{}\nshares\n{shares}", self.head(), self.own_troubles());
+        for (title, table) in [("downloads", self.jobs()), ("not published", self.unpublished())] {
+            if !table.is_empty() {
+                text += &format!("\n{title}\n{}", out.table(&table, ""));
+            }
+        }
+        text
+    }
 }

@@ -17,98 +17,108 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    output::{Items, Table, instant, shown},
+    output::{CommandResult, Output, Table, escape, instant},
 };
 
 /// Manage API tokens, and join tokens for peers (administrators).
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Make an API token: it logs in as an account, without a password.
-    Add(AddArgs),
-    /// List API tokens: yours; for administrators, all.
+    /// Create an API token: it logs in as an account, without a password.
+    Add(AddTokenArgs),
+    /// List your API tokens; administrators see all.
     Ls,
-    /// End an API token, and the sessions that it began.
-    Rm(IdArgs),
-    /// Make a join token: it lets peers join for an account.
+    /// Revoke an API token; the sessions that it started end.
+    Rm(TokenArgs),
+    /// Create a join token: it lets peers join the network for an account.
     Join(JoinArgs),
     /// List the join tokens.
     JoinLs,
-    /// End a join token; peers that joined by it stay.
-    JoinRm(IdArgs),
+    /// Revoke a join token; peers that joined with it stay.
+    JoinRm(TokenArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct AddArgs {
-    /// What it is for.
+pub struct AddTokenArgs {
+    /// A label: what the token is for.
     label: String,
-    /// For this account (administrators), rather than for you.
+    /// Create it for this account (administrators) [default: your account]
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
-    /// How long it lasts, such as 12h or 30d [default: 90d]
-    #[arg(long, value_name = "TIME", value_parser = lasting)]
-    lasts: Option<Lasting>,
+    /// How long it is valid, such as 12h or 30d [default: 90d]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    lasts: Option<Lifetime>,
     #[command(flatten)]
-    out: OutArgs,
+    out: SecretFileArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct JoinArgs {
-    /// The account that the peers work for.
+    /// The account that the peers act for.
     #[arg(long, value_name = "NAME")]
     account: String,
-    /// How many peers may join by it.
+    /// How many peers can join with it.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     uses: u32,
-    /// What it is for.
+    /// A label: what the token is for.
     #[arg(long, value_name = "TEXT", default_value = "peers")]
     label: String,
-    /// How long it can be used, such as 30m or 7d [default: 24h]
-    #[arg(long, value_name = "TIME", value_parser = lasting)]
-    lasts: Option<Lasting>,
+    /// How long it is valid, such as 30m or 7d [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    lasts: Option<Lifetime>,
     #[command(flatten)]
-    out: OutArgs,
+    out: SecretFileArgs,
 }
 
 #[derive(Debug, Args)]
-struct OutArgs {
-    /// Write the secret into this new file, readable by you alone, rather than to stdout.
+struct SecretFileArgs {
+    /// Write the secret to this new file, which only you can read, instead of stdout.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub struct IdArgs {
+pub struct TokenArgs {
     /// Id of the token.
     id: String,
 }
 
 /// A span of time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lasting(i64);
+struct Lifetime(i64);
 
 #[derive(Serialize)]
-struct Made {
+pub struct TokenResult {
     #[serde(flatten)]
-    token: Token,
+    pub token: Token,
     /// The secret, unless it went into a file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
+    pub secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
-struct Ended {
-    id: TokenId,
+pub struct ApiTokensResult {
+    pub items: Vec<Token>,
+}
+
+#[derive(Serialize)]
+pub struct JoinTokensResult {
+    pub items: Vec<Token>,
+}
+
+#[derive(Serialize)]
+pub struct TokenEndedResult {
+    pub id: TokenId,
 }
 
 impl TokenCommand {
-    /// Talks to central.
+    /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let user = context.user_session().await?;
         let catalogue = &user.catalogue;
-        let ends = |lasts: Option<Lasting>| {
-            lasts.map(|Lasting(ms)| context.clock.now_ms().saturating_add(ms))
+        let ends = |lasts: Option<Lifetime>| {
+            lasts.map(|Lifetime(ms)| context.clock.now_ms().saturating_add(ms))
         };
         match self {
             Self::Add(args) => {
@@ -117,7 +127,8 @@ impl TokenCommand {
                     account: args.account,
                     ends_ms: ends(args.lasts),
                 };
-                made(context, catalogue.add_api_token(&token).await?, args.out.out)
+                let minted = catalogue.add_api_token(&token).await?;
+                context.out.result(&args.out.deliver(minted)?)
             }
             Self::Join(args) => {
                 let token = NewJoinToken {
@@ -126,55 +137,49 @@ impl TokenCommand {
                     uses: args.uses,
                     ends_ms: ends(args.lasts),
                 };
-                made(context, catalogue.add_join_token(&token).await?, args.out.out)
+                let minted = catalogue.add_join_token(&token).await?;
+                context.out.result(&args.out.deliver(minted)?)
             }
-            Self::Ls => list(context, "peral.tokens/1", catalogue.api_tokens().await?.items),
+            Self::Ls => {
+                let items = catalogue.api_tokens().await?.items;
+                context.out.result(&ApiTokensResult { items })
+            }
             Self::JoinLs => {
-                list(context, "peral.join-tokens/1", catalogue.join_tokens().await?.items)
+                let items = catalogue.join_tokens().await?.items;
+                context.out.result(&JoinTokensResult { items })
             }
             Self::Rm(args) => {
                 let id = args.id()?;
                 catalogue.remove_api_token(id).await?;
-                ended(context, id)
+                context.out.result(&TokenEndedResult { id })
             }
             Self::JoinRm(args) => {
                 let id = args.id()?;
                 catalogue.remove_join_token(id).await?;
-                ended(context, id)
+                context.out.result(&TokenEndedResult { id })
             }
         }
     }
 }
 
-impl IdArgs {
+impl TokenArgs {
     fn id(&self) -> Result<TokenId, Failure> {
         self.id.parse().map_err(|error| fail!(InvalidArgument, "{error}"))
     }
 }
 
-fn made(context: &Context, minted: MintedToken, file: Option<PathBuf>) -> Result<(), Failure> {
-    if let Some(path) = &file {
-        write_secret(path, &minted.secret)?;
+impl SecretFileArgs {
+    fn deliver(self, minted: MintedToken) -> Result<TokenResult, Failure> {
+        let MintedToken { token, secret } = minted;
+        let Some(file) = self.out else {
+            return Ok(TokenResult { token, secret: Some(secret), file: None });
+        };
+        write_secret(&file, &secret)?;
+        Ok(TokenResult { token, secret: None, file: Some(file) })
     }
-    let secret = file.is_none().then_some(minted.secret);
-    context.out.result("peral.token/1", &Made { token: minted.token, secret, file }, |said| match (
-        &said.secret,
-        &said.file,
-    ) {
-        (Some(secret), _) => format!("{}\n", shown(secret)),
-        (None, Some(file)) => {
-            format!(
-                "Wrote the token {} into {}; it ends {}.\n",
-                said.token.id,
-                shown(&file.to_string_lossy()),
-                instant(said.token.ends_ms)
-            )
-        }
-        (None, None) => String::new(),
-    })
 }
 
-/// A file that is there already is not written over: it may hold a secret that is in use.
+/// Does not overwrite a file: it may hold a secret that is in use.
 fn write_secret(path: &Path, secret: &str) -> Result<(), Failure> {
     let written =
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(
@@ -186,41 +191,19 @@ fn write_secret(path: &Path, secret: &str) -> Result<(), Failure> {
     written.map_err(|error| {
         fail!(
             InvalidArgument,
-            "the token was made, but {} cannot be written ({error}); end it and make another",
+            "the token was created, but its secret could not be written to {}: {error}; revoke \
+             the token and create another one",
             path.display()
         )
     })
 }
 
-fn list(context: &Context, schema: &'static str, items: Vec<Token>) -> Result<(), Failure> {
-    context.out.result(schema, &Items { items }, |said| {
-        let mut table = Table::new(&["ID", "LABEL", "ACCOUNT", "ENDS", "USES LEFT"]).right(&[4]);
-        for token in &said.items {
-            let uses = token.uses_left.map(|uses| uses.to_string()).unwrap_or_default();
-            table.row([
-                &token.id.to_string(),
-                &token.label,
-                &token.account,
-                &instant(token.ends_ms),
-                &uses,
-            ]);
-        }
-        context.out.table(&table, "no tokens")
-    })
-}
-
-fn ended(context: &Context, id: TokenId) -> Result<(), Failure> {
-    context.out.result("peral.token-ended/1", &Ended { id }, |said| {
-        format!("Ended the token {}.\n", said.id)
-    })
-}
-
 /// Reads `30m`, `12h`, `90d`.
-fn lasting(text: &str) -> Result<Lasting, Failure> {
+fn lifetime(text: &str) -> Result<Lifetime, Failure> {
     let bad = || {
         fail!(
             InvalidArgument,
-            "{text:?} is no span of time: write a number and s, m, h or d, such as 12h"
+            "{text:?} is not a span of time: write a number and s, m, h or d, such as 12h"
         )
     };
     let unit = text.chars().last().ok_or_else(bad)?;
@@ -232,7 +215,61 @@ fn lasting(text: &str) -> Result<Lasting, Failure> {
         _ => return Err(bad()),
     };
     let count: u32 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| bad())?;
-    Ok(Lasting(i64::from(count) * seconds * 1000))
+    Ok(Lifetime(i64::from(count) * seconds * 1000))
+}
+
+impl CommandResult for TokenResult {
+    const SCHEMA: &'static str = "peral.token/1";
+
+    fn text(&self, _: &Output) -> String {
+        match (&self.secret, &self.file) {
+            (Some(secret), _) => format!("{}\n", escape(secret)),
+            (None, Some(file)) => {
+                let (id, file) = (self.token.id, file.to_string_lossy());
+                let ends = instant(self.token.ends_ms);
+                format!("Wrote the token {id} to {}; it is valid until {ends}.\n", escape(&file))
+            }
+            (None, None) => String::new(),
+        }
+    }
+}
+
+impl CommandResult for ApiTokensResult {
+    const SCHEMA: &'static str = "peral.tokens/1";
+
+    fn text(&self, out: &Output) -> String {
+        list(&self.items, out)
+    }
+}
+
+impl CommandResult for JoinTokensResult {
+    const SCHEMA: &'static str = "peral.join-tokens/1";
+
+    fn text(&self, out: &Output) -> String {
+        list(&self.items, out)
+    }
+}
+
+fn list(tokens: &[Token], out: &Output) -> String {
+    let mut table = Table::new(&["ID", "LABEL", "ACCOUNT", "VALID UNTIL", "USES LEFT"]).right(&[4]);
+    for token in tokens {
+        table.row([
+            &token.id.to_string(),
+            &token.label,
+            &token.account,
+            &instant(token.ends_ms),
+            &token.uses_left.map(|uses| uses.to_string()).unwrap_or_default(),
+        ]);
+    }
+    out.table(&table, "no tokens")
+}
+
+impl CommandResult for TokenEndedResult {
+    const SCHEMA: &'static str = "peral.token-ended/1";
+
+    fn text(&self, _: &Output) -> String {
+        format!("Revoked the token {}.\n", self.id)
+    }
 }
 
 #[cfg(test)]
@@ -243,10 +280,10 @@ mod tests {
 
     #[test]
     fn spans_of_time_are_read() {
-        assert_eq!(lasting("30m"), Ok(Lasting(1_800_000)));
-        assert_eq!(lasting("90d"), Ok(Lasting(7_776_000_000)));
+        assert_eq!(lifetime("30m"), Ok(Lifetime(1_800_000)));
+        assert_eq!(lifetime("90d"), Ok(Lifetime(7_776_000_000)));
         for text in ["", "d", "5", "5w", "-5d", "5dd", "5 d"] {
-            assert!(lasting(text).is_err(), "{text}");
+            assert!(lifetime(text).is_err(), "{text}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! `peral upload`
 
 mod input;
+mod local;
+mod naming;
 
 use std::{
     path::{Path, PathBuf},
@@ -10,82 +12,86 @@ use std::{
 use clap::Args;
 use peral_model::{ContentId, FileName, Identity, PeerId, Record, Visibility};
 use peral_wire::{
-    Catalogue, ErrorCode, Failure, Sealed, convert,
-    envelope::envelope_from_text,
-    fail,
+    Catalogue, ErrorCode, Failure, Sealed, fail,
     keys::{KeyUse, Verifier},
-    pb,
-    rest::files::{Access, NewUpload, SourcesRequest, Upload},
+    rest::files::{Access, NewUpload, SourcesRequest},
 };
 use serde::Serialize;
 
-use self::input::Input;
+use self::{input::Input, naming::Naming};
 use super::{
-    access,
+    access::parse_access,
     args::{absolute, visibility},
     peers,
 };
 use crate::{
     context::Context,
-    control::{LocalPeer, follow},
+    control::LocalPeer,
     direct::{self, UploadSpec, name_exists},
-    interrupt::interrupted,
-    output::{quoted, summary},
-    session::Session,
+    output::{CommandResult, Output, quoted, summary},
+    session::AnySession,
 };
 
-/// Put a file into the network, under a name.
+/// Upload a file and publish it under a name.
 ///
-/// Where a peer runs here, it takes the file: one inside a share stays where it is, anything else
-/// is copied into the share. Else the file is sent to --peer, or to the peer with the most room. It
-/// is done when the file is published and can be found.
+/// Next to a running peer, that peer takes the file: a file inside a share stays where it is, any
+/// other file is copied into the share. Otherwise the file is sent to --peer, or to the peer with
+/// the most free space. The command succeeds when the file is published and can be found.
 ///
-/// With `-` standard input is read to its end, as in
-/// `kubectl exec -i POD -- peral upload - --name x < file`; it needs --name. It is written to the
-/// volume of the peer here, once, or else to a temporary file in TMPDIR, and nothing is left of it
-/// when it breaks off. A connection that breaks looks like the end: --size says what must come.
+/// With `-`, standard input is read to its end, as in
+/// `kubectl exec -i POD -- peral upload - --name x < file`; this needs --name. The input is written
+/// once to the volume of the local peer, or else to a temporary file in TMPDIR, and is deleted if
+/// the upload fails. A broken connection looks like the end of the input: --size makes sure that
+/// all of it has come.
 #[derive(Debug, Args)]
 pub struct UploadArgs {
     /// The file; `-` for standard input.
     file: PathBuf,
-    /// Its name in the network [default: its file name; inside a share, the name it has there]
+    /// Its name in the network [default: the file name, or inside a share the name there]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Of standard input: the number of bytes that must come, such as 1000 or 50M; with fewer or
-    /// more nothing is published.
+    /// For standard input: the exact number of bytes, such as 1000 or 50M; otherwise nothing is
+    /// published.
     #[arg(long, value_name = "BYTES", value_parser = peral_peer::args::bytes)]
     size: Option<u64>,
-    /// Of a new name: only you and those named with --access may have it.
+    /// For a new file: only you and those listed with --access can read it.
     #[arg(long, conflicts_with = "public")]
     private: bool,
-    /// Of a new name: everybody in the network may have it (the default).
+    /// For a new file: everybody in the network can read it (the default).
     #[arg(long)]
     public: bool,
-    /// Of a new name: let an account, or group:NAME, `read` or `write` it.
-    #[arg(long, value_name = "WHO:RIGHT", value_parser = access::line)]
+    /// For a new file: give an account, or group:NAME, the right to `read` or `write` it.
+    #[arg(long, value_name = "WHO:RIGHT", value_parser = parse_access)]
     access: Vec<Access>,
-    /// Of a new name: a tag.
+    /// For a new file: a tag.
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
-    /// Publish a new version of the name, in place of the version that is current now.
+    /// If the name exists, publish a new version of it.
     #[arg(long)]
     replace: bool,
-    /// The peer that should take it, by id, beginning of the id, or label.
+    /// The peer to send it to: its id, the beginning of its id, or its label.
     #[arg(long, value_name = "PEER")]
     peer: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Uploaded {
-    name: String,
-    file: String,
-    version: u64,
-    hash: ContentId,
-    size: u64,
-    visibility: Visibility,
+pub struct UploadResult {
+    pub name: String,
+    pub file: String,
+    pub version: u64,
+    pub hash: ContentId,
+    pub size: u64,
+    pub visibility: Visibility,
+    pub peer: PeerId,
+    pub by: String,
+    pub seconds: f64,
+}
+
+/// A published version, and who published it.
+struct PublishedUpload {
+    record: Sealed<Record>,
     peer: PeerId,
     by: String,
-    seconds: f64,
 }
 
 impl UploadArgs {
@@ -94,27 +100,70 @@ impl UploadArgs {
         let start = context.clock.monotonic();
         self.check()?;
         let session = context.session().await?;
-        let wish = match &self.peer {
+        let wanted_peer = match &self.peer {
             Some(text) => Some(peers::find(session.catalogue(), text).await?.id),
             None => None,
         };
         let mut local = context
             .local_peer_for(&session)
             .await?
-            .filter(|local| wish.is_none_or(|wish| wish == local.id));
-        if local.is_none() && matches!(session, Session::Peer(_)) {
+            .filter(|local| wanted_peer.is_none_or(|wanted| wanted == local.id));
+        if local.is_none() && matches!(session, AnySession::Peer(_)) {
             return Err(fail!(
                 InvalidArgument,
-                "without a login the peer here takes the file: leave --peer out, or log in"
+                "without a login only the local peer can take the file: leave --peer out, or log in"
             ));
         }
+        let (spec, input) = self.prepare(context, &session, local.as_mut()).await?;
+        let published = match (local, &session) {
+            (Some(local), _) => self.through_local(context, &session, local, &spec, &input).await,
+            (None, AnySession::User(user)) => {
+                let request = self.request(&spec, wanted_peer);
+                let sent = direct::upload(context, user, &spec, &request).await;
+                sent.map(|sent| PublishedUpload {
+                    record: sent.record,
+                    peer: sent.peer,
+                    by: "this command".to_owned(),
+                })
+                .map_err(|failure| spec.explain(failure))
+            }
+            (None, AnySession::Peer(_)) => {
+                Err(fail!(Internal, "a peer's account, but no peer to take the file"))
+            }
+        }?;
+        let took = context.clock.monotonic().saturating_sub(start);
+        context.out.result(&UploadResult::new(published, took))
+    }
+
+    fn is_stdin(&self) -> bool {
+        self.file == Path::new("-")
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        match (self.is_stdin(), &self.name, self.size) {
+            (true, None, _) => Err(fail!(
+                InvalidArgument,
+                "standard input has no name: pass --name; for a file with the name -, write ./-"
+            )),
+            (false, _, Some(_)) => Err(fail!(InvalidArgument, "--size is only for standard input")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn prepare(
+        &self,
+        context: &Context,
+        session: &AnySession,
+        mut local: Option<&mut LocalPeer>,
+    ) -> Result<(UploadSpec, Input), Failure> {
         let verifier = Verifier::new(&session.catalogue().jwks().await?, KeyUse::Record);
-        let (name, placed) = self.name(local.as_mut()).await?;
-        let before = self.before(session.catalogue(), &name, &verifier).await?;
+        let naming = Naming { file: &self.file, name: self.name.as_deref() };
+        let named = naming.resolve(self.is_stdin(), local.as_deref_mut()).await?;
+        let before = self.before(session.catalogue(), &named.name, &verifier).await?;
         let input = if self.is_stdin() {
-            Input::stdin(context, local.as_mut().map(|local| &mut local.control), self.size).await?
+            Input::stdin(context, local.map(|local| &mut local.control), self.size).await?
         } else {
-            Input::of(PathBuf::from(absolute(&self.file)?), placed)?
+            Input::of(PathBuf::from(absolute(&self.file)?), named.in_share)?
         };
         let spec = UploadSpec {
             path: input.path.clone(),
@@ -128,59 +177,14 @@ impl UploadArgs {
                 .as_ref()
                 .map_or(visibility(self.private), |record| record.visibility),
             replaces: before.map_or(0, |record| record.version),
-            name,
+            name: named.name,
             verifier,
         };
-        let (record, peer, by) = match (local, &session) {
-            (Some(local), _) => {
-                let bearer = Some(Identity::Peer(local.id));
-                let request = NewUpload {
-                    placed: input.placed,
-                    ..self.request(&spec, Some(local.id), bearer)
-                };
-                let upload = session
-                    .catalogue()
-                    .upload(&request)
-                    .await
-                    .map_err(|failure| spec.explain(failure))?;
-                let peer = local.id;
-                (
-                    through(context, local, &spec, &input, &upload).await?,
-                    peer,
-                    format!("peer {peer}"),
-                )
-            }
-            (None, Session::User(user)) => {
-                let request = self.request(&spec, wish, None);
-                let sent = direct::upload(context, user, &spec, &request).await;
-                let sent = sent.map_err(|failure| spec.explain(failure))?;
-                (sent.record, sent.peer, "this command".to_owned())
-            }
-            (None, Session::Peer(_)) => {
-                return Err(fail!(Internal, "there is nobody to take the file"));
-            }
-        };
-        say(context, &record.value, peer, by, context.clock.monotonic().saturating_sub(start))
+        Ok((spec, input))
     }
 
-    fn is_stdin(&self) -> bool {
-        self.file == Path::new("-")
-    }
-
-    fn check(&self) -> Result<(), Failure> {
-        match (self.is_stdin(), &self.name, self.size) {
-            (true, None, _) => Err(fail!(
-                InvalidArgument,
-                "standard input has no name: pass --name; a file that is called so is ./-"
-            )),
-            (false, _, Some(_)) => {
-                Err(fail!(InvalidArgument, "--size is for standard input, whose end says nothing"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What is to be replaced. What can be read once only is not read where the name is not free.
+    /// The version to replace. Standard input can be read only once, so it is not read if the name
+    /// is taken.
     async fn before(
         &self,
         catalogue: &Catalogue,
@@ -195,42 +199,27 @@ impl UploadArgs {
         }
     }
 
-    /// The name that was given, or that of the path in a share of the peer here, or the file's own;
-    /// and whether it is in a share.
-    async fn name(&self, local: Option<&mut LocalPeer>) -> Result<(FileName, bool), Failure> {
-        if self.is_stdin() {
-            return Ok((convert::name(self.name.as_deref().unwrap_or_default())?, false));
-        }
-        let path = PathBuf::from(absolute(&self.file)?);
-        let shares = match local {
-            Some(local) => local.control.status().await?.shares,
-            None => Vec::new(),
+    async fn through_local(
+        &self,
+        context: &Context,
+        session: &AnySession,
+        local: LocalPeer,
+        spec: &UploadSpec,
+        input: &Input,
+    ) -> Result<PublishedUpload, Failure> {
+        let peer = local.id;
+        let request = NewUpload {
+            placed: input.placed,
+            bearer: Some(Identity::Peer(peer)),
+            ..self.request(spec, Some(peer))
         };
-        let inside = shares
-            .iter()
-            .find_map(|share| Some((&share.prefix, path.strip_prefix(&share.path).ok()?)));
-        if let Some(name) = &self.name {
-            return Ok((convert::name(name)?, inside.is_some()));
-        }
-        let text = |path: &Path| {
-            path.to_str().map(str::to_owned).ok_or_else(|| {
-                fail!(InvalidName, "{} is no Unicode text: pass --name", path.display())
-            })
-        };
-        let name = match inside {
-            Some((prefix, rest)) if prefix.is_empty() => text(rest)?,
-            Some((prefix, rest)) => format!("{}/{}", prefix.trim_end_matches('/'), text(rest)?),
-            None => text(Path::new(path.file_name().unwrap_or_default()))?,
-        };
-        Ok((convert::name(&name)?, inside.is_some()))
+        let upload = session.catalogue().upload(&request).await;
+        let upload = upload.map_err(|failure| spec.explain(failure))?;
+        let record = local::upload(context, local, spec, input, &upload).await?;
+        Ok(PublishedUpload { record, peer, by: format!("peer {peer}") })
     }
 
-    fn request(
-        &self,
-        spec: &UploadSpec,
-        peer: Option<PeerId>,
-        bearer: Option<Identity>,
-    ) -> NewUpload {
+    fn request(&self, spec: &UploadSpec, peer: Option<PeerId>) -> NewUpload {
         NewUpload {
             name: spec.name.to_string(),
             size: spec.size,
@@ -239,13 +228,13 @@ impl UploadArgs {
             tags: self.tag.clone(),
             replaces: spec.replaces,
             peer,
-            bearer,
+            bearer: None,
             placed: false,
         }
     }
 }
 
-/// What the name means now; nothing if it is free.
+/// The current version of a name, if there is one.
 async fn current(
     catalogue: &Catalogue,
     name: &FileName,
@@ -259,66 +248,34 @@ async fn current(
     }
 }
 
-/// Lets the peer here take it, and hashes it besides: both must find the same.
-async fn through(
-    context: &Context,
-    mut local: LocalPeer,
-    spec: &UploadSpec,
-    input: &Input,
-    upload: &Upload,
-) -> Result<Sealed<Record>, Failure> {
-    let path = spec
-        .path
-        .to_str()
-        .ok_or_else(|| fail!(InvalidArgument, "{} is no Unicode text", spec.path.display()))?;
-    let request = pb::UploadRequest {
-        path: path.to_owned(),
-        name: spec.name.to_string(),
-        ticket: Some(envelope_from_text(&upload.ticket)?),
-    };
-    let hashed = input.hash();
-    let stream = local.control.upload(request).await?;
-    let meter = context.out.meter();
-    let ended = tokio::select! {
-        ended = follow(stream, &meter, |_| {}) => ended,
-        () = interrupted() => Err(fail!(Cancelled, "the upload was ended; nothing was published unless the peer had it all")),
-    };
-    meter.finish();
-    let last = ended?;
-    let envelope = last
-        .record
-        .ok_or_else(|| fail!(Internal, "the peer here says it is done and shows no record"))?;
-    let record = Sealed::<Record>::open(envelope, &spec.verifier)?;
-    spec.check(&record.value, hashed.await?)?;
-    Ok(record)
+impl UploadResult {
+    fn new(published: PublishedUpload, took: Duration) -> Self {
+        let record = published.record.value;
+        Self {
+            name: record.name.to_string(),
+            file: record.file.to_string(),
+            version: record.version,
+            hash: record.content.hash,
+            size: record.content.size,
+            visibility: record.visibility,
+            peer: published.peer,
+            by: published.by,
+            seconds: took.as_secs_f64(),
+        }
+    }
 }
 
-fn say(
-    context: &Context,
-    record: &Record,
-    peer: PeerId,
-    by: String,
-    took: Duration,
-) -> Result<(), Failure> {
-    let said = Uploaded {
-        name: record.name.to_string(),
-        file: record.file.to_string(),
-        version: record.version,
-        hash: record.content.hash,
-        size: record.content.size,
-        visibility: record.visibility,
-        peer,
-        by,
-        seconds: took.as_secs_f64(),
-    };
-    context.out.result("peral.upload/1", &said, |said| {
-        let moved = summary(said.size, took);
+impl CommandResult for UploadResult {
+    const SCHEMA: &'static str = "peral.upload/1";
+
+    fn text(&self, _: &Output) -> String {
+        let moved = summary(self.size, Duration::from_secs_f64(self.seconds));
         format!(
             "Published {} version {} on peer {}: {moved}; {}.\n",
-            quoted(&said.name),
-            said.version,
-            said.peer,
-            said.hash
+            quoted(&self.name),
+            self.version,
+            self.peer,
+            self.hash
         )
-    })
+    }
 }

@@ -10,35 +10,35 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    output::{Items, Table, instant, shown},
+    output::{CommandResult, Output, Table, escape, instant},
     secret::PasswordArgs,
 };
 
 /// Manage accounts (administrators).
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Make an account.
-    Add(AddArgs),
+    /// Create an account.
+    Add(AddAccountArgs),
     /// List the accounts.
     Ls,
-    /// Disable an account: its sessions, tokens and peers end.
-    Disable(NameArgs),
+    /// Disable an account; its sessions, tokens and peers lose access.
+    Disable(AccountArgs),
     /// Enable an account again.
-    Enable(NameArgs),
-    /// Change an account's role.
+    Enable(AccountArgs),
+    /// Change the role of an account.
     Role(RoleArgs),
-    /// Set an account's password; its sessions end.
+    /// Set the password of an account; its sessions end.
     Password(SetPasswordArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct AddArgs {
-    /// Its name: 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit.
+pub struct AddAccountArgs {
+    /// Name of the account: 1 to 64 of a-z 0-9 . _ -, beginning with a letter or a digit.
     name: String,
     /// Make it an administrator.
     #[arg(long)]
     admin: bool,
-    /// Without a password: it logs in by API token only, or is the account of peers.
+    /// Give it no password: it can log in only with an API token, or is the account of peers.
     #[arg(long, conflicts_with = "password-source")]
     no_password: bool,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub struct AddArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct NameArgs {
+pub struct AccountArgs {
     /// Name of the account.
     name: String,
 }
@@ -76,42 +76,63 @@ pub struct SetPasswordArgs {
 }
 
 #[derive(Serialize)]
-struct One<'a> {
-    account: &'a Account,
+pub struct UserResult {
+    pub account: Account,
+    #[serde(skip)]
+    pub created: bool,
+}
+
+#[derive(Serialize)]
+pub struct UsersResult {
+    pub items: Vec<Account>,
 }
 
 impl UserCommand {
-    /// Talks to central.
+    /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let user = context.user_session().await?;
         let catalogue = &user.catalogue;
-        match self {
-            Self::Add(args) => add(context, catalogue, &args).await,
-            Self::Ls => list(context, catalogue).await,
-            Self::Disable(args) => change(context, catalogue, &args.name, disabled(true)).await,
-            Self::Enable(args) => change(context, catalogue, &args.name, disabled(false)).await,
+        let (name, change) = match self {
+            Self::Add(args) => return args.run(context, catalogue).await,
+            Self::Ls => {
+                let items = catalogue.accounts().await?.items;
+                return context.out.result(&UsersResult { items });
+            }
+            Self::Disable(args) => (args.name, disabled(true)),
+            Self::Enable(args) => (args.name, disabled(false)),
             Self::Role(args) => {
-                change(
-                    context,
-                    catalogue,
-                    &args.name,
-                    AccountChange { role: Some(args.role.into()), ..AccountChange::default() },
-                )
-                .await
+                let role = Some(args.role.into());
+                (args.name, AccountChange { role, ..AccountChange::default() })
             }
             Self::Password(args) => {
-                let password =
-                    args.password.new_one(&format!("New password of {}", shown(&args.name)))?;
-                let password = Some(password.expose_secret().to_owned());
-                change(
-                    context,
-                    catalogue,
-                    &args.name,
-                    AccountChange { password, ..AccountChange::default() },
-                )
-                .await
+                let prompt = format!("New password of {}", escape(&args.name));
+                let password = args.password.new_one(&prompt)?.expose_secret().to_owned();
+                let password = Some(password);
+                (args.name, AccountChange { password, ..AccountChange::default() })
             }
-        }
+        };
+        let account = find(catalogue, &name).await?;
+        let account = catalogue.change_account(account.id, &change).await?;
+        context.out.result(&UserResult { account, created: false })
+    }
+}
+
+fn disabled(disabled: bool) -> AccountChange {
+    AccountChange { disabled: Some(disabled), ..AccountChange::default() }
+}
+
+impl AddAccountArgs {
+    async fn run(self, context: &Context, catalogue: &Catalogue) -> Result<(), Failure> {
+        let password = if self.no_password {
+            None
+        } else {
+            let prompt = format!("Password of {}", escape(&self.name));
+            Some(self.password.new_one(&prompt)?.expose_secret().to_owned())
+        };
+        let role = if self.admin { Role::Admin } else { Role::Member };
+        let account =
+            catalogue.add_account(&NewAccount { name: self.name, role, password }).await?;
+        context.out.result(&UserResult { account, created: true })
     }
 }
 
@@ -121,71 +142,6 @@ impl From<RoleName> for Role {
             RoleName::Member => Self::Member,
             RoleName::Admin => Self::Admin,
         }
-    }
-}
-
-fn disabled(disabled: bool) -> AccountChange {
-    AccountChange { disabled: Some(disabled), ..AccountChange::default() }
-}
-
-async fn add(context: &Context, catalogue: &Catalogue, args: &AddArgs) -> Result<(), Failure> {
-    let password = match args.no_password {
-        true => None,
-        false => Some(
-            args.password
-                .new_one(&format!("Password of {}", shown(&args.name)))?
-                .expose_secret()
-                .to_owned(),
-        ),
-    };
-    let role = if args.admin { Role::Admin } else { Role::Member };
-    let account =
-        catalogue.add_account(&NewAccount { name: args.name.clone(), role, password }).await?;
-    context.out.result("peral.user/1", &One { account: &account }, |said| {
-        format!("Made the account {}.\n", shown(&said.account.name))
-    })
-}
-
-async fn list(context: &Context, catalogue: &Catalogue) -> Result<(), Failure> {
-    let said = Items { items: catalogue.accounts().await?.items };
-    context.out.result("peral.users/1", &said, |said| {
-        let mut table = Table::new(&["NAME", "ROLE", "STATE", "MADE", "ID"]);
-        for account in &said.items {
-            let state = if account.disabled { "disabled" } else { "enabled" };
-            table.row([
-                &account.name,
-                word(account.role),
-                state,
-                &instant(account.created_ms),
-                &account.id.to_string(),
-            ]);
-        }
-        context.out.table(&table, "no accounts")
-    })
-}
-
-async fn change(
-    context: &Context,
-    catalogue: &Catalogue,
-    name: &str,
-    change: AccountChange,
-) -> Result<(), Failure> {
-    let account = find(catalogue, name).await?;
-    let account = catalogue.change_account(account.id, &change).await?;
-    context.out.result("peral.user/1", &One { account: &account }, |said| {
-        let state = if said.account.disabled { "disabled" } else { "enabled" };
-        format!(
-            "Changed the account {}: {}, {state}.\n",
-            shown(&said.account.name),
-            word(said.account.role)
-        )
-    })
-}
-
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::Member => "member",
-        Role::Admin => "admin",
     }
 }
 
@@ -199,4 +155,47 @@ pub async fn find(catalogue: &Catalogue, name: &str) -> Result<Account, Failure>
         .into_iter()
         .find(|account| account.name == name)
         .ok_or_else(|| fail!(NotFound, "there is no account {name:?}; `peral user ls` lists them"))
+}
+
+/// A role as people see it.
+pub fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Member => "member",
+        Role::Admin => "admin",
+    }
+}
+
+fn state_word(account: &Account) -> &'static str {
+    if account.disabled { "disabled" } else { "enabled" }
+}
+
+impl CommandResult for UserResult {
+    const SCHEMA: &'static str = "peral.user/1";
+
+    fn text(&self, _: &Output) -> String {
+        let name = escape(&self.account.name);
+        if self.created {
+            return format!("Created the account {name}.\n");
+        }
+        let (role, state) = (role_word(self.account.role), state_word(&self.account));
+        format!("Changed the account {name}: {role}, {state}.\n")
+    }
+}
+
+impl CommandResult for UsersResult {
+    const SCHEMA: &'static str = "peral.users/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table = Table::new(&["NAME", "ROLE", "STATE", "CREATED", "ID"]);
+        for account in &self.items {
+            table.row([
+                &account.name,
+                role_word(account.role),
+                state_word(account),
+                &instant(account.created_ms),
+                &account.id.to_string(),
+            ]);
+        }
+        out.table(&table, "no accounts")
+    }
 }

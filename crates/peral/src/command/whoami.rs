@@ -1,16 +1,20 @@
 //! `peral whoami`
 
 use clap::Args;
-use peral_wire::{Failure, rest::sessions::WhoAmI};
+use peral_wire::{
+    Failure,
+    rest::{accounts, sessions::WhoAmI},
+};
 use serde::Serialize;
 
+use super::user::role_word;
 use crate::{
     context::Context,
-    output::{Items, Table, age, instant, shown},
-    session::Session,
+    output::{CommandResult, Output, Table, age, escape, instant},
+    session::AnySession,
 };
 
-/// Show which account commands act for, and by what.
+/// Show the account that commands use, and why.
 #[derive(Debug, Args)]
 pub struct WhoamiArgs {
     /// List the sessions of the account.
@@ -19,64 +23,85 @@ pub struct WhoamiArgs {
 }
 
 #[derive(Serialize)]
-struct Who {
-    /// `login`, `token` or `peer`.
-    by: &'static str,
-    central: String,
+pub struct WhoamiResult {
+    pub by: AccountSource,
+    pub central: String,
     #[serde(flatten)]
-    who: WhoAmI,
+    pub who: WhoAmI,
+}
+
+/// Why commands use the account.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountSource {
+    Login,
+    Token,
+    Peer,
+}
+
+#[derive(Serialize)]
+pub struct SessionsResult {
+    pub items: Vec<accounts::Session>,
 }
 
 impl WhoamiArgs {
     /// Asks central.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let session = context.session().await?;
+        let catalogue = session.catalogue();
         if self.sessions {
-            return sessions(context, &session).await;
+            let items = catalogue.sessions().await?.items;
+            return context.out.result(&SessionsResult { items });
         }
-        let who = session.catalogue().whoami().await?;
+        let who = catalogue.whoami().await?;
         let by = match session {
-            Session::User(_) if context.token.is_some() => "token",
-            Session::User(_) => "login",
-            Session::Peer(_) => "peer",
+            AnySession::User(_) if context.token.is_some() => AccountSource::Token,
+            AnySession::User(_) => AccountSource::Login,
+            AnySession::Peer(_) => AccountSource::Peer,
         };
-        let said = Who { by, central: session.catalogue().base().to_owned(), who };
-        context.out.result("peral.whoami/1", &said, |said| {
-            let by = match said.by {
-                "login" => "you are logged in",
-                "token" => "the API token of this command",
-                _ => "nobody is logged in: the account of the peer that runs here",
-            };
-            let groups =
-                if said.who.groups.is_empty() { "none".into() } else { said.who.groups.join(", ") };
-            let role = format!("{:?}", said.who.role).to_lowercase();
-            let lines = [
-                ("account", said.who.name.as_str()),
-                ("role", role.as_str()),
-                ("groups", groups.as_str()),
-                ("central", said.central.as_str()),
-                ("identity", &said.who.identity.to_string()),
-                ("by", by),
-            ];
-            lines.iter().map(|(key, value)| format!("{key:<9} {}\n", shown(value))).collect()
-        })
+        context.out.result(&WhoamiResult { by, central: catalogue.base().to_owned(), who })
     }
 }
 
-async fn sessions(context: &Context, session: &Session) -> Result<(), Failure> {
-    let said = Items { items: session.catalogue().sessions().await?.items };
-    context.out.result("peral.sessions/1", &said, |said| {
-        let mut table = Table::new(&["ID", "LABEL", "BEGAN", "ENDS", ""]);
-        for item in &said.items {
-            let began = age(item.created_ms, context.out.now_ms());
+impl CommandResult for WhoamiResult {
+    const SCHEMA: &'static str = "peral.whoami/1";
+
+    fn text(&self, _: &Output) -> String {
+        let by = match self.by {
+            AccountSource::Login => "you are logged in",
+            AccountSource::Token => "the API token of this command",
+            AccountSource::Peer => "nobody is logged in: commands use the local peer's account",
+        };
+        let groups = match self.who.groups.as_slice() {
+            [] => "none".to_owned(),
+            groups => groups.join(", "),
+        };
+        let lines = [
+            ("account", self.who.name.as_str()),
+            ("role", role_word(self.who.role)),
+            ("groups", &groups),
+            ("central", &self.central),
+            ("identity", &self.who.identity.to_string()),
+            ("by", by),
+        ];
+        lines.iter().map(|(key, value)| format!("{key:<9} {}\n", escape(value))).collect()
+    }
+}
+
+impl CommandResult for SessionsResult {
+    const SCHEMA: &'static str = "peral.sessions/1";
+
+    fn text(&self, out: &Output) -> String {
+        let mut table = Table::new(&["ID", "LABEL", "STARTED", "ENDS", ""]);
+        for session in &self.items {
             table.row([
-                &item.id.to_string(),
-                &item.label,
-                &began,
-                &instant(item.ends_ms),
-                if item.current { "this one" } else { "" },
+                &session.id.to_string(),
+                &session.label,
+                &age(session.created_ms, out.now_ms()),
+                &instant(session.ends_ms),
+                if session.current { "this one" } else { "" },
             ]);
         }
-        context.out.table(&table, "no sessions")
-    })
+        out.table(&table, "no sessions")
+    }
 }

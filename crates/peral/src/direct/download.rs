@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{context::Context, session::UserSession};
 
-/// Fetches a file: how many bytes came over the network.
+/// Downloads a file, and returns how many bytes came over the network.
 ///
 /// # Errors
 /// As [`fetch`].
@@ -47,7 +47,7 @@ pub async fn download(
     let connector = Connector::new(&user.login)?;
     let scratch = scratch(&spec.path)?;
     let lists = ListStore::temporary(scratch.path())
-        .map_err(|error| fail!(Internal, "piece lists cannot be kept: {error}"))?;
+        .map_err(|error| fail!(Internal, "could not store piece lists: {error}"))?;
     let deps = FetchDeps {
         dialer: connector.dialer.clone(),
         finder: Arc::new(Finder::new(context, connector.certs, user, spec)),
@@ -78,16 +78,15 @@ pub async fn download(
             let path = spec.path.display();
             Err(fail!(
                 Cancelled,
-                "the download was ended; what came is kept beside {path}, and the same command \
-                 goes on from there"
+                "the download was cancelled; the received part is kept next to {path}, and the \
+                 same command continues from there"
             ))
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// A folder for piece lists: a temporary one, or, where there is no place for those, one beside the
-/// target.
+/// A folder for piece lists: a temporary one, or, if none can be created, one next to the target.
 fn scratch(target: &Path) -> Result<TempDir, Failure> {
     let reason = match tempfile::tempdir() {
         Ok(folder) => return Ok(folder),
@@ -96,7 +95,7 @@ fn scratch(target: &Path) -> Result<TempDir, Failure> {
     let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(no_place(&reason));
     };
-    // Always the same, so that one that a killed command left is found again.
+    // Always the same name, so that the folder of a killed command is found and replaced.
     let name = format!(".{}.lists", name.to_string_lossy());
     drop(fs::remove_dir_all(folder.join(&name)));
     tempfile::Builder::new()
@@ -107,7 +106,7 @@ fn scratch(target: &Path) -> Result<TempDir, Failure> {
 }
 
 fn no_place(error: &io::Error) -> Failure {
-    fail!(Internal, "there is no place for temporary files: {error}; set TMPDIR")
+    fail!(Internal, "could not create a folder for temporary files: {error}; set TMPDIR")
 }
 
 /// Asks central for sources of one file version, for as long as the session lasts.
@@ -115,7 +114,7 @@ struct Finder {
     context: Context,
     certs: Arc<CertStore>,
     request: SourcesRequest,
-    /// What is known of the network's keys; a new key is learned when one is needed.
+    /// The network's keys; new ones are fetched when a signature needs them.
     verifier: Mutex<Verifier>,
 }
 
@@ -132,8 +131,8 @@ impl Finder {
             version: Some(record.version),
             ..SourcesRequest::default()
         };
-        // The session is asked for again by its address: another login made meanwhile is not taken
-        // for this one.
+        // Later sessions are opened for this address, so that a new login to another central is not
+        // taken for this one.
         let context = Context { central: Some(user.login.central), ..context.clone() };
         Self { context, certs, request, verifier: Mutex::new(spec.verifier.clone()) }
     }

@@ -1,4 +1,4 @@
-//! Asking one peer: what it holds, and the way to it.
+//! Questions to one peer: what it holds, and how fast the network to it is.
 
 use peral_model::{ContentId, Record, Visibility};
 use peral_transfer::echo::{self, EchoReport};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use tonic::Request;
 
 use super::connector::{Connector, parse_address};
-use crate::{logins::Login, session::UserSession};
+use crate::{logins::StoredLogin, session::UserSession};
 
 /// Rows of one page.
 const PAGE: usize = 1000;
@@ -51,7 +51,7 @@ pub struct ListedFile {
 /// Lists what a peer holds, as far as the user may see it.
 ///
 /// # Errors
-/// UNAVAILABLE: it is away.
+/// UNAVAILABLE: it is offline.
 pub async fn list(user: &UserSession, query: &PeerQuery<'_>) -> Result<PeerFiles, Failure> {
     let verifier = Verifier::new(&user.catalogue.jwks().await?, KeyUse::Record);
     let connector = Connector::new(&user.login)?;
@@ -85,11 +85,11 @@ async fn pages(
     }
 }
 
-/// The signed record says what it is; the peer's own word counts only for how much it holds.
+/// The signed record describes the file; only how much it holds is the peer's own word.
 fn item(held: pb::HeldFile, verifier: &Verifier) -> Result<ListedFile, Failure> {
     let envelope = held
         .record
-        .ok_or_else(|| fail!(InvalidArgument, "the peer lists a file without its record"))?;
+        .ok_or_else(|| fail!(InvalidArgument, "the peer listed a file without its record"))?;
     let record = Sealed::<Record>::open(envelope, verifier)?.value;
     Ok(ListedFile {
         name: record.name.to_string(),
@@ -102,10 +102,10 @@ fn item(held: pb::HeldFile, verifier: &Verifier) -> Result<ListedFile, Failure> 
     })
 }
 
-/// Sends bytes to a peer and takes them back.
+/// Sends bytes to a peer, which sends them back.
 ///
 /// # Errors
-/// UNAVAILABLE: it is away. INTEGRITY: it gives back something else.
-pub async fn echo(login: &Login, peer: &Peer, size: u64) -> Result<EchoReport, Failure> {
+/// UNAVAILABLE: it is offline. INTEGRITY: it sends back something else.
+pub async fn echo(login: &StoredLogin, peer: &Peer, size: u64) -> Result<EchoReport, Failure> {
     echo::echo(&Connector::new(login)?.dialer, peer.id, parse_address(&peer.address)?, size).await
 }

@@ -4,12 +4,12 @@ use peral_transfer::progress::{Observer, Phase, Progress};
 
 use crate::{
     context::Context,
-    output::{self, Meter, Step},
+    output::{ProgressMeter, Step, TransferPhase},
 };
 
 /// Shows what the engine reports.
 pub struct MeterObserver {
-    meter: Meter,
+    meter: ProgressMeter,
 }
 
 impl MeterObserver {
@@ -25,10 +25,10 @@ impl MeterObserver {
 impl Observer for MeterObserver {
     fn progress(&self, progress: &Progress) {
         let phase = match progress.phase {
-            Phase::Waiting => output::Phase::Waiting,
-            Phase::Hashing => output::Phase::Hashing,
-            Phase::Moving => output::Phase::Moving,
-            Phase::Publishing => output::Phase::Publishing,
+            Phase::Waiting => TransferPhase::Waiting,
+            Phase::Hashing => TransferPhase::Hashing,
+            Phase::Moving => TransferPhase::Moving,
+            Phase::Publishing => TransferPhase::Publishing,
         };
         let Progress { done, total, fetched, sources, .. } = *progress;
         self.meter.step(&Step { phase, done, total, fetched, sources });

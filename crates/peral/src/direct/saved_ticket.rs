@@ -1,5 +1,5 @@
-//! Tickets of uploads that were interrupted: with the same ticket, the same command goes on where the
-//! peer's copy ends.
+//! Tickets of interrupted uploads: with the same ticket, the same command continues where the peer's
+//! copy ends.
 
 use std::{
     fs,
@@ -16,11 +16,11 @@ use peral_wire::{
     rest::files::{NewUpload, Upload},
 };
 
-use crate::logins::Login;
+use crate::logins::StoredLogin;
 
-/// A peer keeps what it got of an upload for a day; its ticket is of no use afterwards.
+/// A peer keeps an interrupted upload for a day; afterwards its ticket is useless.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// A ticket that ends sooner is not begun with.
+/// A ticket that expires sooner is not used.
 const MARGIN_MS: i64 = 60 * 1000;
 
 /// The ticket of one upload, on disk.
@@ -31,7 +31,12 @@ pub struct SavedTicket {
 
 impl SavedTicket {
     /// The place for this upload of this file as it is now, by this session.
-    pub fn new(folder: Option<&Path>, login: &Login, file: &Path, upload: &NewUpload) -> Self {
+    pub fn new(
+        folder: Option<&Path>,
+        login: &StoredLogin,
+        file: &Path,
+        upload: &NewUpload,
+    ) -> Self {
         let stamp = fs::metadata(file)
             .map(|facts| (facts.ino(), facts.dev(), facts.mtime(), facts.mtime_nsec()));
         let key = format!("{}\n{stamp:?}\n{file:?}\n{upload:?}", login.session);

@@ -42,7 +42,7 @@ pub struct UploadSpec {
 }
 
 impl UploadSpec {
-    /// A failure as whoever uploads can act on it.
+    /// A failure of an upload, in words that help its user.
     pub fn explain(&self, failure: Failure) -> Failure {
         let name = self.name.as_str();
         match failure.code {
@@ -51,8 +51,8 @@ impl UploadSpec {
             }
             ErrorCode::VersionConflict => Failure {
                 detail: format!(
-                    "somebody else published {name:?} meanwhile: see `peral access NAME`, then \
-                     upload again with --replace"
+                    "somebody else published {name:?} in the meantime: check it with `peral \
+                     access NAME`, then upload again with --replace"
                 ),
                 ..failure
             },
@@ -60,7 +60,7 @@ impl UploadSpec {
         }
     }
 
-    /// Accepts the record only if it says what was meant.
+    /// Accepts the record only if it says what was asked for.
     ///
     /// # Errors
     /// INTEGRITY, naming what differs.
@@ -71,25 +71,25 @@ impl UploadSpec {
             ("content", record.content.hash != hash),
             ("owner", record.owner != self.owner),
             ("visibility", record.visibility != self.visibility),
-            // The current content again makes no new version.
+            // Uploading the current content again creates no new version.
             ("version", record.version < self.replaces),
         ];
         match differs.iter().find(|(_, differs)| *differs) {
             None => Ok(()),
             Some((what, _)) => Err(fail!(
                 Integrity,
-                "what was published as {:?} has another {what} than was meant",
+                "the published record of {:?} has another {what} than the upload asked for",
                 self.name.as_str()
             )),
         }
     }
 }
 
-/// An upload of a name that is there already.
+/// The upload of an existing name.
 pub fn name_exists(name: &str) -> Failure {
     fail!(
         VersionConflict,
-        "the name {name:?} is there already: --replace makes a new version of it, --name gives \
-         another"
+        "the name {name:?} already exists: use --replace to publish a new version, or --name for \
+         another name"
     )
 }

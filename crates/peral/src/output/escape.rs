@@ -1,35 +1,35 @@
-//! Names come from strangers: nothing of them may steer a terminal.
+//! Names come from strangers: nothing in them may control the terminal.
 
 use std::{
     borrow::Cow,
     fmt::{self, Write},
 };
 
-/// A text as a person may see it: control characters (C0, DEL, C1), line separators and characters
-/// that turn the direction of writing appear as escapes such as `\u{1b}`.
+/// A text that is safe to show: control characters (C0, DEL, C1), line separators and characters
+/// that change the direction of writing appear as escapes such as `\u{1b}`.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a>(pub &'a str);
+pub struct Escaped<'a>(pub &'a str);
 
-/// Shows any text on one line, without control characters.
-pub fn shown(text: &str) -> Cow<'_, str> {
+/// Any text on one line, without control characters.
+pub fn escape(text: &str) -> Cow<'_, str> {
     if text.chars().any(must_hide) {
-        Cow::Owned(Shown(text).to_string())
+        Cow::Owned(Escaped(text).to_string())
     } else {
         Cow::Borrowed(text)
     }
 }
 
-/// The same between quotation marks, so that spaces at the ends show too.
+/// The same between quotation marks, which show spaces at the ends.
 pub fn quoted(text: &str) -> String {
-    format!("\"{}\"", Shown(text))
+    format!("\"{}\"", Escaped(text))
 }
 
-/// The same for text of several lines that we made: line ends stay.
-pub fn shown_lines(text: &str) -> String {
-    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+/// The same for our own text of several lines: line ends stay.
+pub fn escape_lines(text: &str) -> String {
+    text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
@@ -58,9 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_a_terminal_gets_through() {
+    fn nothing_that_controls_a_terminal_gets_through() {
         let name = "a\u{1b}]0;owned\u{7}\r\n\tb\u{9b}31m\u{7f}\u{202e}gpj.exe\u{2066}\u{0}\u{2028}";
-        let seen = shown(name);
+        let seen = escape(name);
         assert_eq!(
             seen,
             "a\\u{1b}]0;owned\\u{7}\\r\\n\\tb\\u{9b}31m\\u{7f}\\u{202e}gpj.exe\\u{2066}\\u{0}\\u{2028}"
@@ -72,12 +72,12 @@ mod tests {
     fn ordinary_names_of_any_script_are_untouched() {
         for name in ["models/llama 3.gguf", "ünï/çødé", "模型", "שלום", "👩‍🔬", "back\\slash", ""]
         {
-            assert!(matches!(shown(name), Cow::Borrowed(same) if same == name));
+            assert!(matches!(escape(name), Cow::Borrowed(same) if same == name));
         }
     }
 
     #[test]
     fn our_own_lines_stay_lines() {
-        assert_eq!(shown_lines("a\u{1b}\nb\tc\n"), "a\\u{1b}\nb\\tc\n");
+        assert_eq!(escape_lines("a\u{1b}\nb\tc\n"), "a\\u{1b}\nb\\tc\n");
     }
 }

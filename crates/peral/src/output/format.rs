@@ -8,6 +8,6 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// For programs: one JSON object on stdout, described by `peral help json`.
+    /// For programs: one JSON object on stdout; see `peral help json`.
     Json,
 }

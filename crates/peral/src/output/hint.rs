@@ -1,46 +1,47 @@
-//! What to do about a failure, where its sentence cannot know it.
+//! What to do about a failure, where its sentence cannot say it.
 
 use peral_wire::ErrorCode;
 
-/// What to do about a failure of this command, such as `token add`. Nothing where the sentence says
-/// it, or where it depends on more.
+/// What to do about a failure of this command, such as `token add`. Nothing if the sentence says it
+/// already.
 pub fn hint(code: ErrorCode, command: &str) -> Option<&'static str> {
     let first = command.split(' ').next().unwrap_or_default();
-    // The roles are no users of central: their failures are those of one machine, and say what to
-    // do.
+    // The roles are not users of central: their failures concern one machine and say what to do.
     let user = !matches!(first, "" | "central" | "peer");
-    // Whoever gives a password is not helped by "log in".
+    // "Log in" does not help somebody who is giving a password.
     let acts = user && !matches!(first, "login" | "passwd");
     Some(match code {
-        ErrorCode::Internal => "a defect: the same with --log debug says more",
-        ErrorCode::Unauthenticated if acts => "log in (again): peral login --central URL",
+        ErrorCode::Internal => "run the command again with --log debug to see more",
+        ErrorCode::Unauthenticated if acts => "log in, or log in again: peral login --central URL",
         ErrorCode::Untrusted if user => {
-            "see that this is central's address; who runs it knows the fingerprint of its authority"
+            "check that this is central's address; its administrator knows the fingerprint of its authority"
         }
-        ErrorCode::Forbidden if acts => "peral whoami says which account asks, and what it is",
+        ErrorCode::Forbidden if acts => {
+            "peral whoami shows the account that the command uses, and its role"
+        }
         ErrorCode::NameTaken if first == "upload" => {
-            "names are one space: choose another with --name"
+            "names are unique in the network: choose another one with --name"
         }
         ErrorCode::NotFound if first == "download" => {
-            "peral ls lists the names; --wait SECONDS waits for one that is still to come"
+            "peral ls lists the names; --wait SECONDS waits for a name that does not exist yet"
         }
         ErrorCode::NoSource if user => {
-            "peral peers says who is there; --wait SECONDS waits longer for a holder that is away"
+            "peral peers shows which peers are online; --wait SECONDS waits longer for a holder"
         }
-        // Its sentence says it all: these ask the peer here alone.
+        // These ask the local peer only, and the sentence says why it does not answer.
         ErrorCode::Unavailable if matches!(first, "status" | "share" | "cancel") => return None,
         ErrorCode::Unavailable if user => {
-            "see that central, or the peer, runs and can be reached from here; then try again"
+            "check that central or the peer is running and can be reached from here; then retry"
         }
         ErrorCode::NoSpace if first == "download" => {
-            "make room where the file goes; what was fetched is kept and used"
+            "free some space there and run the same command again: it continues where it stopped"
         }
-        ErrorCode::Busy if user => "try again in a minute",
+        ErrorCode::Busy if user => "retry in a minute",
         ErrorCode::Integrity if first == "download" => {
-            "the copy at that peer is damaged: its owner uploads it again, or another peer has a \
-             good one"
+            "the copy on that peer is damaged: retry when another peer has the file, or ask its \
+             owner to upload it again"
         }
-        ErrorCode::WeakPassword => "12 characters at least; several unrelated words are good",
+        ErrorCode::WeakPassword => "use at least 12 characters; several unrelated words work well",
         _ => return None,
     })
 }
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_fits_what_failed() {
+    fn a_hint_fits_the_failure() {
         let some = |code, command| hint(code, command).is_some();
         assert!(
             some(ErrorCode::Unauthenticated, "token add")

@@ -1,5 +1,5 @@
-//! Progress of a transfer: a bar on a terminal, now and then a line elsewhere, events as JSON.
-//! Always on stderr.
+//! Progress of a transfer, on stderr: a bar on a terminal, a line now and then elsewhere, events as
+//! JSON.
 
 use std::{
     io::{self, IsTerminal},
@@ -12,7 +12,7 @@ use peral_runtime::{Lock, SharedClock};
 use serde::Serialize;
 
 use super::{
-    escape::shown,
+    escape::escape,
     format::Format,
     sizes::{bytes, rate},
     streams::write_err,
@@ -22,88 +22,86 @@ use super::{
 const LINE_EVERY: Duration = Duration::from_secs(2);
 /// Between two JSON events.
 const EVENT_EVERY: Duration = Duration::from_secs(1);
-/// Between two of the same note to people: a source that cannot be reached is tried each second or
-/// two.
+/// Between two of the same note to people: an unreachable source is retried each second or two.
 const SAME_NOTE_EVERY: Duration = Duration::from_secs(60);
-/// Different notes that are remembered for that.
+/// How many different notes are remembered for that.
 const MAX_NOTED: usize = 32;
 const BAR: &str =
     "{msg:12} {wide_bar:.cyan/blue} {bytes:>11} of {total_bytes} {bytes_per_sec:>13} {eta:>4}";
 
-/// What is being done.
+/// What a transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// For a source, or for the peer to begin.
+pub enum TransferPhase {
+    /// Waiting for a source, or for the peer to start.
     Waiting,
-    /// Bytes on this side are read and hashed.
+    /// Reading and hashing bytes on this side.
     Hashing,
-    /// Bytes cross the network.
+    /// Bytes are crossing the network.
     Moving,
-    /// Central is told.
+    /// Central is publishing.
     Publishing,
-    /// Ended well.
+    /// Finished.
     Done,
 }
 
-/// Where a transfer stands.
+/// The progress of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What is being done.
-    pub phase: Phase,
-    /// Bytes that are done.
+    pub phase: TransferPhase,
+    /// Bytes that are ready.
     pub done: u64,
-    /// Bytes in all.
+    /// Bytes in total.
     pub total: u64,
-    /// Of those done, how many came over the network this time.
+    /// Bytes of those that came over the network this time.
     pub fetched: u64,
-    /// Sources that deliver now.
+    /// Sources that are sending now.
     pub sources: u32,
 }
 
-/// Shows steps as they come, not more often than is of use.
+/// Shows steps, at most as often as is useful.
 #[derive(Debug)]
-pub struct Meter {
-    kind: Kind,
+pub struct ProgressMeter {
+    kind: MeterStyle,
     clock: SharedClock,
     last: Mutex<Option<(Duration, Step)>>,
     noted: Mutex<Vec<(Duration, String)>>,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum MeterStyle {
     Bar(ProgressBar),
     Lines,
     Json,
 }
 
-impl Meter {
+impl ProgressMeter {
     pub(super) fn new(format: Format, clock: SharedClock) -> Self {
         let kind = match format {
-            Format::Json => Kind::Json,
-            Format::Text if io::stderr().is_terminal() => Kind::Bar(bar()),
-            Format::Text => Kind::Lines,
+            Format::Json => MeterStyle::Json,
+            Format::Text if io::stderr().is_terminal() => MeterStyle::Bar(bar()),
+            Format::Text => MeterStyle::Lines,
         };
         Self { kind, clock, last: Mutex::new(None), noted: Mutex::default() }
     }
 
-    /// Shows where the transfer stands.
+    /// Shows the progress.
     pub fn step(&self, step: &Step) {
         match &self.kind {
-            Kind::Bar(bar) => show(bar, step),
-            Kind::Lines if self.is_due(LINE_EVERY, step) => write_err(&line(step)),
-            Kind::Json if self.is_due(EVENT_EVERY, step) => write_err(&event(step)),
-            Kind::Lines | Kind::Json => {}
+            MeterStyle::Bar(bar) => show(bar, step),
+            MeterStyle::Lines if self.is_due(LINE_EVERY, step) => write_err(&line(step)),
+            MeterStyle::Json if self.is_due(EVENT_EVERY, step) => write_err(&event(step)),
+            MeterStyle::Lines | MeterStyle::Json => {}
         }
     }
 
-    /// Something that a person should know, while it goes on.
+    /// Something that a person should know during the transfer.
     pub fn note(&self, text: &str) {
         match &self.kind {
-            Kind::Bar(_) | Kind::Lines if !self.is_news(text) => {}
-            Kind::Bar(bar) => bar.suspend(|| write_err(&shown(text))),
-            Kind::Lines => write_err(&shown(text)),
-            Kind::Json => {
+            MeterStyle::Bar(_) | MeterStyle::Lines if !self.is_news(text) => {}
+            MeterStyle::Bar(bar) => bar.suspend(|| write_err(&escape(text))),
+            MeterStyle::Lines => write_err(&escape(text)),
+            MeterStyle::Json => {
                 write_err(&serde_json::json!({ "event": "note", "detail": text }).to_string());
             }
         }
@@ -111,13 +109,12 @@ impl Meter {
 
     /// Takes the bar off the screen.
     pub fn finish(&self) {
-        if let Kind::Bar(bar) = &self.kind {
+        if let MeterStyle::Bar(bar) = &self.kind {
             bar.finish_and_clear();
         }
     }
 
-    /// The first step, a new phase and the end are always shown; the others when their time has
-    /// come.
+    /// The first step and each new phase are always shown; the others when their time has come.
     fn is_due(&self, every: Duration, step: &Step) -> bool {
         let now = self.clock.monotonic();
         let mut last = self.last.locked();
@@ -129,7 +126,7 @@ impl Meter {
         due
     }
 
-    /// The same words are not shown again and again.
+    /// The same note is not repeated all the time.
     fn is_news(&self, text: &str) -> bool {
         let now = self.clock.monotonic();
         let mut noted = self.noted.locked();
@@ -142,7 +139,7 @@ impl Meter {
     }
 }
 
-impl Drop for Meter {
+impl Drop for ProgressMeter {
     fn drop(&mut self) {
         self.finish();
     }
@@ -150,8 +147,7 @@ impl Drop for Meter {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    // A template that cannot be read would be a defect, and no reason to fail a download:
-    // indicatif's own looks well too.
+    // A wrong template must not fail a download: indicatif's default looks good too.
     bar.set_style(
         ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
@@ -159,7 +155,7 @@ fn bar() -> ProgressBar {
 }
 
 fn show(bar: &ProgressBar, step: &Step) {
-    // Without a total there is nothing to draw but a bar that looks full.
+    // Without a total, a bar would look full.
     if step.total == 0 {
         return;
     }
@@ -170,12 +166,12 @@ fn show(bar: &ProgressBar, step: &Step) {
 
 fn words(step: &Step) -> String {
     match step.phase {
-        Phase::Waiting => "waiting".into(),
-        Phase::Hashing => "hashing".into(),
-        Phase::Moving if step.sources > 1 => format!("{} sources", step.sources),
-        Phase::Moving => "moving".into(),
-        Phase::Publishing => "publishing".into(),
-        Phase::Done => "done".into(),
+        TransferPhase::Waiting => "waiting".into(),
+        TransferPhase::Hashing => "hashing".into(),
+        TransferPhase::Moving if step.sources > 1 => format!("{} sources", step.sources),
+        TransferPhase::Moving => "moving".into(),
+        TransferPhase::Publishing => "publishing".into(),
+        TransferPhase::Done => "done".into(),
     }
 }
 
@@ -191,15 +187,15 @@ fn line(step: &Step) -> String {
 
 fn event(step: &Step) -> String {
     #[derive(Serialize)]
-    struct Event<'a> {
+    struct ProgressEvent<'a> {
         event: &'static str,
         #[serde(flatten)]
         step: &'a Step,
     }
-    serde_json::to_string(&Event { event: "progress", step }).unwrap_or_default()
+    serde_json::to_string(&ProgressEvent { event: "progress", step }).unwrap_or_default()
 }
 
-/// What was moved, and how fast: the end of a transfer in words.
+/// A finished transfer in words: how much, and how fast.
 pub fn summary(moved: u64, took: Duration) -> String {
     format!("{} in {:.1} s, {}", bytes(moved), took.as_secs_f64(), rate(moved, took))
 }
@@ -212,51 +208,54 @@ mod tests {
 
     use super::*;
 
-    fn step(phase: Phase, done: u64) -> Step {
+    fn step(phase: TransferPhase, done: u64) -> Step {
         Step { phase, done, total: 4 << 20, fetched: done, sources: 1 }
     }
 
     #[test]
     fn lines_come_at_most_every_two_seconds_and_at_each_new_phase() {
         let clock = Arc::new(MockClock::new(0));
-        let meter = Meter {
-            kind: Kind::Lines,
+        let meter = ProgressMeter {
+            kind: MeterStyle::Lines,
             clock: clock.clone(),
             last: Mutex::new(None),
             noted: Mutex::default(),
         };
         let due = |step: &Step| meter.is_due(LINE_EVERY, step);
-        assert!(due(&step(Phase::Moving, 0)));
-        assert!(!due(&step(Phase::Moving, 1)));
+        assert!(due(&step(TransferPhase::Moving, 0)));
+        assert!(!due(&step(TransferPhase::Moving, 1)));
         clock.advance(Duration::from_millis(1999));
-        assert!(!due(&step(Phase::Moving, 2)));
-        assert!(due(&step(Phase::Publishing, 2)));
+        assert!(!due(&step(TransferPhase::Moving, 2)));
+        assert!(due(&step(TransferPhase::Publishing, 2)));
         clock.advance(Duration::from_secs(2));
-        assert!(due(&step(Phase::Publishing, 3)));
+        assert!(due(&step(TransferPhase::Publishing, 3)));
     }
 
     #[test]
     fn the_same_note_is_shown_once_in_a_while() {
         let clock = Arc::new(MockClock::new(0));
-        let meter = Meter {
-            kind: Kind::Lines,
+        let meter = ProgressMeter {
+            kind: MeterStyle::Lines,
             clock: clock.clone(),
             last: Mutex::new(None),
             noted: Mutex::default(),
         };
-        assert!(meter.is_news("one is away") && meter.is_news("another is away"));
+        assert!(meter.is_news("one is offline") && meter.is_news("another is offline"));
         clock.advance(Duration::from_secs(59));
-        assert!(!meter.is_news("one is away") && !meter.is_news("another is away"));
+        assert!(!meter.is_news("one is offline") && !meter.is_news("another is offline"));
         clock.advance(Duration::from_secs(1));
-        assert!(meter.is_news("one is away"));
+        assert!(meter.is_news("one is offline"));
     }
 
     #[test]
     fn a_bar_begins_when_the_total_is_known() {
         let bar = ProgressBar::hidden();
-        show(&bar, &Step { phase: Phase::Waiting, done: 0, total: 0, fetched: 0, sources: 0 });
+        show(
+            &bar,
+            &Step { phase: TransferPhase::Waiting, done: 0, total: 0, fetched: 0, sources: 0 },
+        );
         assert_eq!((bar.message().as_str(), bar.length()), ("", None));
-        show(&bar, &step(Phase::Moving, 1 << 20));
+        show(&bar, &step(TransferPhase::Moving, 1 << 20));
         assert_eq!(
             (bar.message().as_str(), bar.length(), bar.position()),
             ("moving", Some(4 << 20), 1 << 20)
@@ -265,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_step_reads_well_for_people_and_for_programs() {
-        let step = step(Phase::Moving, 1 << 20);
+        let step = step(TransferPhase::Moving, 1 << 20);
         assert_eq!(line(&step), "moving: 1 MiB of 4 MiB (25 %)");
         assert_eq!(line(&Step { total: 0, done: 0, ..step }), "moving");
         assert_eq!(line(&Step { total: 0, ..step }), "moving: 1 MiB");

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers and times for people.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ pub fn bytes(size: u64) -> String {
     humansize::format_size(size, humansize::BINARY)
 }
 
-/// A rate over a time: `80.31 MiB/s`.
+/// An average rate: `80.31 MiB/s`.
 pub fn rate(size: u64, took: Duration) -> String {
     let nanos = took.as_nanos().max(1);
     let per_second = u128::from(size) * 1_000_000_000 / nanos;
     format!("{}/s", bytes(u64::try_from(per_second).unwrap_or(u64::MAX)))
 }
 
-/// How long ago: `5 s ago`, `3 min ago`; `now` for the future.
+/// A time in the past: `5 s ago`, `3 min ago`; `now` for the future.
 pub fn age(then_ms: i64, now_ms: i64) -> String {
     let seconds = now_ms.saturating_sub(then_ms) / 1000;
     match seconds {

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 
 use peral_wire::{Failure, fail};
 
-/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
+/// Writes to stdout. A reader that has seen enough (`| head`) is not a failure.
 ///
 /// # Errors
 /// NO_SPACE where stdout goes; INTERNAL.
@@ -20,20 +20,19 @@ pub fn write_out(text: &str) -> Result<(), Failure> {
         {
             Err(fail!(
                 NoSpace,
-                "what was asked for is done, but there is no room for the result where stdout \
-                 goes: {error}"
+                "the command succeeded, but there is no space for its result on stdout: {error}"
             ))
         }
         written => written.map_err(|error| {
             fail!(
                 Internal,
-                "what was asked for is done, but the result cannot be written to stdout: {error}"
+                "the command succeeded, but could not write its result to stdout: {error}"
             )
         }),
     }
 }
 
-/// When stderr is gone there is nobody left to tell.
+/// Writes a line to stderr. When stderr is gone, nobody reads it.
 pub fn write_err(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
-use super::escape::shown;
+use super::escape::escape;
 
 /// Rows of text under a header. Cells are escaped as they come in.
 #[derive(Debug)]
@@ -25,18 +25,18 @@ impl Table {
         self
     }
 
-    /// Adds a row; any text, of anybody.
+    /// Adds a row of any text, from anybody.
     pub fn row<const N: usize>(&mut self, cells: [&str; N]) {
-        self.rows.push(cells.iter().map(|cell| shown(cell).into_owned()).collect());
+        self.rows.push(cells.iter().map(|cell| escape(cell).into_owned()).collect());
     }
 
-    /// No row yet?
+    /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The table as text, each line ended. With a width it is drawn for a terminal of so many
-    /// columns, if it fits there: ids that are broken over lines can be neither read nor copied.
+    /// The table as text. With a width, it is drawn for a terminal of that many columns if it fits:
+    /// ids that break over lines are hard to read and to copy.
     pub fn render(&self, width: Option<u16>) -> String {
         let plain = self.lines(false);
         let drawn = width.map(|_| self.lines(true)).filter(|text| {

@@ -5,15 +5,13 @@ use peral_wire::{Catalogue, Failure};
 
 use crate::{
     central,
-    control::{Control, peer_id},
+    control::{ControlClient, peer_id},
 };
 
 /// A peer's token, from its socket.
 pub struct PeerSession {
-    /// The peer.
     pub peer: PeerId,
-    /// Its socket.
-    pub control: Control,
+    pub control: ControlClient,
     /// Central, with the peer's token.
     pub catalogue: Catalogue,
 }
@@ -24,7 +22,7 @@ impl PeerSession {
     ///
     /// # Errors
     /// What the peer or central answers.
-    pub async fn open(mut control: Control) -> Result<Self, Failure> {
+    pub async fn open(mut control: ControlClient) -> Result<Self, Failure> {
         let session = control.session().await?;
         let contact = central::known(&session.central, session.authority).await?;
         Ok(Self {

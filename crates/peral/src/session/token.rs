@@ -1,4 +1,4 @@
-//! The session of one command, by an API token: begun when it is needed, ended with the command,
+//! The session of one command, by an API token: started when it is needed, ended with the command,
 //! never written to disk.
 
 use std::{fmt, path::PathBuf};
@@ -8,12 +8,12 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
 use super::user::{UserSession, log_in};
-use crate::{central::Contact, logins::Login, output::machine, secret};
+use crate::{central::Contact, logins::StoredLogin, output::machine, secret};
 
-/// A session that begins when it is first asked for.
+/// A session that starts when it is first asked for.
 pub struct TokenSession {
     file: PathBuf,
-    login: Mutex<Option<Login>>,
+    login: Mutex<Option<StoredLogin>>,
 }
 
 impl fmt::Debug for TokenSession {
@@ -53,7 +53,7 @@ impl TokenSession {
         Ok(user)
     }
 
-    /// Ends the session, if it was begun. If central cannot be reached, the session lasts until it
+    /// Ends the session, if it has started. If central cannot be reached, the session lasts until it
     /// expires.
     pub async fn end(&self, now_ms: i64) {
         let Some(login) = self.login.lock().await.take() else { return };

@@ -1,4 +1,4 @@
-//! A user's session: begun with a new key, and renewed before it runs out.
+//! A user's session: started with a new key, and renewed before it runs out.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use peral_runtime::tls::{self, KeyPkcs8Der};
@@ -10,7 +10,7 @@ use peral_wire::{
 
 use crate::{
     central::{self, Contact},
-    logins::Login,
+    logins::StoredLogin,
 };
 
 /// A token that ends sooner is renewed first.
@@ -21,7 +21,7 @@ const CERTIFICATE_MARGIN_MS: i64 = 60 * 60 * 1000;
 /// A user's session with central.
 pub struct UserSession {
     /// The login, with credentials that last for a while.
-    pub login: Login,
+    pub login: StoredLogin,
     /// Central, with the login's token.
     pub catalogue: Catalogue,
     /// The credentials are new: the stored login has older ones.
@@ -33,7 +33,7 @@ impl UserSession {
     ///
     /// # Errors
     /// UNAUTHENTICATED: the session has ended, or the login's key is damaged. UNAVAILABLE.
-    pub async fn open(mut login: Login, now_ms: i64) -> Result<Self, Failure> {
+    pub async fn open(mut login: StoredLogin, now_ms: i64) -> Result<Self, Failure> {
         let catalogue = central::catalogue(&login.central, &login.network)?;
         let has = &login.credentials;
         let renewed = has.token_ends_ms - now_ms <= TOKEN_MARGIN_MS
@@ -46,7 +46,7 @@ impl UserSession {
 }
 
 /// A new certificate and token, by proof of the session's key.
-async fn renew(catalogue: &Catalogue, login: &mut Login) -> Result<(), Failure> {
+async fn renew(catalogue: &Catalogue, login: &mut StoredLogin) -> Result<(), Failure> {
     let key = login.private_key()?;
     let request = RenewRequest {
         identity: login.identity(),
@@ -68,13 +68,13 @@ pub async fn log_in(
     contact: Contact,
     credential: Credential,
     label: String,
-) -> Result<Login, Failure> {
+) -> Result<StoredLogin, Failure> {
     let key = tls::new_key();
     let request = LoginRequest { credential, csr: signing_request(&key)?, label };
     let nonce = contact.catalogue.nonce().await?;
     let proof = Proven::sign(&request, contact.network.id, nonce.nonce, &key.0)?;
     let answer = contact.catalogue.login(&proof).await?;
-    Ok(Login {
+    Ok(StoredLogin {
         central: contact.base,
         network: contact.network,
         session: answer.session,
@@ -90,6 +90,6 @@ pub async fn log_in(
 /// A signing request as REST carries it.
 fn signing_request(key: &KeyPkcs8Der) -> Result<String, Failure> {
     let request = tls::signing_request(key)
-        .map_err(|error| fail!(Internal, "no signing request can be made: {error}"))?;
+        .map_err(|error| fail!(Internal, "could not create a certificate request: {error}"))?;
     Ok(STANDARD.encode(request))
 }

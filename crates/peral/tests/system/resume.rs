@@ -50,7 +50,7 @@ fn an_interrupted_command_says_how_to_go_on_and_goes_on() {
     running.signal("INT");
     let said = running.finish();
     assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"));
-    assert!(said.out.contains("the same command goes on"), "{said:?}");
+    assert!(said.out.contains("the same command continues"), "{said:?}");
     assert!(!target.exists());
     let fetched = network.ok(&ana, &args)["fetched"].as_u64().unwrap();
     assert!(fetched < SIZE, "{fetched}");
@@ -97,7 +97,7 @@ fn a_download_of_a_peer_outlives_its_command_until_it_is_cancelled() {
         running.signal("INT");
         let said = running.finish();
         assert_eq!((said.code, said.failed().as_str()), (Some(130), "CANCELLED"));
-        assert!(said.out.contains("goes on in the peer"), "{said:?}");
+        assert!(said.out.contains("the local peer continues the download"), "{said:?}");
         let jobs = network.at(&two, &ana, &["status"]).ok()["jobs"].clone();
         let job = jobs
             .as_array()

@@ -199,7 +199,7 @@ fn a_download_waits_for_central_for_the_name_and_for_a_holder() {
     let over = run(&network, job(&network, &token, &[&args[..], &["2"]].concat())).finish();
     assert_eq!((over.code, over.failed().as_str()), (Some(9), "NO_SOURCE"), "{over:?}");
     let mut running = run(&network, job(&network, &token, &[&args[..], &["80"]].concat()));
-    says(&mut running, "nobody holds");
+    says(&mut running, "no peer holds");
     noise_file(&one.share.join("later.bin"), "later", 100_000);
     assert_eq!(running.finish().ok()["hash"], hash);
     // Without it, or when the time is over, it is told as ever.

@@ -1,4 +1,4 @@
-//! Waiting for what is not there yet: central, the name, a holder.
+//! Waiting for central, for a name or for a holder, none of which may be there yet.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use peral_wire::ErrorCode;
 
 use crate::context::Context;
 
-/// Between two tries; doubles.
+/// The first pause between two tries; each next one is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// The same reason is said again so often.
+/// How often the same reason is noted.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-/// A time that tries may take, with growing pauses.
+/// A time limit for tries, with growing pauses between them.
 pub struct Patience<'a> {
     context: &'a Context,
     until: Duration,
@@ -30,12 +30,12 @@ impl<'a> Patience<'a> {
         self.until.saturating_sub(self.context.clock.monotonic())
     }
 
-    /// Is the time over?
+    /// Whether the time is over.
     pub fn is_over(&self) -> bool {
         self.left().is_zero()
     }
 
-    /// Waits a while, and says for what.
+    /// Waits before the next try, and notes the reason.
     pub async fn wait(&mut self, reason: &str) {
         let now = self.context.clock.monotonic();
         if self
@@ -44,7 +44,7 @@ impl<'a> Patience<'a> {
             .is_none_or(|(then, before)| before != reason || now >= *then + SAY_AGAIN)
         {
             self.context.out.note(&format!(
-                "waiting, for {} s at most: {reason}",
+                "retrying for up to {} s: {reason}",
                 self.left().as_secs_f64().ceil()
             ));
             self.said = Some((now, reason.to_owned()));
@@ -54,8 +54,8 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// Can what failed so be there a little later?
-pub fn may_pass(code: ErrorCode) -> bool {
+/// Whether what failed can succeed later.
+pub fn can_change(code: ErrorCode) -> bool {
     use ErrorCode::{Busy, DeadlineExceeded, NoSource, NotFound, RateLimited, Unavailable};
     matches!(code, NotFound | NoSource | Unavailable | DeadlineExceeded | Busy | RateLimited)
 }

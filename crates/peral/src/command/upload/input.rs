@@ -1,4 +1,4 @@
-//! The bytes of an upload: a file that is there, or standard input, which is written down first.
+//! The bytes of an upload: a file, or standard input, which is written to a file first.
 
 use std::{
     fs::File,
@@ -15,121 +15,110 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     context::Context,
-    control::Control,
+    control::ControlClient,
     interrupt::interrupted,
-    output::{Phase, Step},
+    output::{Step, TransferPhase},
 };
 
-/// Bytes of standard input that are read before the peer is asked again what room there is.
+/// Bytes of standard input to read before asking the peer again for its free space.
 const STEP: u64 = 64 << 20;
-/// Bytes that are read at once.
+/// Bytes to read at once.
 const CHUNK: usize = 1 << 20;
 #[cfg(target_os = "linux")]
 const DESCRIPTORS: &str = "/proc/self/fd";
 #[cfg(not(target_os = "linux"))]
 const DESCRIPTORS: &str = "/dev/fd";
 
-/// Bytes that can be read as often as is needed.
+/// Bytes that can be read more than once.
 pub struct Input {
-    /// Where.
     pub path: PathBuf,
-    /// How many.
     pub size: u64,
-    /// The peer here has them on its disk already.
+    /// The local peer has them on its disk already.
     pub placed: bool,
-    /// The same, open.
     file: File,
-    /// Only this command can read them; they go with it.
     backing: Backing,
 }
 
+/// What holds the bytes.
 enum Backing {
-    /// It is the user's file.
     UserFile,
-    /// Without a name: it is gone with the last who has it open.
+    /// A file without a name: it disappears when it is closed.
     Unnamed,
-    /// In the data folder of the peer here.
-    Spooled { _spool: Spool },
+    /// A file in the data folder of the local peer, deleted with this value.
+    Spooled {
+        _spool: Spool,
+    },
 }
 
 impl Input {
-    /// A file that is there.
+    /// The user's file.
     ///
     /// # Errors
     /// INVALID_ARGUMENT.
     pub fn of(path: PathBuf, placed: bool) -> Result<Self, Failure> {
         let unreadable =
-            |error: io::Error| fail!(InvalidArgument, "{} cannot be read: {error}", path.display());
+            |error: io::Error| fail!(InvalidArgument, "could not read {}: {error}", path.display());
         let facts = path.metadata().map_err(unreadable)?;
         if !facts.is_file() {
-            return Err(fail!(InvalidArgument, "{} is no regular file", path.display()));
+            return Err(fail!(InvalidArgument, "{} is not a regular file", path.display()));
         }
         let file = File::open(&path).map_err(unreadable)?;
         Ok(Self { size: facts.len(), placed, file, backing: Backing::UserFile, path })
     }
 
-    /// All of standard input, written where the peer here can take it over, or else into a
-    /// temporary file.
+    /// All of standard input, written where the local peer can take it over, or else into a
+    /// temporary file. Nothing is left of it after an error.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT: it broke off. INTEGRITY: it is not as long as was said. NO_SPACE.
-    /// CANCELLED. Nothing is left of it then.
+    /// INVALID_ARGUMENT: it could not be read. INTEGRITY: it has not the expected size. NO_SPACE.
+    /// CANCELLED.
     pub async fn stdin(
         context: &Context,
-        here: Option<&mut Control>,
-        said: Option<u64>,
+        peer: Option<&mut ControlClient>,
+        expected: Option<u64>,
     ) -> Result<Self, Failure> {
         if io::stdin().is_terminal() {
-            context.out.note("reading what is typed, up to Ctrl-D on a line of its own");
+            context
+                .out
+                .note("reading from the terminal; end the input with Ctrl-D on an empty line");
         }
-        let input = match (&context.data, here) {
-            (Some(data), Some(control)) => {
-                let failed = |error: io::Error| {
-                    fail!(
-                        Internal,
-                        "nothing can be written for the peer in {}: {error}",
-                        data.display()
-                    )
-                };
-                let spool = Spool::new(data).map_err(failed)?;
-                let file = spool.file().try_clone().map_err(failed)?;
-                Self {
-                    path: spool.path().to_owned(),
-                    size: 0,
-                    placed: true,
-                    file,
-                    backing: Backing::Spooled { _spool: spool },
-                }
-                .fill(context, Some(control))
-                .await?
-            }
-            _ => {
-                let folder = std::env::temp_dir();
-                let failed = |error: io::Error| {
-                    fail!(
-                        InvalidArgument,
-                        "no temporary file can be made in {}: {error}; set TMPDIR",
-                        folder.display()
-                    )
-                };
-                let file = tempfile::tempfile_in(&folder).map_err(failed)?;
-                let path = Path::new(DESCRIPTORS).join(file.as_raw_fd().to_string());
-                Self { path, size: 0, placed: false, file, backing: Backing::Unnamed }
-                    .fill(context, None)
-                    .await?
-            }
+        let input = match (&context.data, peer) {
+            (Some(data), Some(control)) => Self::spool(data)?.fill(context, Some(control)).await?,
+            _ => Self::temporary(&std::env::temp_dir())?.fill(context, None).await?,
         };
-        match said {
-            Some(said) if said != input.size => Err(fail!(
+        match expected {
+            Some(expected) if expected != input.size => Err(fail!(
                 Integrity,
-                "standard input had {} bytes, and {said} were to come: nothing was published",
+                "standard input had {} bytes instead of {expected}: nothing was published",
                 input.size
             )),
             _ => Ok(input),
         }
     }
 
-    /// Can only this command read them?
+    fn spool(data: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| {
+            fail!(Internal, "could not write into the peer's folder {}: {error}", data.display())
+        };
+        let spool = Spool::new(data).map_err(failed)?;
+        let file = spool.file().try_clone().map_err(failed)?;
+        let path = spool.path().to_owned();
+        Ok(Self { path, size: 0, placed: true, file, backing: Backing::Spooled { _spool: spool } })
+    }
+
+    fn temporary(folder: &Path) -> Result<Self, Failure> {
+        let file = tempfile::tempfile_in(folder).map_err(|error| {
+            fail!(
+                InvalidArgument,
+                "could not create a temporary file in {}: {error}; set TMPDIR",
+                folder.display()
+            )
+        })?;
+        let path = Path::new(DESCRIPTORS).join(file.as_raw_fd().to_string());
+        Ok(Self { path, size: 0, placed: false, file, backing: Backing::Unnamed })
+    }
+
+    /// Whether only this command can read them.
     pub fn is_once(&self) -> bool {
         !matches!(self.backing, Backing::UserFile)
     }
@@ -137,24 +126,24 @@ impl Input {
     /// Hashes them in the background.
     pub fn hash(&self) -> impl Future<Output = Result<ContentId, Failure>> + use<> {
         let (file, size) = (self.file.try_clone(), self.size);
-        let shown = if self.is_once() {
-            "what was read".to_owned()
+        let source = if self.is_once() {
+            "the stored input".to_owned()
         } else {
             self.path.display().to_string()
         };
         let task = tokio::task::spawn_blocking(move || {
             let hashed = file.and_then(|file| hashing::hash_file(&file, size, |_| Ok(())));
-            hashed.map_err(|error| fail!(InvalidArgument, "{shown} cannot be read: {error}"))
+            hashed.map_err(|error| fail!(InvalidArgument, "could not read {source}: {error}"))
         });
         async {
-            task.await.unwrap_or_else(|error| Err(fail!(Internal, "hashing ended early: {error}")))
+            task.await.unwrap_or_else(|error| Err(fail!(Internal, "hashing stopped: {error}")))
         }
     }
 
     async fn fill(
         mut self,
         context: &Context,
-        mut peer: Option<&mut Control>,
+        mut peer: Option<&mut ControlClient>,
     ) -> Result<Self, Failure> {
         let file = self.file.try_clone().map_err(|error| fail!(Internal, "{error}"))?;
         let mut file = tokio::fs::File::from_std(file);
@@ -169,7 +158,10 @@ impl Input {
             }
             let read = tokio::select! {
                 read = next(&mut input, &mut buffer, self.size) => read?,
-                () = &mut interrupted => return Err(fail!(Cancelled, "the upload was ended; nothing was published")),
+                () = &mut interrupted => return Err(fail!(
+                    Cancelled,
+                    "the upload was cancelled; nothing was published"
+                )),
             };
             if read == 0 {
                 break;
@@ -177,7 +169,7 @@ impl Input {
             file.write_all(&buffer[..read]).await.map_err(|error| self.unwritten(&error))?;
             self.size += read as u64;
             meter.step(&Step {
-                phase: Phase::Moving,
+                phase: TransferPhase::Moving,
                 done: self.size,
                 total: 0,
                 fetched: 0,
@@ -191,7 +183,7 @@ impl Input {
 
     fn unwritten(&self, error: &io::Error) -> Failure {
         let whose = if self.placed {
-            "the peer's volume"
+            "the volume of the local peer"
         } else {
             "the folder for temporary files (TMPDIR)"
         };
@@ -199,16 +191,16 @@ impl Input {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 fail!(NoSpace, "{whose} is full after {} bytes: nothing was published", self.size)
             }
-            _ => fail!(Internal, "what was read cannot be written to {whose}: {error}"),
+            _ => fail!(Internal, "could not write the input to {whose}: {error}"),
         }
     }
 }
 
-/// Without the buffer of the standard library's, which is small.
+/// Without the standard library's buffer, which is small.
 fn standard_input() -> Result<tokio::fs::File, Failure> {
     let own = io::stdin().as_fd().try_clone_to_owned();
     let own =
-        own.map_err(|error| fail!(InvalidArgument, "standard input cannot be read: {error}"))?;
+        own.map_err(|error| fail!(InvalidArgument, "could not read standard input: {error}"))?;
     let mut file = tokio::fs::File::from_std(File::from(own));
     file.set_max_buf_size(CHUNK);
     Ok(file)
@@ -223,25 +215,25 @@ async fn next(
     read.map_err(|error| {
         fail!(
             InvalidArgument,
-            "standard input broke off after {before} bytes: {error}; nothing was published"
+            "could not read standard input after {before} bytes: {error}; nothing was published"
         )
     })
 }
 
-/// Bytes that can be written before the peer is asked again.
-async fn room(control: &mut Control) -> Result<u64, Failure> {
+/// Bytes to write before asking the peer again.
+async fn room(control: &mut ControlClient) -> Result<u64, Failure> {
     let status = control.status().await?;
     if status.shares.is_empty() {
         return Err(fail!(
             InvalidArgument,
-            "the peer here has no share to put uploads into: run `peral share FOLDER`"
+            "the local peer has no share for uploads: run `peral share FOLDER`"
         ));
     }
     if status.state == "full" || status.room < STEP {
         return Err(fail!(
             NoSpace,
-            "the volume of the peer here is full: it takes no uploads until there is more room; \
-             nothing was published"
+            "the volume of the local peer is full: it accepts no uploads until there is more free \
+             space; nothing was published"
         ));
     }
     Ok(STEP)
