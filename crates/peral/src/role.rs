@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use peral_central::{
     has_network, init,
 };
 use peral_peer::{args::PeerArgs, server::Peer};
-use peral_runtime::{SharedClock, Shutdown, limits::raise_open_files};
+use peral_runtime::{Backoff, SharedClock, Shutdown, limits::raise_open_files, work::retry};
 use peral_wire::{Failure, fail};
 use prometheus::Registry;
 use serde::Serialize;
@@ -142,9 +143,15 @@ async fn ready(admin: SocketAddr) {
     };
     let url = format!("http://{}/readyz", SocketAddr::new(ip, admin.port()));
     let Ok(http) = reqwest::Client::builder().no_proxy().timeout(LOOK).build() else { return };
-    while !http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-        tokio::time::sleep(PAUSE).await;
-    }
+    let attempt = || async {
+        match http.get(&url).send().await {
+            Ok(answer) if answer.status().is_success() => ControlFlow::Break(()),
+            Ok(answer) => ControlFlow::Continue(answer.status().to_string()),
+            Err(error) => ControlFlow::Continue(error.to_string()),
+        }
+    };
+    let log = |reason: &String| tracing::debug!(reason, "not ready yet");
+    retry(Backoff::constant(PAUSE), attempt, log).await;
 }
 
 /// Writes the address to a file that appears complete.

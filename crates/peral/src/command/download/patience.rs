@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use peral_runtime::{Backoff, Jitter};
 use peral_wire::ErrorCode;
 
 use crate::context::Context;
 
 /// The first pause between two tries; each next one is twice as long.
-const PAUSE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How often the same reason is noted.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
@@ -16,14 +17,16 @@ const SAY_AGAIN: Duration = Duration::from_secs(60);
 pub struct Patience<'a> {
     context: &'a Context,
     until: Duration,
-    pause: Duration,
+    backoff: Backoff,
     said: Option<(Duration, String)>,
 }
 
 impl<'a> Patience<'a> {
     /// From now on.
     pub fn new(context: &'a Context, time: Duration) -> Self {
-        Self { context, until: context.clock.monotonic() + time, pause: PAUSE, said: None }
+        let until = context.clock.monotonic() + time;
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).with_jitter(Jitter::Equal);
+        Self { context, until, backoff, said: None }
     }
 
     fn left(&self) -> Duration {
@@ -49,8 +52,7 @@ impl<'a> Patience<'a> {
             ));
             self.said = Some((now, reason.to_owned()));
         }
-        tokio::time::sleep(self.pause.min(self.left())).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(self.backoff.next_pause().min(self.left())).await;
     }
 }
 
