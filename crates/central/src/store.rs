@@ -51,13 +51,15 @@ pub mod search;
 pub mod sessions;
 mod sqlite;
 mod text;
+pub mod tokens;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use peral_model::{AccountId, NetworkId};
+use uuid::Uuid;
 
-pub use accounts::Accounts;
+pub use accounts::{Accounts, Groups};
 pub use counts::Counting;
 pub use error::{Refusal, StoreError, Taken};
 pub use feed::Feed;
@@ -68,6 +70,7 @@ pub use peers::Peers;
 pub use publish::Publishes;
 pub use search::Searches;
 pub use sessions::Sessions;
+pub use tokens::Tokens;
 
 /// What the store's calls give.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -87,7 +90,17 @@ pub struct Options {
 /// The whole interface: one trait for each concern.
 #[async_trait]
 pub trait Store:
-    Accounts + Sessions + Peers + Holdings + Publishes + Files + Searches + Feed + Counting
+    Accounts
+    + Groups
+    + Tokens
+    + Sessions
+    + Peers
+    + Holdings
+    + Publishes
+    + Files
+    + Searches
+    + Feed
+    + Counting
 {
     /// Id of the network; made when the database was.
     fn network(&self) -> NetworkId;
@@ -146,6 +159,13 @@ pub struct Paging {
     pub after: Option<String>,
     /// Most rows.
     pub limit: u32,
+}
+
+impl Paging {
+    /// The cursor of a listing in the order of ids.
+    fn after_id(&self) -> Uuid {
+        self.after.as_deref().and_then(|after| Uuid::try_parse(after).ok()).unwrap_or_default()
+    }
 }
 
 impl Default for Paging {

@@ -11,7 +11,7 @@ use peral_wire::{
 };
 
 use super::{app::App, caller::Caller, check::at_most, listing, listing::PageQuery};
-use crate::store::accounts::NewToken;
+use crate::store::tokens::NewToken;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Default life of an API token, in milliseconds.

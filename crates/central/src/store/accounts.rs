@@ -1,16 +1,13 @@
-//! Accounts, groups, API tokens and join tokens.
+//! Accounts and their groups.
 
 use async_trait::async_trait;
-use peral_model::{AccountId, GroupId, SessionId, TokenId};
+use peral_model::{AccountId, GroupId, SessionId};
 use peral_wire::rest::{
     Page,
-    accounts::{Account, Group, Role, Token},
+    accounts::{Account, Group, Role},
 };
 
 use super::{Paging, Result};
-
-/// Most API tokens, and most join tokens, of one account.
-pub const MAX_TOKENS: u32 = 1000;
 
 /// An account to make.
 #[derive(Clone)]
@@ -58,35 +55,7 @@ pub struct Secret {
     pub password: Option<String>,
 }
 
-/// A token to keep, by the hash of its secret.
-#[derive(Clone)]
-pub struct NewToken {
-    /// Hash of the secret text (32 bytes).
-    pub hash: Vec<u8>,
-    /// What it is for.
-    pub label: String,
-    /// Its account.
-    pub account: AccountId,
-    /// Of a join token: how many peers may join by it.
-    pub uses: Option<u32>,
-    /// When it ends.
-    pub ends_ms: i64,
-    /// Now.
-    pub now_ms: i64,
-}
-
-/// An API token that was shown.
-#[derive(Clone)]
-pub struct ApiToken {
-    /// Its id.
-    pub id: TokenId,
-    /// Its account, which is enabled.
-    pub account: Account,
-    /// When it ends.
-    pub ends_ms: i64,
-}
-
-/// Accounts and what belongs to them.
+/// Accounts.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Makes an account.
@@ -121,7 +90,11 @@ pub trait Accounts: Send + Sync {
         change: PasswordChange,
         now_ms: i64,
     ) -> Result<bool>;
+}
 
+/// Groups of accounts.
+#[async_trait]
+pub trait Groups: Send + Sync {
     /// Makes a group.
     ///
     /// # Errors
@@ -137,37 +110,6 @@ pub trait Accounts: Send + Sync {
     /// Puts an account into a group; false if either is not there.
     async fn add_member(&self, group: GroupId, account: AccountId) -> Result<bool>;
     /// Takes an account out of a group; false if it was not in it. Grants as with
-    /// [`Accounts::remove_group`].
+    /// [`Groups::remove_group`].
     async fn remove_member(&self, group: GroupId, account: AccountId) -> Result<bool>;
-
-    /// Keeps an API token.
-    ///
-    /// # Errors
-    /// Refused: the account is disabled, unknown or has too many.
-    async fn add_api_token(&self, token: NewToken) -> Result<Token>;
-    /// API tokens of one account, or of all, that have not ended, newest last.
-    async fn api_tokens(
-        &self,
-        account: Option<AccountId>,
-        paging: Paging,
-        now_ms: i64,
-    ) -> Result<Page<Token>>;
-    /// The API token with this hash, if it has not ended and its account is enabled.
-    async fn api_token(&self, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>>;
-    /// Ends an API token (of this account, if one is given) and the sessions that it began.
-    async fn remove_api_token(
-        &self,
-        id: TokenId,
-        account: Option<AccountId>,
-        now_ms: i64,
-    ) -> Result<bool>;
-    /// Keeps a join token.
-    ///
-    /// # Errors
-    /// As [`Accounts::add_api_token`].
-    async fn add_join_token(&self, token: NewToken) -> Result<Token>;
-    /// Join tokens that have not ended, newest last.
-    async fn join_tokens(&self, paging: Paging, now_ms: i64) -> Result<Page<Token>>;
-    /// Ends a join token.
-    async fn remove_join_token(&self, id: TokenId) -> Result<bool>;
 }

@@ -43,12 +43,16 @@ mod bulk;
 mod connect;
 mod terms;
 
+#[path = "shared/access.rs"]
+mod access;
 #[path = "shared/accounts.rs"]
 mod accounts;
 #[path = "shared/begin.rs"]
 mod begin;
 #[path = "shared/counts.rs"]
 mod counts;
+#[path = "shared/detail.rs"]
+mod detail;
 #[path = "shared/files.rs"]
 mod files;
 #[path = "shared/groups.rs"]
@@ -63,6 +67,8 @@ mod notices;
 mod peers;
 #[path = "shared/prepare.rs"]
 mod prepare;
+#[path = "shared/principals.rs"]
+mod principals;
 #[path = "shared/publish.rs"]
 mod publish;
 #[path = "shared/search.rs"]

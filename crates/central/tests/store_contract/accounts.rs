@@ -1,7 +1,8 @@
 use peral_central::store::{
     Paging, Refusal, StoreError, Taken,
-    accounts::{AccountChange, NewAccount, NewToken, PasswordChange},
+    accounts::{AccountChange, NewAccount, PasswordChange},
     sessions::Basis,
+    tokens::NewToken,
 };
 use peral_model::Identity;
 use peral_wire::rest::{accounts::Role, peers::Notice};

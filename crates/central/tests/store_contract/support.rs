@@ -7,11 +7,12 @@ use std::sync::{
 
 use peral_central::store::{
     Options, Refusal, SharedStore, StoreError, Viewer,
-    accounts::{NewAccount, NewToken},
+    accounts::NewAccount,
     open,
     peers::{Pod, Registering, RegisteringPod, Writer},
     publish::{NewVersion, Publishing, Seal},
     search::Search,
+    tokens::NewToken,
 };
 use peral_model::{
     AccountId, Content, ContentId, FileName, NetworkId, SessionId, Visibility, search::Query,

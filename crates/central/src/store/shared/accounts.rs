@@ -2,21 +2,19 @@
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use peral_model::{AccountId, GroupId, TokenId};
+use peral_model::AccountId;
 use peral_wire::rest::{
     Page,
-    accounts::{Account, Group, Role, Token},
+    accounts::{Account, Role},
 };
 use uuid::Uuid;
 
-use super::{Conn, Database, groups, sessions, tokens};
+use super::{Conn, Database, notices, principals, sessions, tokens};
 use crate::store::{
-    Paging, Refusal, Result, StoreError,
-    accounts::{AccountChange, Accounts, ApiToken, NewAccount, NewToken, PasswordChange, Secret},
+    Paging, Refusal, Result,
+    accounts::{AccountChange, Accounts, NewAccount, PasswordChange, Secret},
     rows::{AccountRow, new_id},
 };
-
-const COLUMNS: &str = "SELECT id, name, admin, disabled, created_ms FROM accounts WHERE id = $1";
 
 #[async_trait]
 impl Accounts for Database {
@@ -33,7 +31,7 @@ impl Accounts for Database {
         list(&mut *self.reader().await?, &paging).await
     }
     async fn account(&self, id: AccountId) -> Result<Option<Account>> {
-        get(&mut *self.reader().await?, id).await
+        principals::account(&mut *self.reader().await?, id).await
     }
     async fn secret(&self, name: &str) -> Result<Option<Secret>> {
         secret(&mut *self.reader().await?, name).await
@@ -60,66 +58,6 @@ impl Accounts for Database {
         })
         .await
     }
-
-    async fn add_group(&self, name: &str) -> Result<Group> {
-        self.write(name.to_owned(), |c, name| groups::add(c, name).boxed()).await
-    }
-    async fn groups(&self, paging: Paging) -> Result<Page<Group>> {
-        groups::list(&mut *self.reader().await?, &paging).await
-    }
-    async fn groups_of(&self, account: AccountId) -> Result<Vec<String>> {
-        groups::of(&mut *self.reader().await?, account).await
-    }
-    async fn remove_group(&self, id: GroupId) -> Result<bool> {
-        self.write(id, |c, id| groups::remove(c, *id).boxed()).await
-    }
-    async fn add_member(&self, group: GroupId, account: AccountId) -> Result<bool> {
-        self.write((group, account), |c, (group, account)| {
-            groups::add_member(c, *group, *account).boxed()
-        })
-        .await
-    }
-    async fn remove_member(&self, group: GroupId, account: AccountId) -> Result<bool> {
-        self.write((group, account), |c, (group, account)| {
-            groups::remove_member(c, *group, *account).boxed()
-        })
-        .await
-    }
-
-    async fn add_api_token(&self, token: NewToken) -> Result<Token> {
-        self.write(token, |c, token| tokens::add_api(c, token).boxed()).await
-    }
-    async fn api_tokens(
-        &self,
-        account: Option<AccountId>,
-        paging: Paging,
-        now_ms: i64,
-    ) -> Result<Page<Token>> {
-        tokens::list_api(&mut *self.reader().await?, account, &paging, now_ms).await
-    }
-    async fn api_token(&self, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>> {
-        tokens::find_api(&mut *self.reader().await?, hash, now_ms).await
-    }
-    async fn remove_api_token(
-        &self,
-        id: TokenId,
-        account: Option<AccountId>,
-        now_ms: i64,
-    ) -> Result<bool> {
-        self.write((id, account, now_ms), |c, (id, account, now_ms)| {
-            tokens::remove_api(c, *id, *account, *now_ms).boxed()
-        })
-        .await
-    }
-    async fn add_join_token(&self, token: NewToken) -> Result<Token> {
-        self.write(token, |c, token| tokens::add_join(c, token).boxed()).await
-    }
-    async fn join_tokens(&self, paging: Paging, now_ms: i64) -> Result<Page<Token>> {
-        tokens::list_join(&mut *self.reader().await?, &paging, now_ms).await
-    }
-    async fn remove_join_token(&self, id: TokenId) -> Result<bool> {
-        self.write(id, |c, id| tokens::remove_join(c, *id).boxed()).await
-    }
 }
 
 async fn add(c: &mut Conn, account: &NewAccount) -> Result<Account> {
@@ -143,24 +81,6 @@ async fn add(c: &mut Conn, account: &NewAccount) -> Result<Account> {
         created_ms: account.now_ms,
     }
     .into())
-}
-
-/// The account of this name; made, as a member without a password, where it is missing.
-pub(super) async fn member(c: &mut Conn, name: &str, now_ms: i64) -> Result<Uuid> {
-    let known = async |c: &mut Conn| {
-        sqlx::query_scalar("SELECT id FROM accounts WHERE name = $1")
-            .bind(name)
-            .fetch_optional(c)
-            .await
-    };
-    if let Some(id) = known(c).await? {
-        return Ok(id);
-    }
-    let sql = "INSERT INTO accounts (id, name, admin, created_ms) VALUES ($1, $2, FALSE, $3) ON \
-        CONFLICT DO NOTHING";
-    sqlx::query(sql).bind(new_id(now_ms)).bind(name).bind(now_ms).execute(&mut *c).await?;
-    // Where another made it at the same time, it is committed now.
-    known(c).await?.ok_or(StoreError::Raced)
 }
 
 /// Makes what changes who is an administrator wait for each other.
@@ -198,21 +118,6 @@ async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Account>> {
     Ok(Page { items: rows.into_iter().map(Into::into).collect(), next })
 }
 
-pub(super) async fn get(c: &mut Conn, id: AccountId) -> Result<Option<Account>> {
-    let row: Option<AccountRow> = sqlx::query_as(COLUMNS).bind(id.0).fetch_optional(c).await?;
-    Ok(row.map(Into::into))
-}
-
-/// The account, locked against being disabled while this transaction runs; none if it is disabled.
-pub(super) async fn enabled(c: &mut Conn, id: Uuid) -> Result<Option<Account>> {
-    let sql = concat!(
-        "SELECT id, name, admin, disabled, created_ms FROM accounts WHERE id = $1 AND NOT disabled",
-        share!()
-    );
-    let row: Option<AccountRow> = sqlx::query_as(sql).bind(id).fetch_optional(c).await?;
-    Ok(row.map(Into::into))
-}
-
 async fn secret(c: &mut Conn, name: &str) -> Result<Option<Secret>> {
     // No name has it, and Postgres takes none in a text.
     if name.contains('\0') {
@@ -224,7 +129,7 @@ async fn secret(c: &mut Conn, name: &str) -> Result<Option<Secret>> {
             .fetch_optional(&mut *c)
             .await?;
     let Some((id, password)) = id else { return Ok(None) };
-    Ok(get(c, AccountId(id)).await?.map(|account| Secret { account, password }))
+    Ok(principals::account(c, AccountId(id)).await?.map(|account| Secret { account, password }))
 }
 
 async fn change_one(
@@ -234,7 +139,7 @@ async fn change_one(
     now_ms: i64,
 ) -> Result<Option<Account>> {
     one_at_a_time(c).await?;
-    let Some(before) = get(c, id).await? else { return Ok(None) };
+    let Some(before) = principals::account(c, id).await? else { return Ok(None) };
     let stays = change.role.unwrap_or(before.role) == Role::Admin
         && !change.disabled.unwrap_or(before.disabled);
     if before.role == Role::Admin && !before.disabled && !stays {
@@ -261,8 +166,8 @@ async fn change_one(
     } else if change.password.is_some() {
         ended = sessions::end_all(c, id, None).await?;
     }
-    super::notices::revoke(c, ended, now_ms).await?;
-    get(c, id).await
+    notices::revoke(c, ended, now_ms).await?;
+    principals::account(c, id).await
 }
 
 async fn change_password(
@@ -283,6 +188,6 @@ async fn change_password(
         return Ok(false);
     }
     let ended = sessions::end_all(c, id, change.keep).await?;
-    super::notices::revoke(c, ended, now_ms).await?;
+    notices::revoke(c, ended, now_ms).await?;
     Ok(true)
 }

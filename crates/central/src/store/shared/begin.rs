@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Conn, manage};
+use super::{Conn, principals::principal};
 use crate::store::{
     Refusal, Result,
     peers::Place,
@@ -101,7 +101,7 @@ async fn writable(c: &mut Conn, upload: &NewUpload) -> Result<Option<CurrentRow>
 async fn extras(c: &mut Conn, upload: &NewUpload) -> Result<String> {
     let mut extras = Extras { access: Vec::new(), tags: upload.tags.clone() };
     for line in &upload.access {
-        let principal = manage::principal(c, &line.who).await?;
+        let principal = principal(c, &line.who).await?;
         extras.access.push(Line {
             principal: principal.id,
             is_group: principal.is_group,

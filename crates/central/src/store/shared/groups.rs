@@ -1,13 +1,41 @@
 //! Groups of accounts.
 
+use async_trait::async_trait;
+use futures::FutureExt;
 use peral_model::{AccountId, GroupId};
 use peral_wire::rest::{Page, accounts::Group};
 use uuid::Uuid;
 
-use super::Conn;
-use crate::store::{Paging, Result, text::SEPARATOR};
+use super::{Conn, Database};
+use crate::store::{Groups, Paging, Result, text::SEPARATOR};
 
-pub(super) async fn add(c: &mut Conn, name: &str) -> Result<Group> {
+#[async_trait]
+impl Groups for Database {
+    async fn add_group(&self, name: &str) -> Result<Group> {
+        self.write(name.to_owned(), |c, name| add(c, name).boxed()).await
+    }
+    async fn groups(&self, paging: Paging) -> Result<Page<Group>> {
+        list(&mut *self.reader().await?, &paging).await
+    }
+    async fn groups_of(&self, account: AccountId) -> Result<Vec<String>> {
+        of(&mut *self.reader().await?, account).await
+    }
+    async fn remove_group(&self, id: GroupId) -> Result<bool> {
+        self.write(id, |c, id| remove(c, *id).boxed()).await
+    }
+    async fn add_member(&self, group: GroupId, account: AccountId) -> Result<bool> {
+        self.write((group, account), |c, (group, account)| add_member(c, *group, *account).boxed())
+            .await
+    }
+    async fn remove_member(&self, group: GroupId, account: AccountId) -> Result<bool> {
+        self.write((group, account), |c, (group, account)| {
+            remove_member(c, *group, *account).boxed()
+        })
+        .await
+    }
+}
+
+async fn add(c: &mut Conn, name: &str) -> Result<Group> {
     let id = Uuid::new_v4();
     sqlx::query("INSERT INTO groups (id, name) VALUES ($1, $2)")
         .bind(id)
@@ -17,7 +45,7 @@ pub(super) async fn add(c: &mut Conn, name: &str) -> Result<Group> {
     Ok(Group { id: GroupId(id), name: name.into(), members: Vec::new() })
 }
 
-pub(super) async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Group>> {
+async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Group>> {
     let sql = concat!(
         "SELECT g.id, g.name, (SELECT ",
         joined!("a.name"),
@@ -39,19 +67,19 @@ pub(super) async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Group>> {
     Ok(Page { items: rows.into_iter().map(group).collect(), next })
 }
 
-pub(super) async fn of(c: &mut Conn, account: AccountId) -> Result<Vec<String>> {
+async fn of(c: &mut Conn, account: AccountId) -> Result<Vec<String>> {
     let sql = "SELECT g.name FROM members m JOIN groups g ON g.id = m.grp WHERE m.account = $1 \
         ORDER BY g.name";
     Ok(sqlx::query_scalar(sql).bind(account.0).fetch_all(c).await?)
 }
 
-pub(super) async fn remove(c: &mut Conn, id: GroupId) -> Result<bool> {
+async fn remove(c: &mut Conn, id: GroupId) -> Result<bool> {
     sqlx::query("DELETE FROM access WHERE principal = $1").bind(id.0).execute(&mut *c).await?;
     Ok(sqlx::query("DELETE FROM groups WHERE id = $1").bind(id.0).execute(c).await?.rows_affected()
         > 0)
 }
 
-pub(super) async fn add_member(c: &mut Conn, group: GroupId, account: AccountId) -> Result<bool> {
+async fn add_member(c: &mut Conn, group: GroupId, account: AccountId) -> Result<bool> {
     let known = "SELECT EXISTS (SELECT 1 FROM groups WHERE id = $1) AND EXISTS (SELECT 1 FROM \
         accounts WHERE id = $2)";
     if !sqlx::query_scalar::<_, bool>(known)
@@ -67,11 +95,7 @@ pub(super) async fn add_member(c: &mut Conn, group: GroupId, account: AccountId)
     Ok(true)
 }
 
-pub(super) async fn remove_member(
-    c: &mut Conn,
-    group: GroupId,
-    account: AccountId,
-) -> Result<bool> {
+async fn remove_member(c: &mut Conn, group: GroupId, account: AccountId) -> Result<bool> {
     let sql = "DELETE FROM members WHERE grp = $1 AND account = $2";
     Ok(sqlx::query(sql).bind(group.0).bind(account.0).execute(c).await?.rows_affected() > 0)
 }

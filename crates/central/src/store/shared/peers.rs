@@ -12,7 +12,7 @@ use peral_wire::rest::{
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Conn, Database, accounts, bulk, notices, tokens::after_id, upkeep::event};
+use super::{Conn, Database, bulk, notices, principals, upkeep::event};
 use crate::store::{
     Paging, Refusal, Result, StoreError,
     peers::{
@@ -103,7 +103,7 @@ fn same_pod(known: Option<&str>, given: Option<&RegisteringPod>) -> Result<()> {
 
 /// A known key: the same peer with the next epoch.
 async fn again(c: &mut Conn, peer: &Registering, id: Uuid, account: Uuid) -> Result<Registered> {
-    accounts::enabled(c, account).await?.ok_or(Refusal::Revoked)?;
+    principals::enabled(c, account).await?.ok_or(Refusal::Revoked)?;
     let sql = "UPDATE peers SET epoch = epoch + 1, logged_out = FALSE, address = $2, label = $3,
         node = $4, zone = $5, version = $6,
          certificate_ends_ms = CASE WHEN certificate_ends_ms > $7 THEN certificate_ends_ms ELSE
@@ -147,7 +147,7 @@ async fn join(c: &mut Conn, peer: &Registering) -> Result<Registered> {
 /// its key, for as long as it is there: another key with the token of the same pod is somebody
 /// else's, who has taken the token.
 async fn join_as_pod(c: &mut Conn, peer: &Registering, pod: &RegisteringPod) -> Result<Registered> {
-    let account = accounts::member(c, &pod.account, peer.now_ms).await?;
+    let account = principals::member(c, &pod.account, peer.now_ms).await?;
     let sql = concat!(
         "SELECT id, pod_uid, public_key = $3, revoked FROM peers WHERE pod = $1 AND (NOT revoked \
          OR pod_uid = $2) ORDER BY id",
@@ -170,7 +170,7 @@ async fn join_as_pod(c: &mut Conn, peer: &Registering, pod: &RegisteringPod) -> 
 
 /// A new peer of an account.
 async fn add(c: &mut Conn, peer: &Registering, account: Uuid) -> Result<Registered> {
-    accounts::enabled(c, account).await?.ok_or(Refusal::Revoked)?;
+    principals::enabled(c, account).await?.ok_or(Refusal::Revoked)?;
     let id = new_id(peer.now_ms);
     let pod = peer.pod.as_ref().map(|pod| &pod.pod);
     let made = sqlx::query(
@@ -299,7 +299,7 @@ async fn list(c: &mut Conn, paging: &Paging, now_ms: i64) -> Result<Page<Peer>> 
          FROM peers p JOIN leases l ON l.peer = p.id JOIN accounts a ON a.id = p.account WHERE
          p.id > $1 ORDER BY p.id LIMIT $2";
     let rows: Vec<ListedRow> = sqlx::query_as(sql)
-        .bind(after_id(paging))
+        .bind(paging.after_id())
         .bind(i64::from(paging.limit))
         .fetch_all(c)
         .await?;

@@ -9,7 +9,7 @@ use peral_wire::rest::{files::KEPT_VERSIONS, holdings::VersionRef};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Conn, Database, begin, bulk, manage, peers};
+use super::{Conn, Database, access, begin, bulk, peers, principals::Principal};
 use crate::store::{
     Refusal, Result, StoreError,
     decide::{Current, Decision, Rights, Wanted, decide},
@@ -330,10 +330,10 @@ impl Batch {
             };
             let extras: begin::Extras = serde_json::from_str(extras).map_err(corrupt)?;
             for line in extras.access {
-                let principal = manage::Principal { id: line.principal, is_group: line.is_group };
-                manage::grant(c, file.0, principal, line.can_write).await?;
+                let principal = Principal { id: line.principal, is_group: line.is_group };
+                access::grant(c, file.0, principal, line.can_write).await?;
             }
-            manage::tag(c, file.0, &extras.tags).await?;
+            access::tag(c, file.0, &extras.tags).await?;
         }
         for (upload, version) in &self.ended {
             let sql = "UPDATE uploads SET done_file = $2, done_version = $3 WHERE id = $1";

@@ -6,7 +6,7 @@ use peral_model::{AccountId, Identity, SessionId};
 use peral_wire::rest::accounts::Session;
 use uuid::Uuid;
 
-use super::{Conn, Database, accounts, notices};
+use super::{Conn, Database, notices, principals};
 use crate::store::{
     Refusal, Result,
     rows::new_id,
@@ -60,7 +60,7 @@ async fn use_nonce(c: &mut Conn, nonce: &[u8], ends_ms: i64) -> Result<bool> {
 }
 
 async fn begin(c: &mut Conn, session: &NewSession) -> Result<SessionId> {
-    accounts::enabled(c, session.account.0).await?.ok_or(Refusal::Revoked)?;
+    principals::enabled(c, session.account.0).await?.ok_or(Refusal::Revoked)?;
     let token = still_proves(c, session).await?;
     make_room(c, session, token).await?;
     let id = new_id(session.now_ms);
@@ -127,7 +127,8 @@ async fn get(c: &mut Conn, id: SessionId, now_ms: i64) -> Result<Option<LiveSess
     let row: Option<(Uuid, Vec<u8>, i64)> =
         sqlx::query_as(sql).bind(id.0).bind(now_ms).fetch_optional(&mut *c).await?;
     let Some((account, public_key, ends_ms)) = row else { return Ok(None) };
-    let account = accounts::get(c, AccountId(account)).await?.filter(|account| !account.disabled);
+    let account =
+        principals::account(c, AccountId(account)).await?.filter(|account| !account.disabled);
     Ok(account.map(|account| LiveSession { id, account, public_key, ends_ms }))
 }
 

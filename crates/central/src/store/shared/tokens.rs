@@ -1,17 +1,57 @@
 //! API tokens and join tokens.
 
+use async_trait::async_trait;
+use futures::FutureExt;
 use peral_model::{AccountId, Identity, PeerId, SessionId, TokenId};
 use peral_wire::rest::{Page, accounts::Token};
 use uuid::Uuid;
 
-use super::{Conn, accounts, notices};
+use super::{Conn, Database, notices, principals};
 use crate::store::{
     Paging, Refusal, Result,
-    accounts::{ApiToken, MAX_TOKENS, NewToken},
     rows::{TokenRow, new_id},
+    tokens::{ApiToken, MAX_TOKENS, NewToken, Tokens},
 };
 
-pub(super) async fn add_api(c: &mut Conn, token: &NewToken) -> Result<Token> {
+#[async_trait]
+impl Tokens for Database {
+    async fn add_api_token(&self, token: NewToken) -> Result<Token> {
+        self.write(token, |c, token| add_api(c, token).boxed()).await
+    }
+    async fn api_tokens(
+        &self,
+        account: Option<AccountId>,
+        paging: Paging,
+        now_ms: i64,
+    ) -> Result<Page<Token>> {
+        list_api(&mut *self.reader().await?, account, &paging, now_ms).await
+    }
+    async fn api_token(&self, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>> {
+        find_api(&mut *self.reader().await?, hash, now_ms).await
+    }
+    async fn remove_api_token(
+        &self,
+        id: TokenId,
+        account: Option<AccountId>,
+        now_ms: i64,
+    ) -> Result<bool> {
+        self.write((id, account, now_ms), |c, (id, account, now_ms)| {
+            remove_api(c, *id, *account, *now_ms).boxed()
+        })
+        .await
+    }
+    async fn add_join_token(&self, token: NewToken) -> Result<Token> {
+        self.write(token, |c, token| add_join(c, token).boxed()).await
+    }
+    async fn join_tokens(&self, paging: Paging, now_ms: i64) -> Result<Page<Token>> {
+        list_join(&mut *self.reader().await?, &paging, now_ms).await
+    }
+    async fn remove_join_token(&self, id: TokenId) -> Result<bool> {
+        self.write(id, |c, id| remove_join(c, *id).boxed()).await
+    }
+}
+
+async fn add_api(c: &mut Conn, token: &NewToken) -> Result<Token> {
     let count = "SELECT count(*) FROM api_tokens WHERE account = $1";
     let name = may_add(c, token, count, "API tokens").await?;
     let id = new_id(token.now_ms);
@@ -23,7 +63,7 @@ pub(super) async fn add_api(c: &mut Conn, token: &NewToken) -> Result<Token> {
     Ok(made(id, token, name, None))
 }
 
-pub(super) async fn add_join(c: &mut Conn, token: &NewToken) -> Result<Token> {
+async fn add_join(c: &mut Conn, token: &NewToken) -> Result<Token> {
     let count = "SELECT count(*) FROM join_tokens WHERE account = $1";
     let name = may_add(c, token, count, "join tokens").await?;
     let id = new_id(token.now_ms);
@@ -47,7 +87,7 @@ async fn may_add(
     count: &'static str,
     what: &'static str,
 ) -> Result<String> {
-    let account = accounts::enabled(c, token.account.0).await?.ok_or(Refusal::Revoked)?;
+    let account = principals::enabled(c, token.account.0).await?.ok_or(Refusal::Revoked)?;
     let count: i64 = sqlx::query_scalar(count).bind(token.account.0).fetch_one(c).await?;
     if count >= i64::from(MAX_TOKENS) {
         return Err(Refusal::TooMany(what).into());
@@ -66,12 +106,7 @@ fn made(id: Uuid, token: &NewToken, account: String, uses_left: Option<u32>) -> 
     }
 }
 
-/// The cursor of a listing in the order of ids.
-pub(super) fn after_id(paging: &Paging) -> Uuid {
-    paging.after.as_deref().and_then(|after| Uuid::try_parse(after).ok()).unwrap_or_default()
-}
-
-pub(super) async fn list_api(
+async fn list_api(
     c: &mut Conn,
     account: Option<AccountId>,
     paging: &Paging,
@@ -81,18 +116,18 @@ pub(super) async fn list_api(
         uses_left, t.created_ms FROM api_tokens t
          JOIN accounts a ON a.id = t.account WHERE t.id > $1 AND t.ends_ms > $2 AND (a.id = $3 OR
          $3 IS NULL) ORDER BY t.id LIMIT $4";
-    let sql = sqlx::query_as(sql).bind(after_id(paging)).bind(now_ms).bind(account.map(|id| id.0));
+    let sql = sqlx::query_as(sql).bind(paging.after_id()).bind(now_ms).bind(account.map(|id| id.0));
     page(sql.bind(i64::from(paging.limit)).fetch_all(c).await?, paging)
 }
 
-pub(super) async fn list_join(c: &mut Conn, paging: &Paging, now_ms: i64) -> Result<Page<Token>> {
+async fn list_join(c: &mut Conn, paging: &Paging, now_ms: i64) -> Result<Page<Token>> {
     let sql = "SELECT t.id, t.label, a.name AS account, t.ends_ms, t.uses_left, t.created_ms FROM
         join_tokens t
          JOIN accounts a ON a.id = t.account WHERE t.id > $1 AND t.ends_ms > $2 ORDER BY t.id
          LIMIT $3";
     page(
         sqlx::query_as(sql)
-            .bind(after_id(paging))
+            .bind(paging.after_id())
             .bind(now_ms)
             .bind(i64::from(paging.limit))
             .fetch_all(c)
@@ -108,16 +143,17 @@ fn page(rows: Vec<TokenRow>, paging: &Paging) -> Result<Page<Token>> {
     Ok(Page { items: rows.into_iter().map(TokenRow::token).collect(), next })
 }
 
-pub(super) async fn find_api(c: &mut Conn, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>> {
+async fn find_api(c: &mut Conn, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>> {
     let sql = "SELECT id, account, ends_ms FROM api_tokens WHERE hash = $1 AND ends_ms > $2";
     let row: Option<(Uuid, Uuid, i64)> =
         sqlx::query_as(sql).bind(hash).bind(now_ms).fetch_optional(&mut *c).await?;
     let Some((id, account, ends_ms)) = row else { return Ok(None) };
-    let account = accounts::get(c, AccountId(account)).await?.filter(|account| !account.disabled);
+    let account =
+        principals::account(c, AccountId(account)).await?.filter(|account| !account.disabled);
     Ok(account.map(|account| ApiToken { id: TokenId(id), account, ends_ms }))
 }
 
-pub(super) async fn remove_api(
+async fn remove_api(
     c: &mut Conn,
     id: TokenId,
     account: Option<AccountId>,
@@ -143,7 +179,7 @@ pub(super) async fn remove_api(
     Ok(true)
 }
 
-pub(super) async fn remove_join(c: &mut Conn, id: TokenId) -> Result<bool> {
+async fn remove_join(c: &mut Conn, id: TokenId) -> Result<bool> {
     Ok(sqlx::query("DELETE FROM join_tokens WHERE id = $1")
         .bind(id.0)
         .execute(c)
