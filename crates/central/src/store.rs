@@ -37,9 +37,9 @@ pub mod counts;
 mod decide;
 mod error;
 mod fault;
-pub mod feed;
 pub mod files;
 pub mod holdings;
+pub mod notices;
 mod open;
 pub mod peers;
 mod postgres;
@@ -62,9 +62,9 @@ use uuid::Uuid;
 pub use accounts::{Accounts, Groups};
 pub use counts::Counting;
 pub use error::{Refusal, StoreError, Taken};
-pub use feed::Feed;
 pub use files::Files;
 pub use holdings::Holdings;
+pub use notices::Notices;
 pub use open::{GENERATION, open};
 pub use peers::Peers;
 pub use publish::Publishes;
@@ -99,7 +99,7 @@ pub trait Store:
     + Publishes
     + Files
     + Searches
-    + Feed
+    + Notices
     + Counting
 {
     /// Id of the network; made when the database was.

@@ -1,4 +1,4 @@
-use peral_central::store::feed::MAX_NOTICES;
+use peral_central::store::notices::MAX_NOTICES;
 use peral_wire::rest::{
     holdings::{Delta, Deltas, Held, VersionRef},
     peers::Notice,

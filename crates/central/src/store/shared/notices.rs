@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::{Conn, Database};
 use crate::store::{
-    Feed, Result, StoreError,
-    feed::{MAX_NOTICES, Notices},
+    Result, StoreError,
+    notices::{MAX_NOTICES, NoticeList, Notices},
     rows::{hash, nat},
 };
 
 #[async_trait]
-impl Feed for Database {
-    async fn notices(&self, peer: PeerId, after: u64, now_ms: i64) -> Result<Notices> {
+impl Notices for Database {
+    async fn notices(&self, peer: PeerId, after: u64, now_ms: i64) -> Result<NoticeList> {
         read(&mut *self.reader().await?, peer, after, now_ms).await
     }
 }
@@ -93,7 +93,7 @@ struct FileNotice {
     removed_ms: Option<i64>,
 }
 
-async fn read(c: &mut Conn, peer: PeerId, after: u64, now_ms: i64) -> Result<Notices> {
+async fn read(c: &mut Conn, peer: PeerId, after: u64, now_ms: i64) -> Result<NoticeList> {
     // First the newest number: everything up to it is committed and found below.
     let newest: i64 = sqlx::query_scalar("SELECT value FROM counters WHERE name = 'notices'")
         .fetch_one(&mut *c)
@@ -117,7 +117,7 @@ async fn read(c: &mut Conn, peer: PeerId, after: u64, now_ms: i64) -> Result<Not
     all.truncate(MAX_NOTICES as usize);
     let last = all.last().map_or(after, |(number, _)| *number);
     let obeyed = if whole { last.max(newest) } else { last };
-    Ok(Notices {
+    Ok(NoticeList {
         notices: all.into_iter().map(|(_, notice)| notice).collect(),
         obeyed: nat(obeyed, "counters", "value", peer.0)?,
     })
