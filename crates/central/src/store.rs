@@ -36,6 +36,7 @@ mod common;
 pub mod counts;
 mod decide;
 mod error;
+pub mod events;
 mod fault;
 pub mod files;
 pub mod holdings;

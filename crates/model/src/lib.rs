@@ -4,6 +4,7 @@
 
 pub mod bitmap;
 pub mod content;
+pub mod event;
 pub mod file;
 pub mod id;
 pub mod name;

@@ -58,6 +58,8 @@ mod begin;
 mod counts;
 #[path = "shared/detail.rs"]
 mod detail;
+#[path = "shared/events.rs"]
+mod events;
 #[path = "shared/files.rs"]
 mod files;
 #[path = "shared/groups.rs"]

@@ -220,8 +220,8 @@ pub(super) struct HoldingRow {
 
 /// A version to write.
 pub(super) struct VersionRow {
-    pub file: Uuid,
-    pub version: i64,
+    pub file: FileId,
+    pub version: u64,
     pub content: Content,
     pub record: Vec<u8>,
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod accounts;
+mod events;
 mod files;
 mod holdings;
 mod notices;
@@ -73,6 +74,9 @@ on_both_databases! {
         removing_leaves_a_tombstone near_sources_come_first locating_gives_address_and_port;
     notices:
         numbers_go_up_and_nothing_comes_twice long_lists_come_in_parts;
+    events:
+        every_kind_reads_back_as_it_was_written
+        each_version_of_a_publish_has_an_event_in_its_order what_is_refused_leaves_no_event;
     search:
         it_finds_what_a_query_matches pages_are_stable_while_names_are_added filters_narrow_it
         hidden_files_are_not_found common_terms_are_found_wherever_they_are;

@@ -8,6 +8,7 @@ use super::Conn;
 use crate::store::{
     Result,
     decide::Current,
+    events::StoredEvent,
     peers::Beat,
     rows::{BeatenRow, CurrentRow, HoldingRow, VersionRow, int, state_number},
 };
@@ -132,8 +133,8 @@ pub(super) async fn insert_versions(
          FROM UNNEST($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bytea[]) AS n
          (file, version, hash, size, record)";
     sqlx::query(sql)
-        .bind(column(versions, |version| version.file))
-        .bind(column(versions, |version| version.version))
+        .bind(column(versions, |row| row.file.0))
+        .bind(column(versions, |row| int(row.version)))
         .bind(column(versions, |version| version.content.hash.to_vec()))
         .bind(column(versions, |version| int(version.content.size)))
         .bind(column(versions, |version| version.record.as_slice()))
@@ -144,15 +145,18 @@ pub(super) async fn insert_versions(
     Ok(())
 }
 
-/// Writes the events of versions.
-pub(super) async fn published(c: &mut Conn, versions: &[VersionRow], now_ms: i64) -> Result<()> {
+/// Writes events.
+pub(super) async fn append_events(c: &mut Conn, events: &[StoredEvent], now_ms: i64) -> Result<()> {
     let sql = "INSERT INTO outbox (kind, file, payload, created_ms)
-         SELECT 'file.published', n.file, '{\"version\":' || n.version || '}', $3 FROM
-         UNNEST($1::uuid[], $2::bigint[]) AS n (file, version)";
-    let query = sqlx::query(sql)
-        .bind(column(versions, |version| version.file))
-        .bind(column(versions, |version| version.version));
-    query.bind(now_ms).execute(c).await?;
+         SELECT n.kind, n.file, n.payload, $4 FROM UNNEST($1::text[], $2::uuid[], $3::text[]) AS n
+         (kind, file, payload)";
+    sqlx::query(sql)
+        .bind(column(events, |event| event.kind.as_str()))
+        .bind(column(events, |event| event.file.map(|file| file.0)))
+        .bind(column(events, |event| event.payload.as_str()))
+        .bind(now_ms)
+        .execute(c)
+        .await?;
     Ok(())
 }
 

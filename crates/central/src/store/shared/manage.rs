@@ -1,13 +1,16 @@
 //! What owners and administrators do with a file: change who may have it, tag it, remove it.
 
-use peral_model::{FileId, FileName, Visibility};
+use peral_model::{
+    FileId, FileName, Visibility,
+    event::{FileChanged, FileRemoved},
+};
 use peral_wire::rest::files::{FileChange, FileDetail};
 
-use super::{Conn, access, bulk, detail, notices, upkeep::event};
+use super::{Conn, access, bulk, detail, events, notices};
 use crate::store::{
     Refusal, Result, Viewer,
     publish::Seal,
-    rows::{RecordRow, int},
+    rows::{RecordRow, int, nat},
 };
 
 pub(super) async fn change(
@@ -34,14 +37,8 @@ pub(super) async fn change(
         sqlx::query(sql).bind(id.0).bind(public).execute(&mut *c).await?;
         sign_again(c, id, seal).await?;
     }
-    event(
-        c,
-        "file.changed",
-        Some(id.0),
-        &serde_json::json!({ "name": name, "public": public, "rights": rights }),
-        now_ms,
-    )
-    .await?;
+    let event = FileChanged { file: id, name: name.clone(), public, rights };
+    events::append(c, &[event.into()], now_ms).await?;
     if rights {
         notices::tell_holders(c, id).await?;
     }
@@ -82,14 +79,9 @@ pub(super) async fn remove(
     let sql = "UPDATE files SET removed_ms = $2, serial = serial + 1 WHERE id = $1";
     sqlx::query(sql).bind(id.0).bind(now_ms).execute(&mut *c).await?;
     sqlx::query("DELETE FROM tags WHERE file = $1").bind(id.0).execute(&mut *c).await?;
-    event(
-        c,
-        "file.removed",
-        Some(id.0),
-        &serde_json::json!({ "name": name, "public": file.public, "serial": file.serial + 1 }),
-        now_ms,
-    )
-    .await?;
+    let serial = nat(file.serial, "files", "serial", id.0)? + 1;
+    let event = FileRemoved { file: id, name: name.clone(), public: file.public, serial };
+    events::append(c, &[event.into()], now_ms).await?;
     // Their rows say who is to be told, so they go after that.
     notices::tell_holders(c, id).await?;
     sqlx::query("DELETE FROM versions WHERE file = $1").bind(id.0).execute(c).await?;

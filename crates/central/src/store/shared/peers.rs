@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use peral_model::{AccountId, Identity, PeerId};
+use peral_model::{
+    AccountId, Identity, PeerId,
+    event::{PeerJoined, PeerLeft, PeerRevoked},
+};
 use peral_wire::rest::{
     Page,
     peers::{ListedState, Peer},
@@ -12,7 +15,7 @@ use peral_wire::rest::{
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Conn, Database, bulk, notices, principals, upkeep::event};
+use super::{Conn, Database, bulk, events, notices, principals};
 use crate::store::{
     Paging, Refusal, Result, StoreError,
     peers::{
@@ -85,8 +88,8 @@ async fn register(c: &mut Conn, peer: &Registering) -> Result<Registered> {
          excluded.seen_ms, ends_ms = excluded.ends_ms";
     let query = sqlx::query(lease).bind(registered.peer.0).bind(int(registered.epoch));
     query.bind(peer.now_ms).bind(peer.lease_ends_ms).execute(&mut *c).await?;
-    let payload = serde_json::json!({ "peer": registered.peer, "epoch": registered.epoch });
-    event(c, "peer.joined", None, &payload, peer.now_ms).await?;
+    let event = PeerJoined { peer: registered.peer, epoch: registered.epoch };
+    events::append(c, &[event.into()], peer.now_ms).await?;
     Ok(registered)
 }
 
@@ -355,7 +358,7 @@ async fn log_out(c: &mut Conn, id: PeerId, epoch: Option<u64>, now_ms: i64) -> R
         .execute(&mut *c)
         .await?;
     end_lease(c, id).await?;
-    event(c, "peer.left", None, &serde_json::json!({ "peer": id }), now_ms).await?;
+    events::append(c, &[PeerLeft { peer: id }.into()], now_ms).await?;
     Ok(true)
 }
 
@@ -364,7 +367,7 @@ async fn revoke(c: &mut Conn, id: PeerId, now_ms: i64) -> Result<bool> {
     let until: Option<i64> = sqlx::query_scalar(sql).bind(id.0).fetch_optional(&mut *c).await?;
     let Some(until) = until else { return Ok(false) };
     end_lease(c, id).await?;
-    event(c, "peer.revoked", None, &serde_json::json!({ "peer": id }), now_ms).await?;
+    events::append(c, &[PeerRevoked { peer: id }.into()], now_ms).await?;
     notices::revoke(c, vec![(Identity::Peer(id), until)], now_ms).await?;
     Ok(true)
 }

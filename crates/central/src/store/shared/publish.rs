@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use peral_model::{AccountId, FileId, Record, UploadId, Visibility};
+use peral_model::{
+    AccountId, FileId, Record, UploadId, Visibility,
+    event::{Event, FilePublished},
+};
 use peral_wire::rest::{files::KEPT_VERSIONS, holdings::VersionRef};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Conn, Database, access, begin, bulk, peers, principals::Principal};
+use super::{Conn, Database, access, begin, bulk, events, peers, principals::Principal};
 use crate::store::{
     Refusal, Result, StoreError,
     decide::{Current, Decision, Rights, Wanted, decide},
@@ -307,7 +310,10 @@ impl Batch {
         }
         if !self.versions.is_empty() {
             bulk::insert_versions(c, publishing.writer.peer.0, &self.versions, now_ms).await?;
-            bulk::published(c, &self.versions, now_ms).await?;
+            let published =
+                |row: &VersionRow| FilePublished { file: row.file, version: row.version }.into();
+            let events: Vec<Event> = self.versions.iter().map(published).collect();
+            events::append(c, &events, now_ms).await?;
         }
         let full = |current: &&Current| current.version > KEPT_VERSIONS;
         let old: Vec<(Uuid, i64)> = advanced
@@ -369,8 +375,8 @@ fn sign(publishing: &Publishing, version: &NewVersion, current: &Current) -> Ver
         published_ms: publishing.now_ms,
     };
     VersionRow {
-        file: current.file.0,
-        version: int(current.version),
+        file: current.file,
+        version: current.version,
         content: current.content,
         record: (publishing.seal)(&record),
     }

@@ -1,4 +1,4 @@
-//! The store as a whole: its pulse, its events, and what it forgets.
+//! The store as a whole: its pulse, and what it forgets.
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -73,23 +73,4 @@ async fn probe(c: &mut Conn) -> Result<()> {
 
 async fn drop_ended(c: &mut Conn, sql: &'static str, until_ms: i64) -> Result<u64> {
     Ok(sqlx::query(sql).bind(until_ms).execute(c).await?.rows_affected())
-}
-
-/// Writes an event, to be sent once this transaction has committed.
-pub(super) async fn event(
-    c: &mut Conn,
-    kind: &str,
-    file: Option<Uuid>,
-    payload: &serde_json::Value,
-    now_ms: i64,
-) -> Result<()> {
-    let sql = "INSERT INTO outbox (kind, file, payload, created_ms) VALUES ($1, $2, $3, $4)";
-    sqlx::query(sql)
-        .bind(kind)
-        .bind(file)
-        .bind(payload.to_string())
-        .bind(now_ms)
-        .execute(c)
-        .await?;
-    Ok(())
 }

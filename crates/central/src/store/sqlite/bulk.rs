@@ -9,6 +9,7 @@ use super::Conn;
 use crate::store::{
     Result,
     decide::Current,
+    events::StoredEvent,
     peers::Beat,
     rows::{BeatenRow, CurrentRow, HoldingRow, VersionRow, int, state_number},
     text::{marked_starts, unmarked},
@@ -150,8 +151,8 @@ pub(super) async fn insert_versions(
     now_ms: i64,
 ) -> Result<()> {
     let rows = array(versions, |row| {
-        let (file, hash) = (hex::encode(row.file.as_bytes()), row.content.hash.to_string());
-        json!([file, row.version, hash, int(row.content.size), hex::encode(&row.record)])
+        let (file, hash) = (hex::encode(row.file.0.as_bytes()), row.content.hash.to_string());
+        json!([file, int(row.version), hash, int(row.content.size), hex::encode(&row.record)])
     });
     let sql = "INSERT INTO versions (file, version, hash, size, published_ms, publisher, record)
          SELECT unhex(n.value ->> 0), n.value ->> 1, unhex(n.value ->> 2), n.value ->> 3, $2, $3,
@@ -160,12 +161,14 @@ pub(super) async fn insert_versions(
     Ok(())
 }
 
-/// Writes the events of versions.
-pub(super) async fn published(c: &mut Conn, versions: &[VersionRow], now_ms: i64) -> Result<()> {
-    let rows = array(versions, |row| json!([hex::encode(row.file.as_bytes()), row.version]));
+/// Writes events.
+pub(super) async fn append_events(c: &mut Conn, events: &[StoredEvent], now_ms: i64) -> Result<()> {
+    let rows = array(events, |event| {
+        let file = event.file.map(|file| hex::encode(file.0.as_bytes()));
+        json!([event.kind, file, event.payload])
+    });
     let sql = "INSERT INTO outbox (kind, file, payload, created_ms)
-         SELECT 'file.published', unhex(n.value ->> 0),
-         '{\"version\":' || (n.value ->> 1) || '}', $2 FROM json_each($1) n";
+         SELECT n.value ->> 0, unhex(n.value ->> 1), n.value ->> 2, $2 FROM json_each($1) n";
     sqlx::query(sql).bind(rows).bind(now_ms).execute(c).await?;
     Ok(())
 }
