@@ -4,6 +4,13 @@
 //! whose epoch counts) must be checked where they are acted on. A transaction runs in a task of its
 //! own: a request that is dropped cannot leave a connection inside one. Not there is `Option`, a
 //! rule that says no is [`StoreError::Refused`], and everything else is a fault of the database.
+//!
+//! Why the files of `shared` are compiled twice: nearly all statements are the same text in both
+//! databases, but a query of sqlx has the type of one driver. Functions that are generic over the
+//! driver would need a page of bounds each, and two copies by hand drift apart. So each database is
+//! a module that has `shared` as a child. Around it stand the few words that differ, as macros, and
+//! beside it what differs as a whole: opening, the terms of a search, and statements over many rows.
+//! The shared files ask nowhere which database they are for.
 
 /// The condition that the viewer ($1 its account, $2 acts as an administrator) may read the file
 /// `f`.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use sqlx::migrate::MigrateError;
-
 use super::{Options, Result, SharedStore, StoreError, postgres, sqlite};
 
 /// Generation of this central: rises when a migration asks for something that older ones do not do.
@@ -18,33 +16,12 @@ pub async fn open(options: &Options) -> Result<SharedStore> {
     let url = options.url.trim();
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return Ok(Arc::new(sqlite::Database::open(path, options).await?));
+        return Ok(Arc::new(sqlite::open(path, options).await?));
     }
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return Ok(Arc::new(postgres::Database::open(url, options).await?));
+        return Ok(Arc::new(postgres::open(url, options).await?));
     }
     // The URL may hold a password: it is not repeated.
     let reason = "the database URL must begin with sqlite: or postgres:";
     Err(StoreError::Database(sqlx::Error::Configuration(reason.into())))
-}
-
-/// Refuses a database that asks for a newer central.
-pub(super) fn check_generation(oldest: i64) -> Result<()> {
-    if oldest > GENERATION {
-        return Err(StoreError::TooOld { needed: oldest, own: GENERATION });
-    }
-    Ok(())
-}
-
-/// What stopped a migration: the database that went away, or the migration itself.
-pub(super) fn migration(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            match error.into() {
-                StoreError::Database(error) => StoreError::Migration(MigrateError::Execute(error)),
-                other => other,
-            }
-        }
-        other => StoreError::Migration(other),
-    }
 }

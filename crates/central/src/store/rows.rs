@@ -7,6 +7,7 @@ use peral_model::{
 use peral_wire::rest::{
     accounts::{Account, Role, Token},
     files::{File, Right, Source},
+    holdings::VersionRef,
     peers::PeerState,
 };
 use sqlx::FromRow;
@@ -216,6 +217,35 @@ pub(super) struct HoldingRow {
     pub version: i64,
     pub bucket: i16,
     pub whole: bool,
+}
+
+/// A version of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromRow)]
+pub(super) struct VersionKey {
+    pub file: Uuid,
+    pub version: i64,
+}
+
+impl From<VersionRef> for VersionKey {
+    fn from(version: VersionRef) -> Self {
+        Self { file: version.file.0, version: int(version.version) }
+    }
+}
+
+/// The envelope of a version's record.
+#[derive(FromRow)]
+pub(super) struct EnvelopeRow {
+    #[sqlx(flatten)]
+    pub key: VersionKey,
+    pub record: Vec<u8>,
+}
+
+/// A name that was removed.
+#[derive(FromRow)]
+pub(super) struct TombstoneRow {
+    pub id: Uuid,
+    pub name: String,
+    pub hash: Vec<u8>,
 }
 
 /// A version to write.

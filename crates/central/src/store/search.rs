@@ -1,7 +1,10 @@
 //! Search: names by terms, in the order of their bytes.
 
 use async_trait::async_trait;
-use peral_model::{ContentId, search::Query};
+use peral_model::{
+    ContentId,
+    search::{Query, Term},
+};
 use peral_wire::rest::{Page, files::File};
 
 use super::{Result, Viewer};
@@ -28,6 +31,17 @@ pub struct Search {
     pub viewer: Viewer,
     /// Now.
     pub now_ms: i64,
+}
+
+impl Search {
+    /// The contents that it names, by a term or by its own field.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = Vec<u8>> {
+        let terms = self.query.terms.iter().filter_map(|term| match term {
+            Term::Hash(hash) => Some(hash.to_vec()),
+            _ => None,
+        });
+        terms.chain(self.hash.map(ContentId::to_vec))
+    }
 }
 
 /// Search.

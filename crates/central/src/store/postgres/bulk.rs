@@ -1,42 +1,15 @@
-//! Statements over many rows: arrays in, one round trip each.
+//! Statements of a publish over many rows: one statement each, with an array for each column.
 
-use peral_model::name::fold;
-use peral_model::search::word_starts;
+use peral_model::{name::fold, search::word_starts};
 use uuid::Uuid;
 
-use super::Conn;
+use super::{array::column, driver::Conn};
 use crate::store::{
     Result,
     decide::Current,
     events::StoredEvent,
-    peers::Beat,
-    rows::{BeatenRow, CurrentRow, HoldingRow, VersionRow, int, state_number},
+    rows::{CurrentRow, EnvelopeRow, TombstoneRow, VersionKey, VersionRow, int},
 };
-
-fn column<'a, T, V>(rows: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
-    rows.iter().map(value).collect()
-}
-
-/// Renews leases of those whose epoch counts.
-pub(super) async fn beat(c: &mut Conn, beats: &[&Beat]) -> Result<Vec<BeatenRow>> {
-    let sql = "UPDATE leases l SET state = b.state, room = b.room, seen_ms = b.seen_ms, ends_ms =
-        b.ends_ms
-         FROM UNNEST($1::uuid[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[],
-         $6::bigint[]) AS b (peer, epoch, state, room, seen_ms, ends_ms)
-         JOIN peers p ON p.id = b.peer
-         WHERE l.peer = b.peer AND l.epoch = b.epoch
-         RETURNING l.peer, l.epoch, p.last_delta, (SELECT value FROM counters WHERE name =
-         'notices') AS newest";
-    Ok(sqlx::query_as(sql)
-        .bind(column(beats, |beat| beat.writer.peer.0))
-        .bind(column(beats, |beat| int(beat.writer.epoch)))
-        .bind(column(beats, |beat| state_number(beat.state)))
-        .bind(column(beats, |beat| int(beat.room)))
-        .bind(column(beats, |beat| beat.seen_ms))
-        .bind(column(beats, |beat| beat.lease_ends_ms))
-        .fetch_all(c)
-        .await?)
-}
 
 /// What names mean now, locked in the order of the names.
 pub(super) async fn current(c: &mut Conn, names: &[&str]) -> Result<Vec<CurrentRow>> {
@@ -51,7 +24,7 @@ pub(super) async fn tombstones(
     c: &mut Conn,
     names: &[&str],
     files: &[Uuid],
-) -> Result<Vec<(Uuid, String, Vec<u8>)>> {
+) -> Result<Vec<TombstoneRow>> {
     let sql =
         "SELECT id, name, hash FROM files WHERE name = ANY($1::text[]) AND removed_ms IS NOT NULL
          UNION SELECT id, name, hash FROM files WHERE id = ANY($2) AND removed_ms IS NOT NULL";
@@ -161,8 +134,9 @@ pub(super) async fn append_events(c: &mut Conn, events: &[StoredEvent], now_ms: 
 }
 
 /// Drops the versions of each file up to a number; their holders stay known as such.
-pub(super) async fn drop_versions(c: &mut Conn, old: &[(Uuid, i64)]) -> Result<()> {
-    let (files, until) = (column(old, |(file, _)| *file), column(old, |(_, until)| *until));
+pub(super) async fn drop_versions(c: &mut Conn, until: &[VersionKey]) -> Result<()> {
+    let files = column(until, |key| key.file);
+    let until = column(until, |key| key.version);
     let sql = "INSERT INTO file_notices (peer, file, number) SELECT DISTINCT h.peer, h.file, 0
          FROM UNNEST($1::uuid[], $2::bigint[]) AS o (file, until) JOIN holdings h ON h.file =
          o.file AND h.version <= o.until ON CONFLICT DO NOTHING";
@@ -173,66 +147,15 @@ pub(super) async fn drop_versions(c: &mut Conn, old: &[(Uuid, i64)]) -> Result<(
     Ok(())
 }
 
-/// Records of versions.
-pub(super) async fn records(
-    c: &mut Conn,
-    keys: &[(Uuid, i64)],
-) -> Result<Vec<(Uuid, i64, Vec<u8>)>> {
+/// The envelopes of versions.
+pub(super) async fn envelopes(c: &mut Conn, versions: &[VersionKey]) -> Result<Vec<EnvelopeRow>> {
     let sql = "SELECT v.file, v.version, v.record FROM UNNEST($1::uuid[], $2::bigint[]) AS k
         (file, version)
          JOIN versions v ON v.file = k.file AND v.version = k.version";
     let query = sqlx::query_as(sql)
-        .bind(column(keys, |(file, _)| *file))
-        .bind(column(keys, |(_, version)| *version));
+        .bind(column(versions, |key| key.file))
+        .bind(column(versions, |key| key.version));
     Ok(query.fetch_all(c).await?)
-}
-
-/// Files among these of which a peer that reports them is to be told: removed ones, and ones new to
-/// it whose rights have changed before.
-pub(super) async fn to_be_told(c: &mut Conn, peer: Uuid, files: &[Uuid]) -> Result<Vec<Uuid>> {
-    let sql = "SELECT f.id FROM files f WHERE f.id = ANY($2) AND (f.removed_ms IS NOT NULL
-         OR (f.serial > 1 AND NOT EXISTS (SELECT 1 FROM holdings h WHERE h.file = f.id AND h.peer
-         = $1))) ORDER BY f.id";
-    Ok(sqlx::query_scalar(sql).bind(peer).bind(files.to_vec()).fetch_all(c).await?)
-}
-
-/// Writes holdings of versions that are kept; others are passed over.
-pub(super) async fn upsert_holdings(c: &mut Conn, peer: Uuid, rows: &[HoldingRow]) -> Result<()> {
-    let sql = "INSERT INTO holdings (file, version, peer, bucket, whole) SELECT n.file,
-        n.version, $1, n.bucket, n.whole
-         FROM UNNEST($2::uuid[], $3::bigint[], $4::smallint[], $5::boolean[]) AS n (file,
-         version, bucket, whole)
-         JOIN versions v ON v.file = n.file AND v.version = n.version
-         ON CONFLICT (file, version, peer) DO UPDATE SET whole = excluded.whole WHERE
-         holdings.whole <> excluded.whole";
-    sqlx::query(sql)
-        .bind(peer)
-        .bind(column(rows, |row| row.file))
-        .bind(column(rows, |row| row.version))
-        .bind(column(rows, |row| row.bucket))
-        .bind(column(rows, |row| row.whole))
-        .execute(c)
-        .await?;
-    Ok(())
-}
-
-/// Drops holdings, and remembers when their files were last seen.
-pub(super) async fn drop_holdings(
-    c: &mut Conn,
-    peer: Uuid,
-    rows: &[(Uuid, i64)],
-    now_ms: i64,
-) -> Result<()> {
-    let sql = "WITH gone AS (DELETE FROM holdings h USING UNNEST($2::uuid[], $3::bigint[]) AS g
-        (file, version)
-         WHERE h.file = g.file AND h.version = g.version AND h.peer = $1 RETURNING h.file)
-         UPDATE files SET last_seen_ms = $4 WHERE id IN (SELECT file FROM gone)";
-    let query = sqlx::query(sql)
-        .bind(peer)
-        .bind(column(rows, |(file, _)| *file))
-        .bind(column(rows, |(_, version)| *version));
-    query.bind(now_ms).execute(c).await?;
-    Ok(())
 }
 
 /// Takes a file out of the text index: here, the index follows by itself.

@@ -1,6 +1,6 @@
 //! Connecting to Postgres.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use peral_model::NetworkId;
 use sqlx::{
@@ -8,8 +8,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
 
-use super::{Database, prepare::prepare};
-use crate::store::{Options, Result, StoreError, common::Common};
+use super::shared::{Database, prepare};
+use crate::store::{Options, Result, StoreError};
 
 const HAS_META: &str = "SELECT to_regclass('meta') IS NOT NULL";
 /// How long a statement may take, and how long it may wait for a lock.
@@ -26,27 +26,25 @@ const ACQUIRE: Duration = Duration::from_secs(3);
 /// After how long a connection that nobody used is asked whether it is still there.
 const QUIET: Duration = Duration::from_secs(1);
 
-impl Database {
-    /// Connects, migrates, and reads the network's id.
-    pub(in crate::store) async fn open(url: &str, how: &Options) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?.application_name("peral central");
-        let network = migrate(&options, how.network).await?;
-        let options = options.options(TIMEOUTS).options(PLANNER);
-        let pool =
-            PgPoolOptions::new().max_connections(how.connections.max(2)).acquire_timeout(ACQUIRE);
-        // A connection in constant use need not be asked each time whether it is still there: that
-        // would be a round trip for each call.
-        let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > QUIET {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        });
-        let pool = pool.connect_with(options).await?;
-        Ok(Self { pool, network, common: Common::default(), room: Arc::default() })
-    }
+/// Connects, migrates, and reads the network's id.
+pub(in crate::store) async fn open(url: &str, how: &Options) -> Result<Database> {
+    let options = PgConnectOptions::from_str(url)?.application_name("peral central");
+    let network = migrate(&options, how.network).await?;
+    let options = options.options(TIMEOUTS).options(PLANNER);
+    let pool =
+        PgPoolOptions::new().max_connections(how.connections.max(2)).acquire_timeout(ACQUIRE);
+    // A connection in constant use need not be asked each time whether it is still there: that
+    // would be a round trip for each call.
+    let pool = pool.test_before_acquire(false).before_acquire(|connection, meta| {
+        Box::pin(async move {
+            if meta.idle_for > QUIET {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    });
+    let pool = pool.connect_with(options).await?;
+    Ok(Database::new(pool, None, network))
 }
 
 /// Brings the schema up to date, under sqlx's advisory lock, on a connection of its own that no

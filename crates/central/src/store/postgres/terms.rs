@@ -1,7 +1,7 @@
 //! Terms of a search, as Postgres finds them: trigrams by `pg_trgm`, beginnings of words by their
 //! array.
 
-use super::search::{Sql, hashes};
+use super::driver::Sql;
 use crate::store::{
     search::Search,
     text::{like_containing, like_glob},
@@ -11,7 +11,7 @@ use crate::store::{
 /// follow.
 pub(super) fn from_index(sql: &mut Sql, search: &Search) {
     sql.push("SELECT f.* FROM files f WHERE f.removed_ms IS NULL");
-    for hash in hashes(search) {
+    for hash in search.hashes() {
         sql.push(" AND f.id IN (SELECT v.file FROM versions v WHERE v.hash = ")
             .push_bind(hash)
             .push(")");

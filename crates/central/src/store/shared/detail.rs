@@ -69,17 +69,24 @@ async fn versions(c: &mut Conn, file: Uuid, now_ms: i64) -> Result<Vec<Version>>
     rows.into_iter().map(version).collect()
 }
 
+#[derive(FromRow)]
+struct AccessRow {
+    is_group: bool,
+    name: String,
+    can_write: bool,
+}
+
 /// The access list, for those who manage the file.
 async fn access(c: &mut Conn, file: Uuid, viewer: Viewer) -> Result<Vec<Access>> {
-    let sql = "SELECT x.is_group, COALESCE(a.name, g.name), x.can_write FROM access x JOIN files
-        f ON f.id = x.file
+    let sql = "SELECT x.is_group, COALESCE(a.name, g.name) AS name, x.can_write
+         FROM access x JOIN files f ON f.id = x.file
          LEFT JOIN accounts a ON a.id = x.principal LEFT JOIN groups g ON g.id = x.principal
          WHERE x.file = $3 AND (f.owner = $1 OR $2) AND COALESCE(a.name, g.name) IS NOT NULL";
     let query = sqlx::query_as(sql).bind(viewer.account.0).bind(viewer.admin).bind(file);
-    let rows: Vec<(bool, String, bool)> = query.fetch_all(c).await?;
-    let line = |(is_group, name, can_write)| Access {
-        who: if is_group { format!("group:{name}") } else { name },
-        right: right(can_write),
+    let rows: Vec<AccessRow> = query.fetch_all(c).await?;
+    let line = |row: AccessRow| Access {
+        who: if row.is_group { format!("group:{}", row.name) } else { row.name },
+        right: right(row.can_write),
     };
     let mut lines: Vec<Access> = rows.into_iter().map(line).collect();
     lines.sort_by(|a, b| a.who.cmp(&b.who));

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use peral_model::{AccountId, GroupId};
 use peral_wire::rest::{Page, accounts::Group};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Conn, Database};
@@ -45,24 +46,31 @@ async fn add(c: &mut Conn, name: &str) -> Result<Group> {
     Ok(Group { id: GroupId(id), name: name.into(), members: Vec::new() })
 }
 
+#[derive(FromRow)]
+struct GroupRow {
+    id: Uuid,
+    name: String,
+    members: Option<String>,
+}
+
 async fn list(c: &mut Conn, paging: &Paging) -> Result<Page<Group>> {
     let sql = concat!(
         "SELECT g.id, g.name, (SELECT ",
         joined!("a.name"),
-        " FROM members m JOIN accounts a ON a.id = m.account WHERE m.grp = g.id) FROM groups g \
-         WHERE g.name > $1 ORDER BY g.name LIMIT $2",
+        " FROM members m JOIN accounts a ON a.id = m.account WHERE m.grp = g.id) AS members \
+         FROM groups g WHERE g.name > $1 ORDER BY g.name LIMIT $2",
     );
     let after = paging.after.as_deref().unwrap_or("");
-    let rows: Vec<(Uuid, String, Option<String>)> =
+    let rows: Vec<GroupRow> =
         sqlx::query_as(sql).bind(after).bind(i64::from(paging.limit)).fetch_all(c).await?;
     let next = (rows.len() == paging.limit as usize)
-        .then(|| rows.last().map(|row| row.1.clone()))
+        .then(|| rows.last().map(|row| row.name.clone()))
         .flatten();
-    let group = |(id, name, members): (Uuid, String, Option<String>)| {
+    let group = |row: GroupRow| {
         let mut members: Vec<String> =
-            members.iter().flat_map(|names| names.split(SEPARATOR)).map(Into::into).collect();
+            row.members.iter().flat_map(|names| names.split(SEPARATOR)).map(Into::into).collect();
         members.sort();
-        Group { id: GroupId(id), name, members }
+        Group { id: GroupId(row.id), name: row.name, members }
     };
     Ok(Page { items: rows.into_iter().map(group).collect(), next })
 }

@@ -1,18 +1,19 @@
 //! Holdings.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use futures::{FutureExt, TryStreamExt};
 use peral_model::FileId;
 use peral_wire::rest::holdings::{BUCKETS, Bucket, Delta, Deltas, Held, VersionRef, row_hash};
+use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Conn, Database, bulk, notices};
+use super::{Conn, Database, notices, reports};
 use crate::store::{
     Holdings, Refusal, Result,
     peers::Writer,
-    rows::{HoldingRow, int, nat},
+    rows::{HoldingRow, VersionKey, int, nat},
 };
 
 #[async_trait]
@@ -91,18 +92,18 @@ async fn write_rows(c: &mut Conn, writer: Writer, deltas: &[Delta], now_ms: i64)
     let (mut held, mut gone) = (Vec::new(), Vec::new());
     for (version, what) in last {
         match what {
-            Held::None => gone.push((version.file.0, int(version.version))),
+            Held::None => gone.push(version.into()),
             _ => held.push(holding(version, what)),
         }
     }
     if !gone.is_empty() {
-        bulk::drop_holdings(c, writer.peer.0, &gone, now_ms).await?;
+        reports::drop_holdings(c, writer.peer.0, &gone, now_ms).await?;
     }
     if !held.is_empty() {
         let files: HashSet<Uuid> = held.iter().map(|row| row.file).collect();
         let files: Vec<Uuid> = files.into_iter().collect();
-        let told = bulk::to_be_told(c, writer.peer.0, &files).await?;
-        bulk::upsert_holdings(c, writer.peer.0, &held).await?;
+        let told = reports::needing_notice(c, writer.peer.0, &files).await?;
+        reports::upsert_holdings(c, writer.peer.0, &held).await?;
         notices::tell(c, writer.peer, &told).await?;
     }
     Ok(())
@@ -120,15 +121,28 @@ fn holding(version: VersionRef, held: Held) -> HoldingRow {
     }
 }
 
+#[derive(FromRow)]
+struct HeldRow {
+    file: Uuid,
+    version: i64,
+    whole: bool,
+}
+
+impl HeldRow {
+    /// What the peer said of it.
+    fn delta(&self) -> Result<Delta> {
+        let version = nat(self.version, "holdings", "version", self.file)?;
+        let version = VersionRef { file: FileId(self.file), version };
+        Ok(Delta { version, held: if self.whole { Held::All } else { Held::Part } })
+    }
+}
+
 async fn compare(c: &mut Conn, writer: Writer, words: &[u64]) -> Result<Vec<u16>> {
     let mut own = vec![0_u64; BUCKETS];
     let sql = "SELECT file, version, whole FROM holdings WHERE peer = $1";
-    let mut rows = sqlx::query_as::<_, (Uuid, i64, bool)>(sql).bind(writer.peer.0).fetch(c);
-    while let Some((file, version, whole)) = rows.try_next().await? {
-        let version =
-            VersionRef { file: FileId(file), version: nat(version, "holdings", "version", file)? };
-        let (bucket, hash) =
-            row_hash(&Delta { version, held: if whole { Held::All } else { Held::Part } });
+    let mut rows = sqlx::query_as::<_, HeldRow>(sql).bind(writer.peer.0).fetch(c);
+    while let Some(row) = rows.try_next().await? {
+        let (bucket, hash) = row_hash(&row.delta()?);
         if let Some(word) = own.get_mut(usize::from(bucket)) {
             *word ^= hash;
         }
@@ -153,14 +167,12 @@ async fn replace(c: &mut Conn, writer: Writer, bucket: &Bucket, now_ms: i64) -> 
     if bucket.replace {
         let sql = "SELECT file, version FROM holdings WHERE peer = $1 AND bucket = $2";
         let number = i16::try_from(bucket.bucket).unwrap_or(-1);
-        let there: Vec<(Uuid, i64)> =
+        let there: Vec<VersionKey> =
             sqlx::query_as(sql).bind(writer.peer.0).bind(number).fetch_all(&mut *c).await?;
-        let named: HashMap<(Uuid, i64), ()> =
-            rows.iter().map(|row| ((row.version.file.0, int(row.version.version)), ())).collect();
-        let gone: Vec<(Uuid, i64)> =
-            there.into_iter().filter(|row| !named.contains_key(row)).collect();
+        let named: HashSet<VersionKey> = rows.iter().map(|row| row.version.into()).collect();
+        let gone: Vec<VersionKey> = there.into_iter().filter(|key| !named.contains(key)).collect();
         if !gone.is_empty() {
-            bulk::drop_holdings(c, writer.peer.0, &gone, now_ms).await?;
+            reports::drop_holdings(c, writer.peer.0, &gone, now_ms).await?;
         }
     }
     write_rows(c, writer, &rows, now_ms).await?;

@@ -123,22 +123,30 @@ async fn read(c: &mut Conn, peer: PeerId, after: u64, now_ms: i64) -> Result<Not
     })
 }
 
+#[derive(FromRow)]
+struct RevocationRow {
+    number: i64,
+    identity: String,
+    until_ms: i64,
+}
+
 async fn revocations(c: &mut Conn, after: i64, now_ms: i64) -> Result<Vec<(i64, Notice)>> {
     let sql = "SELECT number, identity, until_ms FROM revocations WHERE number > $1 AND until_ms \
         > $2 ORDER BY number LIMIT $3";
-    let rows: Vec<(i64, String, i64)> = sqlx::query_as(sql)
+    let rows: Vec<RevocationRow> = sqlx::query_as(sql)
         .bind(after)
         .bind(now_ms)
         .bind(i64::from(MAX_NOTICES))
         .fetch_all(c)
         .await?;
-    let notice = |(number, identity, until_ms): (i64, String, i64)| {
+    let notice = |row: RevocationRow| {
         let corrupt = |_| StoreError::Corrupt {
             table: "revocations",
             column: "identity",
-            row: number.to_string(),
+            row: row.number.to_string(),
         };
-        Ok((number, Notice::Revoked { identity: identity.parse().map_err(corrupt)?, until_ms }))
+        let identity = row.identity.parse().map_err(corrupt)?;
+        Ok((row.number, Notice::Revoked { identity, until_ms: row.until_ms }))
     };
     rows.into_iter().map(notice).collect()
 }

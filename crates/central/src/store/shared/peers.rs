@@ -15,7 +15,7 @@ use peral_wire::rest::{
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Conn, Database, bulk, events, notices, principals};
+use super::{Conn, Database, events, notices, principals, reports};
 use crate::store::{
     Paging, Refusal, Result, StoreError,
     peers::{
@@ -70,14 +70,21 @@ pub(super) async fn fence(c: &mut Conn, writer: Writer) -> Result<AccountId> {
     account.map(AccountId).ok_or_else(|| Refusal::StaleEpoch.into())
 }
 
+#[derive(FromRow)]
+struct KnownKey {
+    id: Uuid,
+    account: Uuid,
+    pod: Option<String>,
+}
+
 async fn register(c: &mut Conn, peer: &Registering) -> Result<Registered> {
     let sql = "SELECT id, account, pod FROM peers WHERE public_key = $1";
-    let known: Option<(Uuid, Uuid, Option<String>)> =
+    let known: Option<KnownKey> =
         sqlx::query_as(sql).bind(&peer.public_key).fetch_optional(&mut *c).await?;
     let registered = match (known, &peer.pod) {
-        (Some((id, account, pod)), _) => {
-            same_pod(pod.as_deref(), peer.pod.as_ref())?;
-            again(c, peer, id, account).await?
+        (Some(known), _) => {
+            same_pod(known.pod.as_deref(), peer.pod.as_ref())?;
+            again(c, peer, known.id, known.account).await?
         }
         (None, Some(pod)) => join_as_pod(c, peer, pod).await?,
         (None, None) => join(c, peer).await?,
@@ -146,25 +153,32 @@ async fn join(c: &mut Conn, peer: &Registering) -> Result<Registered> {
     add(c, peer, account.ok_or(Refusal::BadToken)?).await
 }
 
+/// A peer that a pod was before.
+#[derive(FromRow)]
+struct PodPeer {
+    id: Uuid,
+    pod_uid: Option<String>,
+    same_key: bool,
+    revoked: bool,
+}
+
 /// A new key of a pod: ends the peer that the pod's name was before. A pod keeps its volume, and so
 /// its key, for as long as it is there: another key with the token of the same pod is somebody
 /// else's, who has taken the token.
 async fn join_as_pod(c: &mut Conn, peer: &Registering, pod: &RegisteringPod) -> Result<Registered> {
     let account = principals::member(c, &pod.account, peer.now_ms).await?;
     let sql = concat!(
-        "SELECT id, pod_uid, public_key = $3, revoked FROM peers WHERE pod = $1 AND (NOT revoked \
+        "SELECT id, pod_uid, public_key = $3 AS same_key, revoked FROM peers WHERE pod = $1 AND (NOT revoked \
          OR pod_uid = $2) ORDER BY id",
         update!()
     );
     let query = sqlx::query_as(sql).bind(&pod.pod.name).bind(&pod.pod.uid).bind(&peer.public_key);
-    let before: Vec<(Uuid, Option<String>, bool, bool)> = query.fetch_all(&mut *c).await?;
-    if let Some((_, _, same_key, _)) =
-        before.iter().find(|(_, uid, ..)| uid.as_ref() == Some(&pod.pod.uid))
-    {
+    let before: Vec<PodPeer> = query.fetch_all(&mut *c).await?;
+    if let Some(same) = before.iter().find(|row| row.pod_uid.as_ref() == Some(&pod.pod.uid)) {
         // The same key registered at the same time: it is known at the next try.
-        return Err(if *same_key { StoreError::Raced } else { Refusal::OtherKey.into() });
+        return Err(if same.same_key { StoreError::Raced } else { Refusal::OtherKey.into() });
     }
-    let ended = before.iter().find(|(.., revoked)| !revoked).map(|(id, ..)| PeerId(*id));
+    let ended = before.iter().find(|row| !row.revoked).map(|row| PeerId(row.id));
     if let Some(before) = ended {
         revoke(c, before, peer.now_ms).await?;
     }
@@ -266,7 +280,7 @@ async fn beat(c: &mut Conn, beats: &[Beat]) -> Result<Beaten> {
     let newest: HashMap<Writer, &Beat> = beats.iter().map(|beat| (beat.writer, beat)).collect();
     let mut distinct: Vec<&Beat> = newest.into_values().collect();
     distinct.sort_by_key(|beat| beat.writer);
-    let rows: Vec<BeatenRow> = bulk::beat(c, &distinct).await?;
+    let rows: Vec<BeatenRow> = reports::beat(c, &distinct).await?;
     let newest_notice =
         rows.first().map_or(Ok(0), |row| nat(row.newest, "counters", "value", row.peer))?;
     let written: HashMap<(Uuid, i64), i64> =

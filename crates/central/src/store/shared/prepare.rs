@@ -1,18 +1,15 @@
 //! A schema that is up to date, and the network that it is of.
 
 use peral_model::NetworkId;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use uuid::Uuid;
 
 use super::Conn;
-use crate::store::{
-    GENERATION, Result,
-    open::{check_generation, migration},
-};
+use crate::store::{GENERATION, Result, StoreError};
 
 /// Migrates, unless the database asks for a newer central. `has_meta` asks whether it was migrated
 /// before. A new database becomes one of the network that is given, or of a new one.
-pub(super) async fn prepare(
+pub(in crate::store) async fn prepare(
     c: &mut Conn,
     has_meta: &'static str,
     mut migrations: Migrator,
@@ -37,4 +34,25 @@ pub(super) async fn prepare(
         sqlx::query_as("SELECT network, oldest_central FROM meta").fetch_one(c).await?;
     check_generation(oldest)?;
     Ok(NetworkId(network))
+}
+
+/// Refuses a database that asks for a newer central.
+fn check_generation(oldest: i64) -> Result<()> {
+    if oldest > GENERATION {
+        return Err(StoreError::TooOld { needed: oldest, own: GENERATION });
+    }
+    Ok(())
+}
+
+/// What stopped a migration: the database that went away, or the migration itself.
+fn migration(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            match error.into() {
+                StoreError::Database(error) => StoreError::Migration(MigrateError::Execute(error)),
+                other => other,
+            }
+        }
+        other => StoreError::Migration(other),
+    }
 }

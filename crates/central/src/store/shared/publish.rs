@@ -18,7 +18,7 @@ use crate::store::{
     decide::{Current, Decision, Rights, Wanted, decide},
     publish::{BegunUpload, NewUpload, NewVersion, Publishes, Publishing, REPLAY_MS},
     replay::{Outcome, fingerprint, pack, unpack},
-    rows::{VersionRow, hash, int, nat, new_id, visibility},
+    rows::{VersionKey, VersionRow, hash, int, nat, new_id, visibility},
 };
 
 #[async_trait]
@@ -94,14 +94,13 @@ async fn remember(c: &mut Conn, publishing: &Publishing, outcomes: &[Outcome]) -
 /// The records of what was published. One that has gone since (a result that is given again) was
 /// removed.
 async fn records(c: &mut Conn, outcomes: Vec<Outcome>) -> Result<Vec<Result<Vec<u8>, Refusal>>> {
-    let keys: Vec<(Uuid, i64)> =
-        outcomes.iter().flatten().map(|version| (version.file.0, int(version.version))).collect();
-    let rows = if keys.is_empty() { Vec::new() } else { bulk::records(c, &keys).await? };
-    let records: HashMap<(Uuid, i64), Vec<u8>> =
-        rows.into_iter().map(|(file, version, record)| ((file, version), record)).collect();
-    let record = |version: VersionRef| {
-        records.get(&(version.file.0, int(version.version))).cloned().ok_or(Refusal::Removed)
-    };
+    let keys: Vec<VersionKey> =
+        outcomes.iter().flatten().map(|version| VersionKey::from(*version)).collect();
+    let rows = if keys.is_empty() { Vec::new() } else { bulk::envelopes(c, &keys).await? };
+    let records: HashMap<VersionKey, Vec<u8>> =
+        rows.into_iter().map(|row| (row.key, row.record)).collect();
+    let record =
+        |version: VersionRef| records.get(&version.into()).cloned().ok_or(Refusal::Removed);
     Ok(outcomes.into_iter().map(|outcome| outcome.and_then(record)).collect())
 }
 
@@ -165,9 +164,9 @@ impl Batch {
                 .filter_map(|version| Some(version.replaces?.file.0))
                 .collect();
             let replaced: Vec<Uuid> = replaced.into_iter().collect();
-            for (id, name, hash) in bulk::tombstones(c, &names, &replaced).await? {
-                batch.removed_files.insert(FileId(id));
-                batch.removed_contents.insert((name, hash));
+            for row in bulk::tombstones(c, &names, &replaced).await? {
+                batch.removed_files.insert(FileId(row.id));
+                batch.removed_contents.insert((row.name, row.hash));
             }
         }
         Ok(batch)
@@ -316,11 +315,11 @@ impl Batch {
             events::append(c, &events, now_ms).await?;
         }
         let full = |current: &&Current| current.version > KEPT_VERSIONS;
-        let old: Vec<(Uuid, i64)> = advanced
-            .into_iter()
-            .filter(full)
-            .map(|f| (f.file.0, int(f.version - KEPT_VERSIONS)))
-            .collect();
+        let oldest = |current: &Current| VersionKey {
+            file: current.file.0,
+            version: int(current.version - KEPT_VERSIONS),
+        };
+        let old: Vec<VersionKey> = advanced.into_iter().filter(full).map(oldest).collect();
         if !old.is_empty() {
             bulk::drop_versions(c, &old).await?;
         }

@@ -7,12 +7,12 @@
 //! 3. What is common but far away is taken from the index and sorted.
 
 use async_trait::async_trait;
-use peral_model::{ContentId, search::Term};
+use peral_model::search::Term;
 use peral_wire::rest::{Page, files::File};
 use sqlx::{FromRow, QueryBuilder, Row};
 use uuid::Uuid;
 
-use super::{Conn, Database, Driver, terms};
+use super::{Conn, Database, Sql, terms};
 use crate::store::{
     Result, Searches,
     common::Common,
@@ -25,9 +25,6 @@ use crate::store::{
 const PROBE: i64 = 2000;
 /// Most names that are walked.
 const WALK: i64 = 20_000;
-
-/// A statement that is put together: its text holds no input, all of that is bound.
-pub(super) type Sql = QueryBuilder<Driver>;
 
 #[async_trait]
 impl Searches for Database {
@@ -214,13 +211,4 @@ fn begins(sql: &mut Sql, prefix: &str) {
     if let Some(end) = behind_prefix(prefix) {
         sql.push(" AND f.folded < ").push_bind(end);
     }
-}
-
-/// The contents that the search names, by a term or by its own field.
-pub(super) fn hashes(search: &Search) -> impl Iterator<Item = Vec<u8>> {
-    let terms = search.query.terms.iter().filter_map(|term| match term {
-        Term::Hash(hash) => Some(hash.to_vec()),
-        _ => None,
-    });
-    terms.chain(search.hash.map(ContentId::to_vec))
 }

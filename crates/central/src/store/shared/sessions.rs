@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use peral_model::{AccountId, Identity, SessionId};
 use peral_wire::rest::accounts::Session;
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Conn, Database, notices, principals};
@@ -122,13 +123,20 @@ fn identities(rows: Vec<(Uuid, i64)>) -> Vec<(Identity, i64)> {
     rows.into_iter().map(|(id, until)| (Identity::User(SessionId(id)), until)).collect()
 }
 
+#[derive(FromRow)]
+struct LiveRow {
+    account: Uuid,
+    public_key: Vec<u8>,
+    ends_ms: i64,
+}
+
 async fn get(c: &mut Conn, id: SessionId, now_ms: i64) -> Result<Option<LiveSession>> {
     let sql = "SELECT account, public_key, ends_ms FROM sessions WHERE id = $1 AND ends_ms > $2";
-    let row: Option<(Uuid, Vec<u8>, i64)> =
+    let row: Option<LiveRow> =
         sqlx::query_as(sql).bind(id.0).bind(now_ms).fetch_optional(&mut *c).await?;
-    let Some((account, public_key, ends_ms)) = row else { return Ok(None) };
-    let account =
-        principals::account(c, AccountId(account)).await?.filter(|account| !account.disabled);
+    let Some(LiveRow { account, public_key, ends_ms }) = row else { return Ok(None) };
+    let account = principals::account(c, AccountId(account)).await?;
+    let account = account.filter(|account| !account.disabled);
     Ok(account.map(|account| LiveSession { id, account, public_key, ends_ms }))
 }
 
@@ -169,16 +177,24 @@ pub(super) async fn end_all(
     ))
 }
 
+#[derive(FromRow)]
+struct ListedSession {
+    id: Uuid,
+    label: String,
+    created_ms: i64,
+    ends_ms: i64,
+}
+
 async fn list(c: &mut Conn, account: AccountId, now_ms: i64) -> Result<Vec<Session>> {
     let sql = "SELECT id, label, created_ms, ends_ms FROM sessions WHERE account = $1 AND ends_ms \
         > $2 ORDER BY created_ms DESC, id DESC LIMIT 1000";
-    let rows: Vec<(Uuid, String, i64, i64)> =
+    let rows: Vec<ListedSession> =
         sqlx::query_as(sql).bind(account.0).bind(now_ms).fetch_all(c).await?;
-    let session = |(id, label, created_ms, ends_ms)| Session {
-        id: SessionId(id),
-        label,
-        created_ms,
-        ends_ms,
+    let session = |row: ListedSession| Session {
+        id: SessionId(row.id),
+        label: row.label,
+        created_ms: row.created_ms,
+        ends_ms: row.ends_ms,
         current: false,
     };
     Ok(rows.into_iter().map(session).collect())

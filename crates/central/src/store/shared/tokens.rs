@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use peral_model::{AccountId, Identity, PeerId, SessionId, TokenId};
 use peral_wire::rest::{Page, accounts::Token};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Conn, Database, notices, principals};
@@ -143,14 +144,21 @@ fn page(rows: Vec<TokenRow>, paging: &Paging) -> Result<Page<Token>> {
     Ok(Page { items: rows.into_iter().map(TokenRow::token).collect(), next })
 }
 
+#[derive(FromRow)]
+struct ApiTokenRow {
+    id: Uuid,
+    account: Uuid,
+    ends_ms: i64,
+}
+
 async fn find_api(c: &mut Conn, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>> {
     let sql = "SELECT id, account, ends_ms FROM api_tokens WHERE hash = $1 AND ends_ms > $2";
-    let row: Option<(Uuid, Uuid, i64)> =
+    let row: Option<ApiTokenRow> =
         sqlx::query_as(sql).bind(hash).bind(now_ms).fetch_optional(&mut *c).await?;
-    let Some((id, account, ends_ms)) = row else { return Ok(None) };
-    let account =
-        principals::account(c, AccountId(account)).await?.filter(|account| !account.disabled);
-    Ok(account.map(|account| ApiToken { id: TokenId(id), account, ends_ms }))
+    let Some(row) = row else { return Ok(None) };
+    let account = principals::account(c, AccountId(row.account)).await?;
+    let account = account.filter(|account| !account.disabled);
+    Ok(account.map(|account| ApiToken { id: TokenId(row.id), account, ends_ms: row.ends_ms }))
 }
 
 async fn remove_api(

@@ -37,7 +37,10 @@ impl Store for Database {
         self.network
     }
     fn connections(&self) -> Connections {
-        self.count_connections()
+        let (open, idle) = self
+            .pools()
+            .fold((0, 0), |(open, idle), pool| (open + pool.size(), idle + pool.num_idle()));
+        Connections::new(open, idle)
     }
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await?;
@@ -57,7 +60,9 @@ impl Store for Database {
         Ok(dropped)
     }
     async fn close(&self) {
-        self.close_all().await;
+        for pool in self.pools() {
+            pool.close().await;
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Opening a SQLite file.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use super::{Database, prepare::prepare};
-use crate::store::{Options, Result, common::Common};
+use super::shared::{Database, prepare};
+use crate::store::{Options, Result};
 
 const HAS_META: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'meta')";
 /// How long a statement waits for another process that writes.
@@ -15,21 +15,18 @@ const BUSY: Duration = Duration::from_secs(5);
 /// How long a call waits for a connection: a writer has the others before it.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
-impl Database {
-    /// Opens or makes the file, migrates, and reads the network's id.
-    pub(in crate::store) async fn open(path: &str, how: &Options) -> Result<Self> {
-        let writer = pool(options(path), 1).await?;
-        let network = prepare(
-            &mut *writer.acquire().await?,
-            HAS_META,
-            sqlx::migrate!("migrations/sqlite"),
-            how.network,
-        )
-        .await?;
-        let readers =
-            pool(options(path).pragma("query_only", "ON"), how.connections.max(1)).await?;
-        Ok(Self { readers, writer, network, common: Common::default(), room: Arc::default() })
-    }
+/// Opens or makes the file, migrates, and reads the network's id.
+pub(in crate::store) async fn open(path: &str, how: &Options) -> Result<Database> {
+    let writer = pool(options(path), 1).await?;
+    let network = prepare(
+        &mut *writer.acquire().await?,
+        HAS_META,
+        sqlx::migrate!("migrations/sqlite"),
+        how.network,
+    )
+    .await?;
+    let readers = pool(options(path).pragma("query_only", "ON"), how.connections.max(1)).await?;
+    Ok(Database::new(readers, Some(writer), network))
 }
 
 /// WAL, so that readers and the writer do not wait for each other; FULL, so that what was

@@ -3,7 +3,7 @@
 
 use peral_model::search::Term;
 
-use super::search::{Sql, hashes};
+use super::driver::Sql;
 use crate::store::{
     search::Search,
     text::{behind_prefix, literal_runs, marked_start, match_expression, sqlite_glob, unmarked},
@@ -13,7 +13,7 @@ use crate::store::{
 /// leads.
 pub(super) fn from_index(sql: &mut Sql, search: &Search) {
     let trigrams = trigrams(search);
-    if let Some(hash) = hashes(search).next() {
+    if let Some(hash) = search.hashes().next() {
         sql.push("SELECT f.* FROM (SELECT DISTINCT file FROM versions WHERE hash = ")
             .push_bind(hash);
         sql.push(") v CROSS JOIN files f ON f.id = v.file");
