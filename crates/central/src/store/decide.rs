@@ -16,9 +16,9 @@ pub(super) struct Current {
     pub content: Content,
 }
 
-/// What a publisher wants.
+/// What a publisher asks for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct Proposal {
     pub account: AccountId,
     pub content: Content,
     pub replaces: Option<VersionRef>,
@@ -28,7 +28,7 @@ pub(super) struct Wanted {
 
 /// What the publisher's account may do with the current file beyond what its owner may.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Rights {
+pub(super) struct FileRights {
     pub read: bool,
     pub write: bool,
 }
@@ -48,26 +48,26 @@ pub(super) enum Decision {
 
 /// Decides. `removed`: the file that it replaces, or this content under this name, has a tombstone.
 pub(super) fn decide(
-    wanted: &Wanted,
+    proposal: &Proposal,
     current: Option<&Current>,
-    rights: Rights,
+    rights: FileRights,
     removed: bool,
 ) -> Decision {
-    let removed = removed && !wanted.upload;
+    let removed = removed && !proposal.upload;
     let Some(current) = current else {
-        return match wanted.replaces {
+        return match proposal.replaces {
             _ if removed => Decision::Refuse(Refusal::Removed),
             None => Decision::New,
             Some(_) => Decision::Refuse(Refusal::VersionConflict),
         };
     };
-    let owner = current.owner == wanted.account;
+    let owner = current.owner == proposal.account;
     let may_write = owner || rights.write;
-    if current.content == wanted.content && (may_write || rights.read || current.public) {
+    if current.content == proposal.content && (may_write || rights.read || current.public) {
         return Decision::Same;
     }
     let is_current =
-        wanted.replaces == Some(VersionRef { file: current.file, version: current.version });
+        proposal.replaces == Some(VersionRef { file: current.file, version: current.version });
     match (may_write, is_current) {
         (true, true) => Decision::Next,
         _ if removed => Decision::Refuse(Refusal::Removed),
@@ -95,8 +95,8 @@ mod tests {
         Current { file: FILE, owner: OWNER, public, serial: 1, version: 4, content: content("now") }
     }
 
-    fn wanted(account: AccountId, text: &str, version: Option<u64>) -> Wanted {
-        Wanted {
+    fn proposal(account: AccountId, text: &str, version: Option<u64>) -> Proposal {
+        Proposal {
             account,
             content: content(text),
             replaces: version.map(|version| VersionRef { file: FILE, version }),
@@ -104,22 +104,22 @@ mod tests {
         }
     }
 
-    const NOTHING: Rights = Rights { read: false, write: false };
-    const WRITE: Rights = Rights { read: true, write: true };
+    const NOTHING: FileRights = FileRights { read: false, write: false };
+    const WRITE: FileRights = FileRights { read: true, write: true };
 
     #[test]
     fn a_free_name_is_new_unless_it_was_removed_or_something_should_be_there() {
-        assert_eq!(decide(&wanted(OWNER, "x", None), None, NOTHING, false), Decision::New);
+        assert_eq!(decide(&proposal(OWNER, "x", None), None, NOTHING, false), Decision::New);
         assert_eq!(
-            decide(&wanted(OWNER, "x", None), None, NOTHING, true),
+            decide(&proposal(OWNER, "x", None), None, NOTHING, true),
             Decision::Refuse(Refusal::Removed)
         );
         assert_eq!(
-            decide(&wanted(OWNER, "x", Some(4)), None, NOTHING, false),
+            decide(&proposal(OWNER, "x", Some(4)), None, NOTHING, false),
             Decision::Refuse(Refusal::VersionConflict)
         );
         assert_eq!(
-            decide(&Wanted { upload: true, ..wanted(OWNER, "x", None) }, None, NOTHING, true),
+            decide(&Proposal { upload: true, ..proposal(OWNER, "x", None) }, None, NOTHING, true),
             Decision::New
         );
     }
@@ -128,19 +128,19 @@ mod tests {
     fn only_who_may_write_replaces_and_only_the_current_version() {
         for (account, rights) in [(OWNER, NOTHING), (OTHER, WRITE)] {
             assert_eq!(
-                decide(&wanted(account, "x", Some(4)), Some(&current(true)), rights, false),
+                decide(&proposal(account, "x", Some(4)), Some(&current(true)), rights, false),
                 Decision::Next
             );
             for version in [None, Some(3), Some(5)] {
                 let decision =
-                    decide(&wanted(account, "x", version), Some(&current(true)), rights, false);
+                    decide(&proposal(account, "x", version), Some(&current(true)), rights, false);
                 assert_eq!(decision, Decision::Refuse(Refusal::VersionConflict));
             }
         }
-        let readable = Rights { read: true, write: false };
+        let readable = FileRights { read: true, write: false };
         for (version, rights) in [(None, NOTHING), (Some(4), NOTHING), (Some(4), readable)] {
             let decision =
-                decide(&wanted(OTHER, "x", version), Some(&current(true)), rights, false);
+                decide(&proposal(OTHER, "x", version), Some(&current(true)), rights, false);
             assert_eq!(decision, Decision::Refuse(Refusal::NameTaken));
         }
     }
@@ -148,15 +148,15 @@ mod tests {
     #[test]
     fn the_current_content_again_makes_no_version_but_shows_nothing_hidden() {
         assert_eq!(
-            decide(&wanted(OWNER, "now", None), Some(&current(false)), NOTHING, true),
+            decide(&proposal(OWNER, "now", None), Some(&current(false)), NOTHING, true),
             Decision::Same
         );
         assert_eq!(
-            decide(&wanted(OTHER, "now", None), Some(&current(true)), NOTHING, false),
+            decide(&proposal(OTHER, "now", None), Some(&current(true)), NOTHING, false),
             Decision::Same
         );
         assert_eq!(
-            decide(&wanted(OTHER, "now", None), Some(&current(false)), NOTHING, false),
+            decide(&proposal(OTHER, "now", None), Some(&current(false)), NOTHING, false),
             Decision::Refuse(Refusal::NameTaken)
         );
     }
@@ -164,11 +164,11 @@ mod tests {
     #[test]
     fn going_back_to_a_removed_content_is_a_new_version_for_who_knows_the_current_one() {
         assert_eq!(
-            decide(&wanted(OWNER, "old", Some(4)), Some(&current(true)), NOTHING, true),
+            decide(&proposal(OWNER, "old", Some(4)), Some(&current(true)), NOTHING, true),
             Decision::Next
         );
         assert_eq!(
-            decide(&wanted(OWNER, "old", Some(2)), Some(&current(true)), NOTHING, true),
+            decide(&proposal(OWNER, "old", Some(2)), Some(&current(true)), NOTHING, true),
             Decision::Refuse(Refusal::Removed)
         );
     }

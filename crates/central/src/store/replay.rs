@@ -10,8 +10,8 @@ use super::{
     publish::{NewVersion, Publishing},
 };
 
-/// What was published, or why not.
-pub(super) type Outcome = Result<VersionRef, Refusal>;
+/// Which version was published, or why none was.
+pub(super) type VersionResult = Result<VersionRef, Refusal>;
 
 const VERSION: u8 = 0;
 
@@ -26,10 +26,10 @@ const REFUSALS: [(u8, Refusal); 6] = [
 ];
 
 /// Packs results: one byte each, and 24 more for a version.
-pub(super) fn pack(outcomes: &[Outcome]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(outcomes.len() * 25);
-    for outcome in outcomes {
-        match outcome {
+pub(super) fn pack(results: &[VersionResult]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(results.len() * 25);
+    for result in results {
+        match result {
             Ok(version) => {
                 bytes.push(VERSION);
                 bytes.extend(version.file.0.as_bytes());
@@ -43,25 +43,25 @@ pub(super) fn pack(outcomes: &[Outcome]) -> Vec<u8> {
     bytes
 }
 
-/// Unpacks results; none if the bytes are not what [`pack`] makes.
-pub(super) fn unpack(mut bytes: &[u8]) -> Option<Vec<Outcome>> {
-    let mut outcomes = Vec::new();
+/// Unpacks results; none if [`pack`] did not make the bytes.
+pub(super) fn unpack(mut bytes: &[u8]) -> Option<Vec<VersionResult>> {
+    let mut results = Vec::new();
     while let Some((kind, rest)) = bytes.split_first() {
         bytes = rest;
         if *kind == VERSION {
             let (file, rest) = bytes.split_first_chunk::<16>()?;
             let (version, rest) = rest.split_first_chunk::<8>()?;
             bytes = rest;
-            outcomes.push(Ok(VersionRef {
+            results.push(Ok(VersionRef {
                 file: FileId(Uuid::from_bytes(*file)),
                 version: u64::from_le_bytes(*version),
             }));
         } else {
             let (_, refusal) = REFUSALS.iter().find(|(byte, _)| byte == kind)?;
-            outcomes.push(Err(refusal.clone()));
+            results.push(Err(refusal.clone()));
         }
     }
-    Some(outcomes)
+    Some(results)
 }
 
 /// Hash of what a publish asks for, by which the same request is known again.
@@ -87,10 +87,10 @@ mod tests {
     #[test]
     fn results_read_back_as_they_were_kept() {
         let version = VersionRef { file: FileId(Uuid::from_u128(7)), version: u64::MAX };
-        let mut outcomes: Vec<Outcome> =
+        let mut results: Vec<VersionResult> =
             REFUSALS.iter().map(|(_, refusal)| Err(refusal.clone())).collect();
-        outcomes.push(Ok(version));
-        assert_eq!(unpack(&pack(&outcomes)), Some(outcomes));
+        results.push(Ok(version));
+        assert_eq!(unpack(&pack(&results)), Some(results));
         assert_eq!(unpack(&[0, 1]), None);
         assert_eq!(unpack(&[99]), None);
     }

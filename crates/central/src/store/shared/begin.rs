@@ -17,13 +17,13 @@ use crate::store::{
 /// Access list and tags of a new name, as `uploads.extras` keeps them.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Extras {
-    pub access: Vec<Line>,
+    pub access: Vec<AccessLine>,
     pub tags: Vec<String>,
 }
 
 /// A line of an access list.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Line {
+pub(super) struct AccessLine {
     pub principal: Uuid,
     pub is_group: bool,
     pub can_write: bool,
@@ -69,7 +69,7 @@ pub(super) async fn begin(c: &mut Conn, upload: &NewUpload) -> Result<BegunUploa
 }
 
 #[derive(FromRow)]
-struct CurrentRow {
+struct ReplacedRow {
     id: Uuid,
     public: bool,
     version: i64,
@@ -77,7 +77,7 @@ struct CurrentRow {
 }
 
 /// The file that the upload replaces, if there is one; checks that it may.
-async fn writable(c: &mut Conn, upload: &NewUpload) -> Result<Option<CurrentRow>> {
+async fn writable(c: &mut Conn, upload: &NewUpload) -> Result<Option<ReplacedRow>> {
     let sql = "SELECT f.id, f.public, f.version, ($2 OR f.owner = $1 OR EXISTS (SELECT 1 FROM
         access x WHERE x.file = f.id AND x.can_write
          AND (x.principal = $1 OR x.principal IN (SELECT m.grp FROM members m WHERE m.account =
@@ -87,7 +87,7 @@ async fn writable(c: &mut Conn, upload: &NewUpload) -> Result<Option<CurrentRow>
         .bind(upload.viewer.account.0)
         .bind(upload.viewer.admin)
         .bind(upload.name.as_str());
-    let current: Option<CurrentRow> = query.fetch_optional(c).await?;
+    let current: Option<ReplacedRow> = query.fetch_optional(c).await?;
     match &current {
         Some(current) if !current.may_write => Err(Refusal::NameTaken.into()),
         Some(current) if current.version != int(upload.replaces) => {
@@ -102,7 +102,7 @@ async fn extras(c: &mut Conn, upload: &NewUpload) -> Result<String> {
     let mut extras = Extras { access: Vec::new(), tags: upload.tags.clone() };
     for line in &upload.access {
         let principal = principal(c, &line.who).await?;
-        extras.access.push(Line {
+        extras.access.push(AccessLine {
             principal: principal.id,
             is_group: principal.is_group,
             can_write: line.right == Right::Write,

@@ -7,6 +7,7 @@ mod begin;
 mod counts;
 mod database;
 mod detail;
+mod epochs;
 mod events;
 mod files;
 mod groups;
@@ -16,11 +17,14 @@ mod notices;
 mod peers;
 mod prepare;
 mod principals;
+mod publication;
 mod publish;
+mod register;
 mod search;
 mod sessions;
 mod tokens;
 mod upkeep;
+mod uploads;
 
 use super::{
     bulk,
