@@ -40,7 +40,6 @@ macro_rules! file_columns {
 
 pub mod accounts;
 mod common;
-pub mod counts;
 mod decide;
 mod error;
 pub mod events;
@@ -53,134 +52,23 @@ pub mod peers;
 mod postgres;
 pub mod publish;
 mod replay;
-mod room;
 mod rows;
-pub mod search;
 pub mod sessions;
 mod sqlite;
 mod text;
 pub mod tokens;
-
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use peral_model::{AccountId, NetworkId};
-use uuid::Uuid;
+mod types;
+mod upkeep;
 
 pub use accounts::{Accounts, Groups};
-pub use counts::Counting;
-pub use error::{Refusal, StoreError, Taken};
-pub use files::Files;
+pub use error::{Refusal, Result, StoreError, Taken};
+pub use files::{Files, Searches};
 pub use holdings::Holdings;
 pub use notices::Notices;
-pub use open::{GENERATION, open};
+pub use open::open;
 pub use peers::Peers;
 pub use publish::Publishes;
-pub use search::Searches;
 pub use sessions::Sessions;
 pub use tokens::Tokens;
-
-/// What the store's calls give.
-pub type Result<T, E = StoreError> = std::result::Result<T, E>;
-
-/// How to reach a database.
-#[derive(Clone)]
-pub struct Options {
-    /// `sqlite:PATH`, or `postgres://…` with its TLS settings.
-    pub url: String,
-    /// Most connections of this process; SQLite has one more that writes.
-    pub connections: u32,
-    /// The network that a new database becomes one of; without it, of a new network. One that is
-    /// there keeps its own.
-    pub network: Option<NetworkId>,
-}
-
-/// The whole interface: one trait for each concern.
-#[async_trait]
-pub trait Store:
-    Accounts
-    + Groups
-    + Tokens
-    + Sessions
-    + Peers
-    + Holdings
-    + Publishes
-    + Files
-    + Searches
-    + Notices
-    + Counting
-{
-    /// Id of the network; made when the database was.
-    fn network(&self) -> NetworkId;
-
-    /// Its connections to the database, now.
-    fn connections(&self) -> Connections;
-
-    /// Does the database answer, and, where the last write found no room, does it take one again?
-    ///
-    /// # Errors
-    /// Unavailable, Full.
-    async fn ping(&self) -> Result<()>;
-
-    /// Drops what has ended and nobody asks for any more: nonces, idempotency keys, uploads,
-    /// sessions, tokens, old revocations and events. To be called every few minutes; gives the
-    /// number of rows dropped.
-    ///
-    /// # Errors
-    /// Of the database.
-    async fn clean(&self, now_ms: i64) -> Result<u64>;
-
-    /// Waits for what is running and lets the connections go.
-    async fn close(&self);
-}
-
-/// Connections to a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Connections {
-    /// Open ones that work.
-    pub used: u64,
-    /// Open ones that wait for work.
-    pub idle: u64,
-}
-
-impl Connections {
-    /// Of so many open ones, so many are idle.
-    fn new(open: u32, idle: usize) -> Self {
-        let (open, idle) = (u64::from(open), idle as u64);
-        Self { used: open.saturating_sub(idle), idle }
-    }
-}
-
-/// Whose eyes a file is looked at with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Viewer {
-    /// The account.
-    pub account: AccountId,
-    /// Acts as an administrator: sees and manages every file. Never true for a peer.
-    pub admin: bool,
-}
-
-/// Which part of a listing, in the order of its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paging {
-    /// The `next` of the page before.
-    pub after: Option<String>,
-    /// Most rows.
-    pub limit: u32,
-}
-
-impl Paging {
-    /// The cursor of a listing in the order of ids.
-    fn after_id(&self) -> Uuid {
-        self.after.as_deref().and_then(|after| Uuid::try_parse(after).ok()).unwrap_or_default()
-    }
-}
-
-impl Default for Paging {
-    fn default() -> Self {
-        Self { after: None, limit: 1000 }
-    }
-}
-
-/// A store, as the service holds it.
-pub type SharedStore = Arc<dyn Store>;
+pub use types::{Connections, GENERATION, Options, Paging, Viewer};
+pub use upkeep::{CatalogueCounts, Counting, SharedStore, Store};

@@ -13,7 +13,7 @@ use peral_wire::{
 use super::{app::App, caller::Caller, check::at_most};
 use crate::store::{
     Viewer,
-    files::{FileKey, Found, SourcesOf},
+    files::{FileKey, FoundVersion, SourcesOf},
 };
 
 /// How long a grant is valid, in milliseconds.
@@ -82,7 +82,7 @@ impl App {
         })
     }
 
-    fn grant(&self, found: &Found, right: &Entitlement, bearer: Identity) -> Option<String> {
+    fn grant(&self, found: &FoundVersion, right: &Entitlement, bearer: Identity) -> Option<String> {
         if found.record.visibility == Visibility::Public {
             return None;
         }

@@ -10,16 +10,16 @@ use peral_runtime::Lock;
 use peral_wire::Failure;
 
 use super::beats::Beats;
-use crate::store::{SharedStore, counts::Counts};
+use crate::store::{CatalogueCounts, SharedStore};
 
 /// One of the counts, if it is known.
-type CountOf = fn(&Counts) -> Option<u64>;
+type CountOf = fn(&CatalogueCounts) -> Option<u64>;
 
 /// Central's instruments.
 pub(crate) struct Metrics {
     heartbeats: Counter<u64>,
     /// The last count of the catalogue.
-    counted: Arc<Mutex<Option<Counts>>>,
+    counted: Arc<Mutex<Option<CatalogueCounts>>>,
     logins: Counter<u64>,
     published: Counter<u64>,
     searches: Counter<u64>,
@@ -100,7 +100,7 @@ impl Metrics {
 
     /// The last count of the catalogue; nothing while the database is not available, because an old
     /// count may be wrong.
-    pub fn catalogue(&self, counts: Option<Counts>) {
+    pub fn catalogue(&self, counts: Option<CatalogueCounts>) {
         *self.counted.locked() = counts;
     }
 
@@ -123,7 +123,7 @@ impl Metrics {
 }
 
 /// Shows the last count.
-fn show(counted: &Arc<Mutex<Option<Counts>>>) {
+fn show(counted: &Arc<Mutex<Option<CatalogueCounts>>>) {
     let meter = global::meter("peral");
     let seen = Arc::downgrade(counted);
     let last = move || *seen.upgrade()?.locked();

@@ -10,14 +10,14 @@ use crate::{
     pods::Pods,
     store::{
         Refusal,
-        peers::{Place, Pod, RegisteringPod},
+        peers::{PeerLocation, Pod, RegisteringPod},
     },
 };
 
 /// Who registers, as far as it is known without the catalogue.
 pub(super) struct Registrant {
     pub pod: Option<RegisteringPod>,
-    pub place: Place,
+    pub place: PeerLocation,
     pub label: String,
 }
 
@@ -41,7 +41,7 @@ impl App {
             ] {
                 at_most(what, text, most)?;
             }
-            let place = Place {
+            let place = PeerLocation {
                 address: check(&request.address)?,
                 node: request.node.clone(),
                 zone: request.zone.clone(),
@@ -60,7 +60,7 @@ impl App {
         let found = pods.find(remote, &pod).await?;
         let address = check(&SocketAddr::new(found.ip, port).to_string())?;
         let (label, place) =
-            (pod.name.clone(), Place { address, node: found.node, zone: found.zone });
+            (pod.name.clone(), PeerLocation { address, node: found.node, zone: found.zone });
         Ok(Registrant { pod: Some(pods.registering(pod)), place, label })
     }
 

@@ -20,7 +20,7 @@ use super::{
     files::{MAX_TAG, no_file},
     listing,
 };
-use crate::store::search::{MAX_PAGE, Search};
+use crate::store::files::{FileSearch, MAX_PAGE};
 
 /// Default number of files of a page.
 const PAGE: u32 = 100;
@@ -64,7 +64,7 @@ impl App {
         for text in [&asked.owner, &asked.tag].into_iter().flatten() {
             at_most("owner or tag", text, MAX_TAG)?;
         }
-        let search = Search {
+        let search = FileSearch {
             query: Query::parse(&asked.q).map_err(|error| wrong(&error))?,
             owner: asked.owner,
             tag: asked.tag,

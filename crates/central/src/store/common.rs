@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::search::Search;
+use super::files::FileSearch;
 
 /// Most searches that are remembered; then all are forgotten, and found out again.
 const MOST: usize = 4096;
@@ -17,18 +17,18 @@ pub(super) struct Common {
     keys: Mutex<HashSet<String>>,
 }
 
-fn key(search: &Search) -> String {
+fn key(search: &FileSearch) -> String {
     format!("{:?} {:?} {:?}", search.query, search.tag, search.hash)
 }
 
 impl Common {
     /// Was it common the last time?
-    pub(super) fn has(&self, search: &Search) -> bool {
+    pub(super) fn has(&self, search: &FileSearch) -> bool {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&key(search))
     }
 
     /// It is common.
-    pub(super) fn note(&self, search: &Search) {
+    pub(super) fn note(&self, search: &FileSearch) {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= MOST {
             keys.clear();
@@ -37,7 +37,7 @@ impl Common {
     }
 
     /// It may no longer be.
-    pub(super) fn forget(&self, search: &Search) {
+    pub(super) fn forget(&self, search: &FileSearch) {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(search));
     }
 }

@@ -2,6 +2,9 @@
 
 use peral_wire::{ErrorCode, Failure};
 
+/// What the store's calls give.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// Why a call of the store gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -1,8 +1,10 @@
-//! Faults of the driver, told apart by what they mean.
+//! Faults of the database, told apart by what they mean.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use super::{StoreError, Taken};
+use super::{Result, StoreError, Taken};
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -51,5 +53,38 @@ fn taken(fault: &dyn DatabaseError) -> Taken {
         _ if what.contains("accounts_name") || what.contains("accounts.name") => Taken::AccountName,
         _ if what.contains("groups_name") || what.contains("groups.name") => Taken::GroupName,
         _ => Taken::Other,
+    }
+}
+
+/// Whether the last write found no room.
+#[derive(Default)]
+pub(super) struct DiskWatch {
+    full: AtomicBool,
+}
+
+impl DiskWatch {
+    /// Takes notice of how a write ended; the log says it once.
+    pub(super) fn note<T>(&self, written: &Result<T>) {
+        match written {
+            Err(StoreError::Full(reason)) => {
+                if !self.full.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        %reason,
+                        "the disk of the database is full: writes fail until there is room on it"
+                    );
+                }
+            }
+            Ok(_) => {
+                if self.full.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the disk of the database has room again; writes work");
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// No write worked since one found no room.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 }

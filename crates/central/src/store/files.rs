@@ -1,8 +1,14 @@
-//! Files: looking them up, changing who may have them, removing them.
+//! Files: looking them up and searching for them, changing who may have them, removing them.
 
 use async_trait::async_trait;
-use peral_model::{ContentId, FileId, FileName, Record};
-use peral_wire::rest::files::{FileChange, FileDetail, Located, Source};
+use peral_model::{
+    ContentId, FileId, FileName, Record,
+    search::{Query, Term},
+};
+use peral_wire::rest::{
+    Page,
+    files::{File, FileChange, FileDetail, Located, Source},
+};
 
 use super::{Result, Viewer, publish::Seal};
 
@@ -19,7 +25,7 @@ pub enum FileKey {
 
 /// A file version that the viewer may read.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct FoundVersion {
     /// What the record says.
     pub record: Record,
     /// The record's envelope.
@@ -68,7 +74,7 @@ pub trait Files: Send + Sync {
         key: FileKey,
         version: Option<u64>,
         viewer: Viewer,
-    ) -> Result<Option<Found>>;
+    ) -> Result<Option<FoundVersion>>;
     /// Live peers that hold all or part of a version.
     async fn sources(&self, of: SourcesOf) -> Result<SourceList>;
     /// The live holders of the current version of a name, at most 1,000.
@@ -93,4 +99,47 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// Refused: the viewer sees the file and does not manage it.
     async fn remove_file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<bool>;
+}
+
+/// Most files of one page.
+pub const MAX_PAGE: u32 = 1000;
+
+/// What is looked for.
+#[derive(Debug, Clone)]
+pub struct FileSearch {
+    /// The terms.
+    pub query: Query,
+    /// Name of the owner.
+    pub owner: Option<String>,
+    /// A tag.
+    pub tag: Option<String>,
+    /// The content of the current version.
+    pub hash: Option<ContentId>,
+    /// The last name of the page before.
+    pub after: Option<String>,
+    /// Most files; at most [`MAX_PAGE`] are given.
+    pub limit: u32,
+    /// Who looks: nothing that it may not see is found.
+    pub viewer: Viewer,
+    /// Now.
+    pub now_ms: i64,
+}
+
+impl FileSearch {
+    /// The contents that it names, by a term or by its own field.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = Vec<u8>> {
+        let terms = self.query.terms.iter().filter_map(|term| match term {
+            Term::Hash(hash) => Some(hash.to_vec()),
+            _ => None,
+        });
+        terms.chain(self.hash.map(ContentId::to_vec))
+    }
+}
+
+/// Search.
+#[async_trait]
+pub trait Searches: Send + Sync {
+    /// The next page of files, in byte order of their names; `next` is the last name of it where
+    /// there may be more.
+    async fn search(&self, search: FileSearch) -> Result<Page<File>>;
 }

@@ -4,9 +4,6 @@ use std::sync::Arc;
 
 use super::{Options, Result, SharedStore, StoreError, postgres, sqlite};
 
-/// Generation of this central: rises when a migration asks for something that older ones do not do.
-pub const GENERATION: i64 = 1;
-
 /// Opens the database and brings its schema up to date, one central at a time.
 ///
 /// # Errors

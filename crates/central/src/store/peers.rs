@@ -87,7 +87,7 @@ pub struct KnownPeer {
     /// The pod that it is, as registered last; none for a peer that joined by a join token.
     pub pod: Option<Pod>,
     /// Address, node and zone.
-    pub place: Place,
+    pub place: PeerLocation,
     /// Number of the last delta that is here.
     pub last_delta: u64,
     /// It may write: its key is not revoked, its account not disabled, and it has not logged out.
@@ -98,7 +98,7 @@ pub struct KnownPeer {
 
 /// Where a peer is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct PeerLocation {
     /// IP and port by which others reach it.
     pub address: String,
     /// Its node.

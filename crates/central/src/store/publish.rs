@@ -8,7 +8,7 @@ use peral_wire::rest::{files::Access, holdings::VersionRef};
 
 use super::{
     Refusal, Result, Viewer,
-    peers::{Place, Writer},
+    peers::{PeerLocation, Writer},
 };
 
 /// How long an upload may take, in milliseconds.
@@ -85,7 +85,7 @@ pub struct BegunUpload {
     /// The peer that takes it.
     pub peer: PeerId,
     /// Where the peer is.
-    pub place: Place,
+    pub place: PeerLocation,
     /// Who may read the file: the existing one's where the name is not new.
     pub visibility: Visibility,
 }

@@ -80,10 +80,10 @@ mod tests {
             let large = vec![round; 1 << 20];
             let full = store.use_nonce(&large, 1).await.unwrap_err();
             assert!(matches!(full, StoreError::Full(_)), "{full:?}");
-            assert!(store.room.is_full());
+            assert!(store.disk.is_full());
             assert_eq!(peral_wire::Failure::from(full).code, peral_wire::ErrorCode::NoSpace);
             store.ping().await.unwrap();
-            assert!(!store.room.is_full(), "the ping wrote something");
+            assert!(!store.disk.is_full(), "the ping wrote something");
             assert!(store.use_nonce(&large, 1).await.unwrap(), "there is room again");
         }
     }

@@ -42,7 +42,7 @@ pub async fn long_lists_come_in_parts(world: &World) {
     let listed = world.store.search(look("", world.admin())).await.unwrap();
     let more = world
         .store
-        .search(peral_central::store::search::Search {
+        .search(peral_central::store::files::FileSearch {
             after: listed.next,
             ..look("", world.admin())
         })

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use peral_central::store::search::Search;
+use peral_central::store::files::FileSearch;
 use peral_model::{Content, FileName, search::Query};
 use peral_wire::rest::files::{FileChange, Right};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -64,10 +64,10 @@ fn term(rng: &mut StdRng, names: &[FileName]) -> String {
 }
 
 /// All pages of a search, by name.
-async fn pages(world: &World, search: Search) -> Vec<String> {
+async fn pages(world: &World, search: FileSearch) -> Vec<String> {
     let (mut found, mut after) = (Vec::new(), search.after.clone());
     loop {
-        let page = world.store.search(Search { after, ..search.clone() }).await.unwrap();
+        let page = world.store.search(FileSearch { after, ..search.clone() }).await.unwrap();
         assert!(page.items.len() <= search.limit as usize);
         found.extend(page.items.iter().map(|file| file.name.to_string()));
         after = page.next;
@@ -109,13 +109,13 @@ pub async fn it_finds_what_a_query_matches(world: &World) {
             .filter(|(name, content)| query.matches(name, &content.hash))
             .map(|(name, _)| name.to_string())
             .collect();
-        let found = pages(world, Search { query, limit: 7, ..look("", world.admin()) }).await;
+        let found = pages(world, FileSearch { query, limit: 7, ..look("", world.admin()) }).await;
         assert_eq!(found, expected, "{text:?}");
         asked += 1;
         found_some += usize::from(!expected.is_empty());
     }
     assert!(found_some > 150, "the queries must find something to prove something: {found_some}");
-    let all = pages(world, Search { limit: 33, ..look("", world.admin()) }).await;
+    let all = pages(world, FileSearch { limit: 33, ..look("", world.admin()) }).await;
     assert_eq!(
         all,
         names.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -133,11 +133,11 @@ pub async fn pages_are_stable_while_names_are_added(world: &World) {
     };
     world.publish_all(peer, batch(0, 2)).await.unwrap();
     let first =
-        world.store.search(Search { limit: 40, ..look("term", world.admin()) }).await.unwrap();
+        world.store.search(FileSearch { limit: 40, ..look("term", world.admin()) }).await.unwrap();
     world.publish_all(peer, batch(1, 2)).await.unwrap();
     let rest = pages(
         world,
-        Search { limit: 40, after: first.next.clone(), ..look("term", world.admin()) },
+        FileSearch { limit: 40, after: first.next.clone(), ..look("term", world.admin()) },
     )
     .await;
     let seen: Vec<String> =
@@ -160,30 +160,35 @@ pub async fn filters_narrow_it(world: &World) {
     let all = || look("", world.admin());
     let owner = |name: &str| Some(name.to_owned());
     assert_eq!(
-        pages(world, Search { owner: owner("alice"), ..all() }).await,
+        pages(world, FileSearch { owner: owner("alice"), ..all() }).await,
         ["one.bin", "two.bin"]
     );
     assert_eq!(
-        pages(world, Search { owner: owner("alice"), after: Some("one.bin".into()), ..all() })
+        pages(world, FileSearch { owner: owner("alice"), after: Some("one.bin".into()), ..all() })
             .await,
         ["two.bin"]
     );
     assert_eq!(
-        pages(world, Search { owner: owner("bob"), ..look("bin", world.admin()) }).await,
+        pages(world, FileSearch { owner: owner("bob"), ..look("bin", world.admin()) }).await,
         ["three.bin"]
     );
-    assert!(pages(world, Search { owner: owner("nobody"), ..all() }).await.is_empty());
-    assert_eq!(pages(world, Search { tag: owner("good"), ..all() }).await, ["two.bin"]);
+    assert!(pages(world, FileSearch { owner: owner("nobody"), ..all() }).await.is_empty());
+    assert_eq!(pages(world, FileSearch { tag: owner("good"), ..all() }).await, ["two.bin"]);
     assert!(
-        pages(world, Search { tag: owner("good"), ..look("one", world.admin()) }).await.is_empty()
+        pages(world, FileSearch { tag: owner("good"), ..look("one", world.admin()) })
+            .await
+            .is_empty()
     );
     let hash = Some(content("1").hash);
-    assert_eq!(pages(world, Search { hash, ..all() }).await, ["one.bin", "three.bin"]);
-    assert_eq!(pages(world, Search { hash, ..look("^th", world.admin()) }).await, ["three.bin"]);
+    assert_eq!(pages(world, FileSearch { hash, ..all() }).await, ["one.bin", "three.bin"]);
+    assert_eq!(
+        pages(world, FileSearch { hash, ..look("^th", world.admin()) }).await,
+        ["three.bin"]
+    );
     // A content that a file no longer has as its current one does not find it.
     let one = world.current(&name("one.bin")).await;
     world.publish(peer, after(one, "one.bin", "next")).await.unwrap();
-    assert_eq!(pages(world, Search { hash, ..all() }).await, ["three.bin"]);
+    assert_eq!(pages(world, FileSearch { hash, ..all() }).await, ["three.bin"]);
     let shown = world.store.search(look("two", world.admin())).await.unwrap().items.remove(0);
     assert_eq!(
         (shown.owner.as_str(), shown.tags, shown.size, shown.version),
@@ -206,16 +211,16 @@ pub async fn hidden_files_are_not_found(world: &World) {
     world.grant("term03", alice, "bob", Right::Read).await;
     for query in ["", "term", "te", "^term", "term*", &format!("hash:{}", content("x").hash)] {
         assert_eq!(
-            pages(world, Search { limit: 4, ..look(query, member(alice)) }).await.len(),
+            pages(world, FileSearch { limit: 4, ..look(query, member(alice)) }).await.len(),
             30,
             "{query:?}"
         );
-        let found = pages(world, Search { limit: 4, ..look(query, member(bob)) }).await;
+        let found = pages(world, FileSearch { limit: 4, ..look(query, member(bob)) }).await;
         assert_eq!(found.len(), 21, "{query:?}");
         assert!(found.contains(&"term03".to_owned()) && !found.contains(&"term00".to_owned()));
     }
     let owner = Some("alice".to_owned());
-    assert_eq!(pages(world, Search { owner, ..look("", member(bob)) }).await.len(), 21);
+    assert_eq!(pages(world, FileSearch { owner, ..look("", member(bob)) }).await.len(), 21);
 }
 
 pub async fn common_terms_are_found_wherever_they_are(world: &World) {
@@ -240,8 +245,11 @@ pub async fn common_terms_are_found_wherever_they_are(world: &World) {
         ("far", &names[21_000..21_030]),
         ("fa", &names[21_000..21_030]),
     ] {
-        let page =
-            world.store.search(Search { limit: 30, ..look(query, world.admin()) }).await.unwrap();
+        let page = world
+            .store
+            .search(FileSearch { limit: 30, ..look(query, world.admin()) })
+            .await
+            .unwrap();
         let found: Vec<String> = page.items.iter().map(|file| file.name.to_string()).collect();
         assert_eq!(
             (found.as_slice(), page.next.as_ref()),
@@ -250,13 +258,13 @@ pub async fn common_terms_are_found_wherever_they_are(world: &World) {
         );
     }
     for query in ["far", "^z", "*far", "fa", &format!("far {hash}")] {
-        let found = pages(world, Search { limit: 1000, ..look(query, world.admin()) }).await;
+        let found = pages(world, FileSearch { limit: 1000, ..look(query, world.admin()) }).await;
         assert!(found == names[21_000..], "{query:?}: {}", found.len());
     }
     for owner in [Some("alice".to_owned()), None] {
         let page = world
             .store
-            .search(Search { owner, limit: 1000, ..look("far", world.admin()) })
+            .search(FileSearch { owner, limit: 1000, ..look("far", world.admin()) })
             .await
             .unwrap();
         assert_eq!(page.items.len(), 1000);

@@ -8,10 +8,10 @@ use std::sync::{
 use peral_central::store::{
     Options, Refusal, SharedStore, StoreError, Viewer,
     accounts::NewAccount,
+    files::FileSearch,
     open,
     peers::{Pod, Registering, RegisteringPod, Writer},
     publish::{NewVersion, Publishing, Seal},
-    search::Search,
     tokens::NewToken,
 };
 use peral_model::{
@@ -289,9 +289,9 @@ pub fn member(account: AccountId) -> Viewer {
     Viewer { account, admin: false }
 }
 
-pub fn look(query: &str, viewer: Viewer) -> Search {
+pub fn look(query: &str, viewer: Viewer) -> FileSearch {
     let query = Query::parse(query).unwrap();
-    Search {
+    FileSearch {
         query,
         owner: None,
         tag: None,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use peral_central::store::{
-    GENERATION, Options, StoreError, Viewer, counts::Counts, open, peers::Beat,
+    CatalogueCounts, GENERATION, Options, StoreError, Viewer, open, peers::Beat,
 };
 use peral_testkit::until;
 use peral_wire::rest::peers::PeerState;
@@ -120,7 +120,12 @@ pub async fn what_there_is_is_counted(world: &World) {
     let alice = world.account("alice").await;
     assert_eq!(
         world.store.counts(NOW).await.unwrap(),
-        Counts { files: Some(0), versions: Some(0), holdings: Some(0), ..Counts::default() }
+        CatalogueCounts {
+            files: Some(0),
+            versions: Some(0),
+            holdings: Some(0),
+            ..CatalogueCounts::default()
+        }
     );
     let peers = [
         world.peer(alice).await,

@@ -3,13 +3,13 @@
 
 use super::driver::Sql;
 use crate::store::{
-    search::Search,
+    files::FileSearch,
     text::{like_containing, like_glob},
 };
 
 /// Where files that match are taken from: the planner finds the index for the conditions that
 /// follow.
-pub(super) fn from_index(sql: &mut Sql, search: &Search) {
+pub(super) fn from_index(sql: &mut Sql, search: &FileSearch) {
     sql.push("SELECT f.* FROM files f WHERE f.removed_ms IS NULL");
     for hash in search.hashes() {
         sql.push(" AND f.id IN (SELECT v.file FROM versions v WHERE v.hash = ")

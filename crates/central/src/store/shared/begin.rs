@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Conn, principals::principal};
 use crate::store::{
     Refusal, Result,
-    peers::Place,
+    peers::PeerLocation,
     publish::{BegunUpload, MAX_UPLOADS, NewUpload, UPLOAD_MS},
     rows::{int, new_id, visibility},
 };
@@ -122,7 +122,7 @@ struct RoomRow {
 
 /// The peer that was asked for, or the one with the most room when what is on its way there is
 /// taken off.
-async fn choose(c: &mut Conn, upload: &NewUpload) -> Result<(PeerId, Place)> {
+async fn choose(c: &mut Conn, upload: &NewUpload) -> Result<(PeerId, PeerLocation)> {
     let sql = "SELECT p.id, p.address, p.node, p.zone, l.room - COALESCE((SELECT CAST(sum(u.size)
         AS BIGINT) FROM uploads u
          WHERE u.peer = p.id AND u.done_file IS NULL AND u.ends_ms > $1), 0) AS room
@@ -137,9 +137,10 @@ async fn choose(c: &mut Conn, upload: &NewUpload) -> Result<(PeerId, Place)> {
         .fetch_optional(&mut *c)
         .await?;
     match row {
-        Some(row) if upload.placed || row.room >= int(upload.size) => {
-            Ok((PeerId(row.id), Place { address: row.address, node: row.node, zone: row.zone }))
-        }
+        Some(row) if upload.placed || row.room >= int(upload.size) => Ok((
+            PeerId(row.id),
+            PeerLocation { address: row.address, node: row.node, zone: row.zone },
+        )),
         None if asked.is_some() => {
             let sql = "SELECT count(*) FROM leases WHERE peer = $1 AND ends_ms > $2 AND state = 1";
             let full: i64 =

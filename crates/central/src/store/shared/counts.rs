@@ -4,10 +4,7 @@ use async_trait::async_trait;
 use sqlx::FromRow;
 
 use super::{Conn, Database};
-use crate::store::{
-    Result,
-    counts::{Counting, Counts},
-};
+use crate::store::{CatalogueCounts, Counting, Result};
 
 /// Peers in one pass over their leases, of which there are few; the rest as the database can do it
 /// cheaply.
@@ -26,7 +23,7 @@ const COUNTS: &str = concat!(
 
 #[async_trait]
 impl Counting for Database {
-    async fn counts(&self, now_ms: i64) -> Result<Counts> {
+    async fn counts(&self, now_ms: i64) -> Result<CatalogueCounts> {
         get(&mut *self.reader().await?, now_ms).await
     }
 }
@@ -42,12 +39,12 @@ struct CountsRow {
     holdings: Option<i64>,
 }
 
-async fn get(c: &mut Conn, now_ms: i64) -> Result<Counts> {
+async fn get(c: &mut Conn, now_ms: i64) -> Result<CatalogueCounts> {
     let row: CountsRow = sqlx::query_as(COUNTS).bind(now_ms).fetch_one(c).await?;
     // No count is negative.
     let [ready, full, leaving, away] =
         [row.ready, row.crowded, row.leaving, row.away].map(i64::unsigned_abs);
     let [files, versions, holdings] =
         [row.files, row.versions, row.holdings].map(|count| count.map(i64::unsigned_abs));
-    Ok(Counts { ready, full, leaving, away, files, versions, holdings })
+    Ok(CatalogueCounts { ready, full, leaving, away, files, versions, holdings })
 }

@@ -7,13 +7,13 @@ use peral_model::NetworkId;
 use sqlx::{Connection, Pool, pool::PoolConnection};
 
 use super::{BEGIN, Conn, Dialect, TRIES};
-use crate::store::{Result, StoreError, common::Common, room::Room};
+use crate::store::{Result, StoreError, common::Common, fault::DiskWatch};
 
 /// A store in a database.
 pub(in crate::store) struct Database {
     pub(super) network: NetworkId,
     pub(super) common: Common,
-    pub(in crate::store) room: Arc<Room>,
+    pub(in crate::store) disk: Arc<DiskWatch>,
     readers: Pool<Dialect>,
     writers: Option<Pool<Dialect>>,
 }
@@ -25,7 +25,7 @@ impl Database {
         writers: Option<Pool<Dialect>>,
         network: NetworkId,
     ) -> Self {
-        Self { network, common: Common::default(), room: Arc::default(), readers, writers }
+        Self { network, common: Common::default(), disk: Arc::default(), readers, writers }
     }
 
     /// The connections that write.
@@ -52,7 +52,7 @@ impl Database {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut Conn, &'c A) -> BoxFuture<'c, Result<T>> + Send + Sync + 'static,
     {
-        let (pool, room) = (self.writers().clone(), Arc::clone(&self.room));
+        let (pool, disk) = (self.writers().clone(), Arc::clone(&self.disk));
         let task = tokio::spawn(async move {
             let mut tries = 1;
             let written = loop {
@@ -64,7 +64,7 @@ impl Database {
                 }
                 tries += 1;
             };
-            room.note(&written);
+            disk.note(&written);
             written
         });
         task.await.unwrap_or_else(|error| {

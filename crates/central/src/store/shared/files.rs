@@ -12,7 +12,7 @@ use super::{
 };
 use crate::store::{
     Result, StoreError, Viewer,
-    files::{FileKey, Files, Found, SourceList, SourcesOf},
+    files::{FileKey, Files, FoundVersion, SourceList, SourcesOf},
     publish::Seal,
     rows::{RecordRow, SourceRow, int, nat},
 };
@@ -35,7 +35,7 @@ impl Files for Database {
         key: FileKey,
         version: Option<u64>,
         viewer: Viewer,
-    ) -> Result<Option<Found>> {
+    ) -> Result<Option<FoundVersion>> {
         find(&mut *self.reader().await?, &key, version, viewer).await
     }
     async fn sources(&self, of: SourcesOf) -> Result<SourceList> {
@@ -90,7 +90,7 @@ async fn find(
     key: &FileKey,
     version: Option<u64>,
     viewer: Viewer,
-) -> Result<Option<Found>> {
+) -> Result<Option<FoundVersion>> {
     let sql = match key {
         FileKey::Name(_) => record!(
             "files f JOIN versions v ON v.file = f.id AND v.version = COALESCE($3, f.version) \
@@ -116,7 +116,7 @@ async fn find(
         FileKey::Hash(hash) => query.bind(hash.to_vec()).fetch_optional(c).await?,
     };
     let found = row.map(RecordRow::found).transpose()?;
-    Ok(found.map(|(record, envelope)| Found { record, envelope }))
+    Ok(found.map(|(record, envelope)| FoundVersion { record, envelope }))
 }
 
 async fn sources(c: &mut Conn, of: &SourcesOf) -> Result<SourceList> {

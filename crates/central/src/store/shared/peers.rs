@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Conn, Database, epochs, register, reports};
 use crate::store::{
     Paging, Result,
-    peers::{Beat, Beaten, KnownPeer, Peers, Place, Pod, Registered, Registering, Writer},
+    peers::{Beat, Beaten, KnownPeer, PeerLocation, Peers, Pod, Registered, Registering, Writer},
     rows::{BeatenRow, int, nat},
 };
 
@@ -79,7 +79,7 @@ async fn get(c: &mut Conn, id: PeerId) -> Result<Option<KnownPeer>> {
             public_key: row.public_key,
             epoch: nat(row.epoch, "peers", "epoch", row.id)?,
             pod: row.pod.map(|name| Pod { name, uid: row.pod_uid.unwrap_or_default() }),
-            place: Place { address: row.address, node: row.node, zone: row.zone },
+            place: PeerLocation { address: row.address, node: row.node, zone: row.zone },
             last_delta: nat(row.last_delta, "peers", "last_delta", row.id)?,
             active: row.active,
             revoked: row.revoked,

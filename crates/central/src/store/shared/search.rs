@@ -16,8 +16,8 @@ use super::{Conn, Database, Sql, terms};
 use crate::store::{
     Result, Searches,
     common::Common,
+    files::{FileSearch, MAX_PAGE},
     rows::FileRow,
-    search::{MAX_PAGE, Search},
     text::behind_prefix,
 };
 
@@ -28,7 +28,7 @@ const WALK: i64 = 20_000;
 
 #[async_trait]
 impl Searches for Database {
-    async fn search(&self, search: Search) -> Result<Page<File>> {
+    async fn search(&self, search: FileSearch) -> Result<Page<File>> {
         let limit = search.limit.clamp(1, MAX_PAGE);
         let wanted = i64::from(limit) + 1;
         let mut files = rows(&mut *self.reader().await?, &self.common, &search, wanted).await?;
@@ -39,7 +39,12 @@ impl Searches for Database {
     }
 }
 
-async fn rows(c: &mut Conn, common: &Common, search: &Search, wanted: i64) -> Result<Vec<FileRow>> {
+async fn rows(
+    c: &mut Conn,
+    common: &Common,
+    search: &FileSearch,
+    wanted: i64,
+) -> Result<Vec<FileRow>> {
     let indexed = !search.query.terms.is_empty() || search.tag.is_some() || search.hash.is_some();
     if !indexed {
         return walk(c, search, wanted, None).await;
@@ -74,7 +79,7 @@ fn start(text: &'static str) -> Sql {
 }
 
 /// What the index finds, if that is not too much; nothing if it is.
-async fn probe(c: &mut Conn, search: &Search, wanted: i64) -> Result<Option<Vec<FileRow>>> {
+async fn probe(c: &mut Conn, search: &FileSearch, wanted: i64) -> Result<Option<Vec<FileRow>>> {
     let mut sql = start("WITH hit AS MATERIALIZED (");
     hits(&mut sql, search);
     sql.push(" LIMIT ").push_bind(PROBE + 1);
@@ -105,7 +110,7 @@ async fn probe(c: &mut Conn, search: &Search, wanted: i64) -> Result<Option<Vec<
 /// that is given.
 async fn walk(
     c: &mut Conn,
-    search: &Search,
+    search: &FileSearch,
     wanted: i64,
     most: Option<i64>,
 ) -> Result<Vec<FileRow>> {
@@ -123,13 +128,13 @@ async fn walk(
     fetch(&mut sql, c).await
 }
 
-fn after(sql: &mut Sql, search: &Search) {
+fn after(sql: &mut Sql, search: &FileSearch) {
     if let Some(after) = &search.after {
         sql.push(" AND f.name > ").push_bind(after.clone());
     }
 }
 
-fn owned(sql: &mut Sql, search: &Search) {
+fn owned(sql: &mut Sql, search: &FileSearch) {
     if let Some(owner) = &search.owner {
         sql.push(" AND f.owner = (SELECT id FROM accounts WHERE name = ")
             .push_bind(owner.clone())
@@ -138,13 +143,13 @@ fn owned(sql: &mut Sql, search: &Search) {
 }
 
 /// All files that match, by the index.
-fn hits(sql: &mut Sql, search: &Search) {
+fn hits(sql: &mut Sql, search: &FileSearch) {
     terms::from_index(sql, search);
     conditions(sql, search);
 }
 
 /// The rows of a page from `source`, which may hold more than fits.
-fn page(sql: &mut Sql, search: &Search, source: &'static str, wanted: i64) {
+fn page(sql: &mut Sql, search: &FileSearch, source: &'static str, wanted: i64) {
     sql.push(
         "SELECT f.id, f.name, o.name AS owner, f.public, f.version, f.hash, f.size, \
         f.published_ms, f.last_seen_ms, ",
@@ -172,7 +177,7 @@ fn page(sql: &mut Sql, search: &Search, source: &'static str, wanted: i64) {
     sql.push(") f JOIN accounts o ON o.id = f.owner ORDER BY f.name");
 }
 
-fn visible(sql: &mut Sql, search: &Search) {
+fn visible(sql: &mut Sql, search: &FileSearch) {
     if search.viewer.admin {
         return;
     }
@@ -186,7 +191,7 @@ fn visible(sql: &mut Sql, search: &Search) {
 }
 
 /// What a file must be to fit, by its own row.
-fn conditions(sql: &mut Sql, search: &Search) {
+fn conditions(sql: &mut Sql, search: &FileSearch) {
     for term in &search.query.terms {
         match term {
             Term::Hash(hash) => drop(sql.push(" AND f.hash = ").push_bind(hash.to_vec())),

@@ -44,7 +44,7 @@ impl Store for Database {
     }
     async fn ping(&self) -> Result<()> {
         sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await?;
-        if self.room.is_full() {
+        if self.disk.is_full() {
             self.write((), |c, ()| probe(c).boxed()).await?;
         }
         Ok(())

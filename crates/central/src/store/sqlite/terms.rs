@@ -5,13 +5,13 @@ use peral_model::search::Term;
 
 use super::driver::Sql;
 use crate::store::{
-    search::Search,
+    files::FileSearch,
     text::{behind_prefix, literal_runs, marked_start, match_expression, sqlite_glob, unmarked},
 };
 
 /// Where files that match are taken from. `CROSS JOIN` keeps the order: what is rarest by nature
 /// leads.
-pub(super) fn from_index(sql: &mut Sql, search: &Search) {
+pub(super) fn from_index(sql: &mut Sql, search: &FileSearch) {
     let trigrams = trigrams(search);
     if let Some(hash) = search.hashes().next() {
         sql.push("SELECT f.* FROM (SELECT DISTINCT file FROM versions WHERE hash = ")
@@ -40,7 +40,7 @@ pub(super) fn from_index(sql: &mut Sql, search: &Search) {
 }
 
 /// The text index's expression for the terms that it knows; empty if it knows none.
-fn trigrams(search: &Search) -> String {
+fn trigrams(search: &FileSearch) -> String {
     let mut texts = Vec::new();
     for term in &search.query.terms {
         match term {
