@@ -14,18 +14,17 @@ pub enum StoreError {
     /// Something of that name is there already; nothing changed.
     #[error("{0} is taken")]
     Conflict(Taken),
-    /// The database is away, starting, full up with work, or was too slow; trying again later may
-    /// help.
+    /// The database is down, starting, at its limit, or too slow; trying again later may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The disk or the quota of the database is full; nothing changed.
     #[error("the disk of the database is full: {0}")]
     Full(String),
     /// Others changed the same rows at the same time, again and again; trying again later may help.
-    #[error("others changed the same rows at the same time, too often")]
+    #[error("too many other changes of the same rows at the same time; try again")]
     Raced,
-    /// A row does not hold what it must: somebody else wrote to the database, or there is a defect.
-    #[error("{table}.{column} of {row} holds what it cannot hold")]
+    /// A row has a value that Peral never writes: somebody else did, or this is an internal error.
+    #[error("the value of {table}.{column} in row {row} is not valid")]
     Corrupt {
         /// Table.
         table: &'static str,
@@ -36,8 +35,8 @@ pub enum StoreError {
     },
     /// The database was changed by a newer central that this one must not follow.
     #[error(
-        "the database needs a central of generation {needed} or newer; this one is of generation \
-         {own}: start a newer version"
+        "the database needs a central of generation {needed} or newer, and this one has generation \
+         {own}; start a newer version of central"
     )]
     TooOld {
         /// Oldest generation that may use it.
@@ -49,7 +48,7 @@ pub enum StoreError {
     #[error("the database failed: {0}")]
     Database(#[source] sqlx::Error),
     /// The schema could not be brought up to date.
-    #[error("the database's schema could not be brought up to date: {0}")]
+    #[error("the schema of the database could not be migrated: {0}")]
     Migration(#[source] sqlx::migrate::MigrateError),
 }
 
@@ -74,13 +73,13 @@ pub enum Refusal {
     #[error("the name is taken by another account")]
     NameTaken,
     /// The version to replace is not the current one.
-    #[error("the version to replace is not the current one; look the file up and decide again")]
+    #[error("the version to replace is not the current one; look up the file and try again")]
     VersionConflict,
     /// The name was removed after this copy was made.
-    #[error("the name was removed; only an upload brings it back")]
+    #[error("the name was removed; only an upload can publish it again")]
     Removed,
     /// The peer's epoch is not the current one, or the peer logged out.
-    #[error("another process registered as this peer, or it logged out; register again")]
+    #[error("another process registered as this peer, or the peer logged out; register again")]
     StaleEpoch,
     /// Deltas are missing.
     #[error("deltas are missing: the last one here is {last_delta}")]
@@ -93,45 +92,45 @@ pub enum Refusal {
     Revoked,
     /// The key of this peer is revoked.
     #[error(
-        "the key of this peer is revoked for good; with a new data folder and a join token, or in \
-         Kubernetes as a new pod with a new volume, it can come back as another peer"
+        "the key of this peer is revoked permanently; to join as another peer, use a new data \
+         folder and a join token, or in Kubernetes a new pod with a new volume"
     )]
     PeerRevoked,
     /// The key is that of the peer that another pod is.
     #[error(
-        "this key is that of another pod's peer: a data folder serves one pod; give this pod a \
-         volume of its own"
+        "this key belongs to the peer of another pod; a data folder serves one pod, so give this \
+         pod a volume of its own"
     )]
     OtherPod,
     /// The pod is there with another key.
     #[error(
-        "this pod registered with another key, which it keeps for as long as it is there; if its \
-         data folder was lost, delete the pod: it comes back as a new peer"
+        "this pod is registered with another key, which it keeps for its lifetime; if its data \
+         folder was lost, delete the pod: its replacement joins as a new peer"
     )]
     OtherKey,
     /// The peer is a pod, and no pod's token was shown.
     #[error("this peer is a pod: it registers and renews with the pod's token (--pod-token-file)")]
     NeedsPod,
-    /// A pod's token was shown for a peer that is none.
+    /// A pod's token was shown for a peer that is not a pod.
     #[error(
-        "this key joined by a join token and cannot become a pod's: start the peer without \
-         --pod-token-file, or with an empty data folder"
+        "this key joined by a join token and cannot become the key of a pod; start the peer \
+         without --pod-token-file, or with an empty data folder"
     )]
     NotAPod,
-    /// A token that is unknown, used up or has ended, or none where one is needed.
-    #[error("the token is unknown, used up or has ended; ask an administrator for a new one")]
+    /// A token that is unknown, used up or expired, or a missing one.
+    #[error("the token is unknown, used up or expired; ask an administrator for a new one")]
     BadToken,
     /// The caller sees the file and may not do this to it.
     #[error("only the file's owner and administrators may do this")]
     Forbidden,
     /// The last administrator cannot be disabled or made a member.
-    #[error("this is the last administrator; make another one first")]
+    #[error("this is the last administrator; create another one first")]
     LastAdministrator,
     /// An account or a group that is not there.
     #[error("there is no account or group {0:?}")]
     UnknownPrincipal(String),
     /// The upload is unknown, has ended, or is for another peer, name or content.
-    #[error("the upload is unknown, has ended, or is for something else; begin a new one")]
+    #[error("the upload is unknown, expired or for another file; start a new one")]
     BadUpload,
     /// More bytes than the upload allows.
     #[error("more bytes than the upload allows")]
@@ -139,17 +138,17 @@ pub enum Refusal {
     /// The same idempotency key came with other files.
     #[error("the idempotency key was used for other files")]
     KeyReused,
-    /// The peer asked for is away or takes no uploads.
-    #[error("the peer is away or takes no uploads")]
+    /// The peer asked for is offline or takes no uploads.
+    #[error("the peer is offline or takes no uploads")]
     PeerUnavailable,
     /// The peer asked for is there, and full.
-    #[error("the peer is full; make room on it, or let central choose another")]
+    #[error("the peer is full; free space on it, or let central choose another")]
     PeerFull,
     /// No live peer has room.
-    #[error("no live peer has room for this upload")]
+    #[error("no peer that is online has room for this upload")]
     NoRoom,
-    /// As many of them as one account may have.
-    #[error("the account has as many {0} as it may; end some first")]
+    /// One more than a limit allows.
+    #[error("the limit of {0} is reached; remove some first")]
     TooMany(&'static str),
 }
 
@@ -196,14 +195,14 @@ impl From<StoreError> for Failure {
                 tracing::warn!(%error, "the database is not available");
                 Self::new(
                     ErrorCode::Unavailable,
-                    "central's database is away or too slow; try again later",
+                    "central's database is unavailable or too slow; try again later",
                 )
             }
             // The store has logged it.
             StoreError::Full(_) => Self::new(
                 ErrorCode::NoSpace,
-                "the disk of central's database is full, nothing was written; its administrator \
-                 must make room there",
+                "the disk of central's database is full and nothing was written; ask its \
+                 administrator to free space",
             ),
             // Logged, and hidden from the caller, where it is answered.
             _ => Self::new(ErrorCode::Internal, error.to_string()),

@@ -35,7 +35,7 @@ pub async fn every_kind_reads_back_as_it_was_written(world: &World) {
     let text = "dir/quoted \"ü\".bin";
     let one = world.published(writer, private(text, "one")).await;
     let tags = FileChange { tags: Some(vec!["t".into()]), ..FileChange::default() };
-    world.store.change_file(&name(text), member(alice), tags, seal(), NOW).await.unwrap().unwrap();
+    world.change(text, alice, tags).await;
     world.grant(text, alice, "bob", Right::Read).await;
     assert!(world.store.remove_file(&name(text), member(alice), NOW).await.unwrap());
     assert!(world.store.log_out_peer(peer, Some(epoch), NOW).await.unwrap());

@@ -48,12 +48,7 @@ pub async fn a_private_file_is_there_for_its_own(world: &World) {
     world.store.remove_group(group.id).await.unwrap();
     assert!(!sees(world, "a", member(carol)).await);
     let withdraw = FileChange { withdraw: vec!["bob".into()], ..FileChange::default() };
-    world
-        .store
-        .change_file(&name("a"), member(alice), withdraw, seal(), NOW)
-        .await
-        .unwrap()
-        .unwrap();
+    world.change("a", alice, withdraw).await;
     assert!(!sees(world, "a", member(bob)).await);
 }
 
@@ -79,10 +74,23 @@ pub async fn a_version_is_found_by_name_id_and_hash(world: &World) {
     assert_eq!(find(FileKey::Id(one.file), Some(1), member(bob)).await, None);
 }
 
-/// The serial of the current version of a file.
+fn make_private() -> FileChange {
+    FileChange { visibility: Some(Visibility::Private), ..FileChange::default() }
+}
+
 async fn serial(world: &World, file: FileId, viewer: Viewer) -> u64 {
-    let found = world.store.find(FileKey::Id(file), None, viewer).await;
-    found.unwrap().unwrap().record.serial
+    world.found(file, None, viewer).await.record.serial
+}
+
+pub async fn a_change_needs_the_owner_and_known_principals(world: &World) {
+    let (alice, bob) = (world.account("alice").await, world.account("bob").await);
+    let one = world.published(world.peer(alice).await, fresh("a", "one")).await;
+    let by_bob = world.try_change("a", bob, make_private()).await;
+    assert_eq!(refused(by_bob), Refusal::Forbidden);
+    let grant = vec![Access { who: "group:none".into(), right: Right::Read }];
+    let unknown = world.try_change("a", alice, FileChange { grant, ..make_private() }).await;
+    assert_eq!(refused(unknown), Refusal::UnknownPrincipal("group:none".into()));
+    assert_eq!(serial(world, one.file, member(bob)).await, 1, "nothing changed");
 }
 
 pub async fn changing_who_may_have_it_signs_all_versions_again(world: &World) {
@@ -92,95 +100,40 @@ pub async fn changing_who_may_have_it_signs_all_versions_again(world: &World) {
     let one = world.published(peer, fresh("a", "one")).await;
     let two = world.published(peer, after(one, "a", "two")).await;
     world.hold(holder, one, Held::All).await;
-    let private = FileChange { visibility: Some(Visibility::Private), ..FileChange::default() };
-    let by_bob =
-        world.store.change_file(&name("a"), member(bob), private.clone(), seal(), NOW).await;
-    assert_eq!(refused(by_bob), Refusal::Forbidden);
-    let unknown = FileChange {
-        grant: vec![Access { who: "group:none".into(), right: Right::Read }],
-        ..private.clone()
-    };
-    let unknown = world.store.change_file(&name("a"), member(alice), unknown, seal(), NOW).await;
-    assert_eq!(refused(unknown), Refusal::UnknownPrincipal("group:none".into()));
-    assert_eq!(serial(world, one.file, member(bob)).await, 1, "nothing changed");
 
-    let change = async |who| {
-        world.store.change_file(&name("a"), who, private.clone(), seal(), NOW).await.unwrap()
-    };
-    let detail = change(member(alice)).await.unwrap();
+    let detail = world.change("a", alice, make_private()).await;
     assert_eq!(detail.file.visibility, Visibility::Private);
     let mut records = Vec::new();
     for version in [two, one] {
-        let found = world
-            .store
-            .find(FileKey::Id(one.file), Some(version.version), member(alice))
-            .await
-            .unwrap()
-            .unwrap();
+        let found = world.found(one.file, Some(version.version), member(alice)).await;
         assert_eq!((found.record.serial, found.record.visibility), (2, Visibility::Private));
         assert_eq!(found.envelope, format!("{:?}", found.record).into_bytes());
-        records.push(base64::Engine::encode(
-            &base64::engine::general_purpose::STANDARD,
-            found.envelope,
-        ));
+        let base64 = &base64::engine::general_purpose::STANDARD;
+        records.push(base64::Engine::encode(base64, found.envelope));
     }
-    let notices = world.store.notices(holder.peer, 0, NOW).await.unwrap();
-    assert_eq!(notices.notices, [Notice::Changed { file: one.file, serial: 2, records }]);
-    assert!(
-        world.store.notices(stranger.peer, 0, NOW).await.unwrap().notices.is_empty(),
-        "only who holds it hears of it"
-    );
+    let changed = Notice::Changed { file: one.file, serial: 2, records };
+    assert_eq!(world.notices(holder).await, [changed]);
+    assert!(world.notices(stranger).await.is_empty(), "only who holds it hears of it");
     // The same once more changes nothing.
-    change(member(alice)).await.unwrap();
+    world.change("a", alice, make_private()).await;
     assert_eq!(serial(world, one.file, member(alice)).await, 2);
-    assert!(change(member(bob)).await.is_none(), "no longer there for bob");
+    let by_bob = world.try_change("a", bob, make_private()).await;
+    assert!(by_bob.unwrap().is_none(), "no longer there for bob");
 }
 
 pub async fn tags_leave_the_serial_alone(world: &World) {
     let alice = world.account("alice").await;
     let one = world.published(world.peer(alice).await, fresh("a", "one")).await;
-    let tags = FileChange {
-        tags: Some(vec!["b".into(), "a,b".into(), "b".into()]),
+    let tags = |tags: &[&str]| FileChange {
+        tags: Some(tags.iter().map(|tag| (*tag).into()).collect()),
         ..FileChange::default()
     };
-    let detail = world
-        .store
-        .change_file(&name("a"), member(alice), tags, seal(), NOW)
-        .await
-        .unwrap()
-        .unwrap();
+    let detail = world.change("a", alice, tags(&["b", "a,b", "b"])).await;
     assert_eq!(detail.file.tags, ["a,b", "b"]);
-    assert_eq!(
-        world
-            .store
-            .find(FileKey::Id(one.file), None, member(alice))
-            .await
-            .unwrap()
-            .unwrap()
-            .record
-            .serial,
-        1
-    );
-    let none = FileChange { tags: Some(Vec::new()), ..FileChange::default() };
-    assert!(
-        world
-            .store
-            .change_file(&name("a"), member(alice), none, seal(), NOW)
-            .await
-            .unwrap()
-            .unwrap()
-            .file
-            .tags
-            .is_empty()
-    );
-    assert!(
-        world
-            .store
-            .change_file(&name("none"), member(alice), FileChange::default(), seal(), NOW)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert_eq!(serial(world, one.file, member(alice)).await, 1);
+    assert!(world.change("a", alice, tags(&[])).await.file.tags.is_empty());
+    let absent = world.try_change("none", alice, FileChange::default()).await;
+    assert!(absent.unwrap().is_none());
 }
 
 pub async fn removing_leaves_a_tombstone(world: &World) {
@@ -202,8 +155,8 @@ pub async fn removing_leaves_a_tombstone(world: &World) {
     assert!(!sees(world, "a", world.admin()).await);
     assert!(world.store.find(FileKey::Id(one.file), None, world.admin()).await.unwrap().is_none());
     assert!(world.store.search(look("a", world.admin())).await.unwrap().items.is_empty());
-    let notices = world.store.notices(holder.peer, 0, NOW).await.unwrap().notices;
-    assert_eq!(notices, [Notice::Removed { file: one.file, serial: 2, hash: content("one").hash }]);
+    let removed = Notice::Removed { file: one.file, serial: 2, hash: content("one").hash };
+    assert_eq!(world.notices(holder).await, [removed]);
 }
 
 pub async fn near_sources_come_first(world: &World) {

@@ -70,6 +70,7 @@ on_both_databases! {
         an_upload_brings_a_removed_name_back;
     files:
         a_private_file_is_there_for_its_own a_version_is_found_by_name_id_and_hash
+        a_change_needs_the_owner_and_known_principals
         changing_who_may_have_it_signs_all_versions_again tags_leave_the_serial_alone
         removing_leaves_a_tombstone near_sources_come_first locating_gives_address_and_port;
     notices:

@@ -1,4 +1,6 @@
-use peral_central::store::notices::MAX_NOTICES;
+use std::collections::BTreeSet;
+
+use peral_central::store::{files::FileSearch, notices::MAX_NOTICES, peers::Writer};
 use peral_wire::rest::{
     holdings::{Delta, Deltas, Held, VersionRef},
     peers::Notice,
@@ -29,55 +31,48 @@ pub async fn numbers_go_up_and_nothing_comes_twice(world: &World) {
     assert_eq!((restored.notices.len(), restored.obeyed), (10, obeyed));
 }
 
+/// Publishes files with these numbers as names, and gives them in the order of their names.
+async fn many_files(world: &World, peer: Writer, total: usize) -> Vec<VersionRef> {
+    let numbers: Vec<usize> = (0..total).collect();
+    for part in numbers.chunks(1000) {
+        let version = |number: &usize| fresh(&format!("{number:05}"), &number.to_string());
+        world.publish_all(peer, part.iter().map(version).collect()).await.unwrap();
+    }
+    let mut files = Vec::new();
+    let mut after = None;
+    loop {
+        let page = FileSearch { after, ..look("", world.admin()) };
+        let page = world.store.search(page).await.unwrap();
+        files.extend(page.items.iter().map(|file| VersionRef { file: file.id, version: 1 }));
+        after = page.next;
+        if after.is_none() {
+            return files;
+        }
+    }
+}
+
 pub async fn long_lists_come_in_parts(world: &World) {
     let alice = world.account("alice").await;
     let peer = world.peer(alice).await;
     let total = MAX_NOTICES as usize + 50;
-    let mut rows = Vec::new();
-    for part in (0..total).collect::<Vec<_>>().chunks(1000) {
-        let versions =
-            part.iter().map(|number| fresh(&format!("{number:05}"), &number.to_string())).collect();
-        world.publish_all(peer, versions).await.unwrap();
-    }
-    let listed = world.store.search(look("", world.admin())).await.unwrap();
-    let more = world
-        .store
-        .search(peral_central::store::files::FileSearch {
-            after: listed.next,
-            ..look("", world.admin())
-        })
-        .await
-        .unwrap();
-    for file in listed.items.iter().chain(&more.items) {
-        rows.push(Delta { version: VersionRef { file: file.id, version: 1 }, held: Held::All });
-    }
-    assert_eq!(rows.len(), total);
-    for (number, part) in rows.chunks(1000).enumerate() {
-        world
-            .store
-            .apply_deltas(
-                peer,
-                Deltas { first: number as u64 * 1000 + 1, deltas: part.to_vec() },
-                NOW,
-            )
-            .await
-            .unwrap();
+    let files = many_files(world, peer, total).await;
+    assert_eq!(files.len(), total);
+    let delta = |version: &VersionRef| Delta { version: *version, held: Held::All };
+    for (number, part) in files.chunks(1000).enumerate() {
+        let first = number as u64 * 1000 + 1;
+        let deltas = Deltas { first, deltas: part.iter().map(delta).collect() };
+        world.store.apply_deltas(peer, deltas, NOW).await.unwrap();
     }
     for number in 0..total {
-        assert!(
-            world
-                .store
-                .remove_file(&name(&format!("{number:05}")), member(alice), NOW)
-                .await
-                .unwrap()
-        );
+        let name = name(&format!("{number:05}"));
+        assert!(world.store.remove_file(&name, member(alice), NOW).await.unwrap());
     }
     let first = world.store.notices(peer.peer, 0, NOW).await.unwrap();
     assert_eq!(first.notices.len(), MAX_NOTICES as usize);
     let rest = world.store.notices(peer.peer, first.obeyed, NOW).await.unwrap();
     assert_eq!(rest.notices.len(), 50);
-    let hashes: std::collections::BTreeSet<_> =
-        first.notices.iter().chain(&rest.notices).map(|notice| format!("{notice:?}")).collect();
-    assert_eq!(hashes.len(), total);
+    let all = first.notices.iter().chain(&rest.notices);
+    let distinct: BTreeSet<String> = all.map(|notice| format!("{notice:?}")).collect();
+    assert_eq!(distinct.len(), total);
     assert!(matches!(rest.notices[49], Notice::Removed { .. }));
 }

@@ -8,19 +8,21 @@ use std::sync::{
 use peral_central::store::{
     Options, Refusal, SharedStore, StoreError, Viewer,
     accounts::NewAccount,
-    files::FileSearch,
+    files::{FileKey, FileSearch, FoundVersion},
     open,
     peers::{Pod, Registering, RegisteringPod, Writer},
     publish::{NewVersion, Publishing, Seal},
     tokens::NewToken,
 };
 use peral_model::{
-    AccountId, Content, ContentId, FileName, NetworkId, SessionId, Visibility, search::Query,
+    AccountId, Content, ContentId, FileId, FileName, NetworkId, SessionId, Visibility,
+    search::Query,
 };
 use peral_wire::rest::{
     accounts::Role,
-    files::{Access, FileChange, Right},
+    files::{Access, FileChange, FileDetail, Right},
     holdings::{Delta, Deltas, Held, VersionRef},
+    peers::Notice,
 };
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -251,14 +253,34 @@ impl World {
         self.store.apply_deltas(writer, deltas, NOW).await.unwrap();
     }
 
+    /// What becomes of a file's change by this account.
+    pub async fn try_change(
+        &self,
+        text: &str,
+        by: AccountId,
+        change: FileChange,
+    ) -> Result<Option<FileDetail>, StoreError> {
+        self.store.change_file(&name(text), member(by), change, seal(), NOW).await
+    }
+
+    /// Changes a file as its owner.
+    pub async fn change(&self, text: &str, owner: AccountId, change: FileChange) -> FileDetail {
+        self.try_change(text, owner, change).await.unwrap().unwrap()
+    }
+
     pub async fn grant(&self, text: &str, owner: AccountId, who: &str, right: Right) {
-        let change =
-            FileChange { grant: vec![Access { who: who.into(), right }], ..FileChange::default() };
-        self.store
-            .change_file(&name(text), member(owner), change, seal(), NOW)
-            .await
-            .unwrap()
-            .unwrap();
+        let grant = vec![Access { who: who.into(), right }];
+        self.change(text, owner, FileChange { grant, ..FileChange::default() }).await;
+    }
+
+    /// A version that this viewer finds; without a number, the current one.
+    pub async fn found(&self, file: FileId, version: Option<u64>, viewer: Viewer) -> FoundVersion {
+        self.store.find(FileKey::Id(file), version, viewer).await.unwrap().unwrap()
+    }
+
+    /// The notices of a peer from the beginning.
+    pub async fn notices(&self, writer: Writer) -> Vec<Notice> {
+        self.store.notices(writer.peer, 0, NOW).await.unwrap().notices
     }
 
     pub async fn session(&self, account: AccountId, label: &str, now_ms: i64) -> SessionId {

@@ -50,9 +50,10 @@ pub(in crate::store) async fn open(url: &str, how: &Options) -> Result<Database>
 /// Brings the schema up to date, under sqlx's advisory lock, on a connection of its own that no
 /// timeout cuts.
 async fn migrate(options: &PgConnectOptions, network: Option<NetworkId>) -> Result<NetworkId> {
-    let mut connection = tokio::time::timeout(ACQUIRE, PgConnection::connect_with(options))
-        .await
-        .map_err(|_| StoreError::Unavailable("no answer to a connection".into()))??;
+    let mut connection =
+        tokio::time::timeout(ACQUIRE, PgConnection::connect_with(options)).await.map_err(
+            |_| StoreError::Unavailable("it did not answer the attempt to connect".into()),
+        )??;
     let network =
         prepare(&mut connection, HAS_META, sqlx::migrate!("migrations/postgres"), network).await;
     connection.close().await.ok();

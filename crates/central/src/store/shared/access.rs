@@ -67,7 +67,7 @@ pub(super) async fn change(
             .fetch_one(c)
             .await?;
         if count > MAX_ACCESS {
-            return Err(Refusal::TooMany("lines on the access list").into());
+            return Err(Refusal::TooMany("lines of an access list").into());
         }
     }
     Ok(changed)

@@ -38,7 +38,7 @@ pub(super) async fn begin(c: &mut Conn, upload: &NewUpload) -> Result<BegunUploa
         .fetch_one(&mut *c)
         .await?;
     if open >= i64::from(MAX_UPLOADS) {
-        return Err(Refusal::TooMany("uploads under way").into());
+        return Err(Refusal::TooMany("unfinished uploads of an account").into());
     }
     let current = writable(c, upload).await?;
     let public = current

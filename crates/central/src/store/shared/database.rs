@@ -68,7 +68,7 @@ impl Database {
             written
         });
         task.await.unwrap_or_else(|error| {
-            Err(StoreError::Unavailable(format!("the transaction's task ended: {error}")))
+            Err(StoreError::Unavailable(format!("the task of the transaction failed: {error}")))
         })
     }
 }

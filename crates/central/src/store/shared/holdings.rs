@@ -102,9 +102,9 @@ async fn write_rows(c: &mut Conn, writer: Writer, deltas: &[Delta], now_ms: i64)
     if !held.is_empty() {
         let files: HashSet<Uuid> = held.iter().map(|row| row.file).collect();
         let files: Vec<Uuid> = files.into_iter().collect();
-        let told = reports::needing_notice(c, writer.peer.0, &files).await?;
+        let changed = reports::needing_notice(c, writer.peer.0, &files).await?;
         reports::upsert_holdings(c, writer.peer.0, &held).await?;
-        notices::tell(c, writer.peer, &told).await?;
+        notices::notify(c, writer.peer, &changed).await?;
     }
     Ok(())
 }

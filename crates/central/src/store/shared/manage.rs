@@ -40,7 +40,7 @@ pub(super) async fn change(
     let event = FileChanged { file: id, name: name.clone(), public, rights };
     events::append(c, &[event.into()], now_ms).await?;
     if rights {
-        notices::tell_holders(c, id).await?;
+        notices::notify_holders(c, id).await?;
     }
     detail::detail(c, name, viewer, now_ms).await
 }
@@ -82,8 +82,8 @@ pub(super) async fn remove(
     let serial = nat(file.serial, "files", "serial", id.0)? + 1;
     let event = FileRemoved { file: id, name: name.clone(), public: file.public, serial };
     events::append(c, &[event.into()], now_ms).await?;
-    // Their rows say who is to be told, so they go after that.
-    notices::tell_holders(c, id).await?;
+    // Their rows say who gets the notice, so they go after that.
+    notices::notify_holders(c, id).await?;
     sqlx::query("DELETE FROM versions WHERE file = $1").bind(id.0).execute(c).await?;
     Ok(true)
 }

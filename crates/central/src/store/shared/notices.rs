@@ -30,7 +30,7 @@ pub(super) async fn take_numbers(c: &mut Conn, count: usize) -> Result<i64> {
     Ok(last - count + 1)
 }
 
-/// Tells everybody to serve these identities no more, until the time that goes with each.
+/// Notifies everybody to serve these identities no more, until the time that goes with each.
 pub(super) async fn revoke(
     c: &mut Conn,
     identities: Vec<(Identity, i64)>,
@@ -54,8 +54,8 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// Tells all peers that hold a file, or held one of its versions, that it changed or went.
-pub(super) async fn tell_holders(c: &mut Conn, file: FileId) -> Result<()> {
+/// Notifies all peers that hold a file, or held one of its versions, that it changed or went.
+pub(super) async fn notify_holders(c: &mut Conn, file: FileId) -> Result<()> {
     let number = take_numbers(c, 1).await?;
     let holders = "INSERT INTO file_notices (peer, file, number) SELECT DISTINCT peer, file,
         CAST($2 AS BIGINT) FROM holdings WHERE file = $1
@@ -69,8 +69,8 @@ pub(super) async fn tell_holders(c: &mut Conn, file: FileId) -> Result<()> {
     Ok(())
 }
 
-/// Tells one peer of files that it reported.
-pub(super) async fn tell(c: &mut Conn, peer: PeerId, files: &[Uuid]) -> Result<()> {
+/// Notifies one peer of files that it reported.
+pub(super) async fn notify(c: &mut Conn, peer: PeerId, files: &[Uuid]) -> Result<()> {
     if files.is_empty() {
         return Ok(());
     }

@@ -54,7 +54,7 @@ impl Tokens for Database {
 
 async fn add_api(c: &mut Conn, token: &NewToken) -> Result<Token> {
     let count = "SELECT count(*) FROM api_tokens WHERE account = $1";
-    let name = may_add(c, token, count, "API tokens").await?;
+    let name = may_add(c, token, count, "API tokens of an account").await?;
     let id = new_id(token.now_ms);
     let sql = "INSERT INTO api_tokens (id, hash, account, label, created_ms, ends_ms) VALUES ($1, \
         $2, $3, $4, $5, $6)";
@@ -66,7 +66,7 @@ async fn add_api(c: &mut Conn, token: &NewToken) -> Result<Token> {
 
 async fn add_join(c: &mut Conn, token: &NewToken) -> Result<Token> {
     let count = "SELECT count(*) FROM join_tokens WHERE account = $1";
-    let name = may_add(c, token, count, "join tokens").await?;
+    let name = may_add(c, token, count, "join tokens of an account").await?;
     let id = new_id(token.now_ms);
     let uses = token.uses.unwrap_or(1);
     let sql = "INSERT INTO join_tokens (id, hash, account, label, uses_left, created_ms, ends_ms) \
