@@ -17,6 +17,8 @@ mod provision;
 mod secret;
 mod server;
 mod service;
+// Public for the tests of its contract alone.
+#[doc(hidden)]
 pub mod store;
 mod token;
 mod worker;

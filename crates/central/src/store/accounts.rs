@@ -9,23 +9,19 @@ use peral_wire::rest::{
 
 use super::{Paging, Result};
 
-/// An account to make.
 #[derive(Clone)]
 pub struct NewAccount {
     /// Its name; unique.
     pub name: String,
-    /// Its role.
     pub role: Role,
     /// Hash of its password (PHC text); without one it logs in by API token only.
     pub password: Option<String>,
-    /// Now.
     pub now_ms: i64,
 }
 
 /// What to change of an account.
 #[derive(Clone, Default)]
 pub struct AccountChange {
-    /// New role.
     pub role: Option<Role>,
     /// Disable, or enable again. Disabling ends its sessions, tokens of every kind and peers, with
     /// a notice for each identity.
@@ -49,13 +45,11 @@ pub struct PasswordChange {
 /// An account with what proves it.
 #[derive(Clone)]
 pub struct Secret {
-    /// The account.
     pub account: Account,
     /// Hash of its password.
     pub password: Option<String>,
 }
 
-/// Accounts.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Makes an account.
@@ -69,7 +63,6 @@ pub trait Accounts: Send + Sync {
     async fn has_administrator(&self) -> Result<bool>;
     /// Accounts in the order of their names.
     async fn accounts(&self, paging: Paging) -> Result<Page<Account>>;
-    /// An account.
     async fn account(&self, id: AccountId) -> Result<Option<Account>>;
     /// The account of that name, with its password's hash.
     async fn secret(&self, name: &str) -> Result<Option<Secret>>;
@@ -92,7 +85,6 @@ pub trait Accounts: Send + Sync {
     ) -> Result<bool>;
 }
 
-/// Groups of accounts.
 #[async_trait]
 pub trait Groups: Send + Sync {
     /// Makes a group.

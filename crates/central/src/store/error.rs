@@ -25,14 +25,7 @@ pub enum StoreError {
     Raced,
     /// A row has a value that Peral never writes: somebody else did, or this is an internal error.
     #[error("the value of {table}.{column} in row {row} is not valid")]
-    Corrupt {
-        /// Table.
-        table: &'static str,
-        /// Column.
-        column: &'static str,
-        /// Which row.
-        row: String,
-    },
+    Corrupt { table: &'static str, column: &'static str, row: String },
     /// The database was changed by a newer central that this one must not follow.
     #[error(
         "the database needs a central of generation {needed} or newer, and this one has generation \
@@ -41,7 +34,6 @@ pub enum StoreError {
     TooOld {
         /// Oldest generation that may use it.
         needed: i64,
-        /// Ours.
         own: i64,
     },
     /// The database refused a statement.
@@ -52,13 +44,10 @@ pub enum StoreError {
     Migration(#[source] sqlx::migrate::MigrateError),
 }
 
-/// What was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Taken {
-    /// An account's name.
     #[error("the account name")]
     AccountName,
-    /// A group's name.
     #[error("the group name")]
     GroupName,
     /// Some other key that must be unique.

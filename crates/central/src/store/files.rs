@@ -26,18 +26,14 @@ pub enum FileKey {
 /// A file version that the viewer may read.
 #[derive(Debug, Clone)]
 pub struct FoundVersion {
-    /// What the record says.
     pub record: Record,
-    /// The record's envelope.
     pub envelope: Vec<u8>,
 }
 
 /// Who has a version; near whom.
 #[derive(Debug, Clone)]
 pub struct SourcesOf {
-    /// The file.
     pub file: FileId,
-    /// The version.
     pub version: u64,
     /// Node of who asks; empty if unknown.
     pub node: String,
@@ -45,7 +41,6 @@ pub struct SourcesOf {
     pub zone: String,
     /// Most sources.
     pub limit: u32,
-    /// Now.
     pub now_ms: i64,
 }
 
@@ -58,7 +53,6 @@ pub struct SourceList {
     pub away: u64,
 }
 
-/// Files.
 #[async_trait]
 pub trait Files: Send + Sync {
     /// A file with its kept versions, and its access list for those who manage it.
@@ -104,14 +98,10 @@ pub trait Files: Send + Sync {
 /// Most files of one page.
 pub const MAX_PAGE: u32 = 1000;
 
-/// What is looked for.
 #[derive(Debug, Clone)]
 pub struct FileSearch {
-    /// The terms.
     pub query: Query,
-    /// Name of the owner.
     pub owner: Option<String>,
-    /// A tag.
     pub tag: Option<String>,
     /// The content of the current version.
     pub hash: Option<ContentId>,
@@ -121,7 +111,6 @@ pub struct FileSearch {
     pub limit: u32,
     /// Who looks: nothing that it may not see is found.
     pub viewer: Viewer,
-    /// Now.
     pub now_ms: i64,
 }
 
@@ -136,7 +125,6 @@ impl FileSearch {
     }
 }
 
-/// Search.
 #[async_trait]
 pub trait Searches: Send + Sync {
     /// The next page of files, in byte order of their names; `next` is the last name of it where

@@ -6,7 +6,6 @@ use peral_wire::rest::holdings::{Bucket, Deltas};
 
 use super::{Result, peers::Writer};
 
-/// Holdings.
 #[async_trait]
 pub trait Holdings: Send + Sync {
     /// Applies the next deltas and gives the number of the last one; those that were applied before

@@ -9,7 +9,6 @@ use super::Result;
 /// Most notices of one answer.
 pub const MAX_NOTICES: u32 = 1000;
 
-/// Notices for one peer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoticeList {
     /// In order, at most [`MAX_NOTICES`].
@@ -18,7 +17,6 @@ pub struct NoticeList {
     pub obeyed: u64,
 }
 
-/// Notices.
 #[async_trait]
 pub trait Notices: Send + Sync {
     /// What this peer must obey after number `after`: all revocations that still count, and the

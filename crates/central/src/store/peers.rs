@@ -9,7 +9,6 @@ use peral_wire::rest::{
 
 use super::{Paging, Result};
 
-/// A registration to write.
 #[derive(Clone)]
 pub struct Registering {
     /// The peer's key (uncompressed P-256 point): its identity.
@@ -21,33 +20,25 @@ pub struct Registering {
     pub pod: Option<RegisteringPod>,
     /// IP and port by which others reach it.
     pub address: String,
-    /// What it calls itself.
     pub label: String,
-    /// Its node.
     pub node: String,
-    /// Its zone.
     pub zone: String,
-    /// Version of its program.
     pub version: String,
     /// When its first lease ends.
     pub lease_ends_ms: i64,
-    /// When its certificate ends.
     pub certificate_ends_ms: i64,
-    /// Now.
     pub now_ms: i64,
 }
 
 /// A pod that registers.
 #[derive(Debug, Clone)]
 pub struct RegisteringPod {
-    /// Which one.
     pub pod: Pod,
     /// Name of the account of peers that are pods; made, as a member without a password, where it
     /// is missing.
     pub account: String,
 }
 
-/// A pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
     /// Its name, which outlives it where a StatefulSet makes it again.
@@ -59,11 +50,9 @@ pub struct Pod {
 /// A registration that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registered {
-    /// The peer's id.
     pub peer: PeerId,
     /// Its epoch, one more than before.
     pub epoch: u64,
-    /// Its account.
     pub account: AccountId,
     /// Number of the last delta that is here.
     pub last_delta: u64,
@@ -76,13 +65,9 @@ pub struct Registered {
 /// A peer as central knows it.
 #[derive(Debug, Clone)]
 pub struct KnownPeer {
-    /// Its id.
     pub id: PeerId,
-    /// Its account.
     pub account: AccountId,
-    /// Its key.
     pub public_key: Vec<u8>,
-    /// Its epoch.
     pub epoch: u64,
     /// The pod that it is, as registered last; none for a peer that joined by a join token.
     pub pod: Option<Pod>,
@@ -96,42 +81,34 @@ pub struct KnownPeer {
     pub revoked: bool,
 }
 
-/// Where a peer is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerLocation {
     /// IP and port by which others reach it.
     pub address: String,
-    /// Its node.
     pub node: String,
-    /// Its zone.
     pub zone: String,
 }
 
 /// Who writes: a peer with the epoch that its token names. Every write checks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Writer {
-    /// The peer.
     pub peer: PeerId,
-    /// Its epoch.
     pub epoch: u64,
 }
 
 /// One heartbeat of several that are written at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Beat {
-    /// Whose.
     pub writer: Writer,
     /// What it can do.
     pub state: PeerState,
     /// Bytes that it can still take.
     pub room: u64,
-    /// When it was received.
     pub seen_ms: i64,
     /// When its lease ends now.
     pub lease_ends_ms: i64,
 }
 
-/// What became of heartbeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beaten {
     /// For each, in order: number of the last delta that is here; none where the epoch is stale,
@@ -142,7 +119,6 @@ pub struct Beaten {
     pub newest_notice: u64,
 }
 
-/// Peers.
 #[async_trait]
 pub trait Peers: Send + Sync {
     /// Registers a peer: a known key gets its id again with the next epoch, a new one takes a use
@@ -152,9 +128,8 @@ pub trait Peers: Send + Sync {
     /// # Errors
     /// Refused: the key is revoked, the account disabled, or the join token missing, unknown, used
     /// up or ended. The key is another pod's, or a pod's and none is named, or that of a peer that
-    /// is no pod and one is named.
+    /// is not a pod and one is named.
     async fn register(&self, peer: Registering) -> Result<Registered>;
-    /// A peer.
     async fn peer(&self, id: PeerId) -> Result<Option<KnownPeer>>;
     /// Remembers when the peer's newest certificate ends.
     ///

@@ -22,27 +22,20 @@ pub const MAX_UPLOADS: u32 = 1000;
 /// version and serial; must not block.
 pub type Seal = Arc<dyn Fn(&Record) -> Vec<u8> + Send + Sync>;
 
-/// A publish.
 #[derive(Clone)]
 pub struct Publishing {
     /// The peer that publishes; for its account, or for that of an upload.
     pub writer: Writer,
     /// The same key with the same versions gives the same results again.
     pub key: String,
-    /// The versions.
     pub versions: Vec<NewVersion>,
-    /// Signs.
     pub seal: Seal,
-    /// Now.
     pub now_ms: i64,
 }
 
-/// A version to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVersion {
-    /// The name.
     pub name: FileName,
-    /// The content.
     pub content: Content,
     /// Who may read it; counts for a new name without an upload only.
     pub visibility: Visibility,
@@ -52,12 +45,9 @@ pub struct NewVersion {
     pub upload: Option<UploadId>,
 }
 
-/// An upload to begin.
 #[derive(Clone)]
 pub struct NewUpload {
-    /// Who uploads.
     pub viewer: Viewer,
-    /// The name to publish.
     pub name: FileName,
     /// Most bytes.
     pub size: u64,
@@ -73,24 +63,19 @@ pub struct NewUpload {
     pub peer: Option<PeerId>,
     /// The peer that is asked for has the bytes already: it needs no room for them.
     pub placed: bool,
-    /// Now.
     pub now_ms: i64,
 }
 
 /// An upload that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BegunUpload {
-    /// Its id.
     pub id: UploadId,
-    /// The peer that takes it.
     pub peer: PeerId,
-    /// Where the peer is.
     pub place: PeerLocation,
     /// Who may read the file: the existing one's where the name is not new.
     pub visibility: Visibility,
 }
 
-/// Publishing.
 #[async_trait]
 pub trait Publishes: Send + Sync {
     /// Publishes versions, each with a result of its own: the envelope of its record, or why not.

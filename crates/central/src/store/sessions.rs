@@ -15,43 +15,34 @@ pub const MAX_SESSIONS: u32 = 200;
 pub enum Basis {
     /// Its password, checked against this hash.
     Password(String),
-    /// This API token.
     ApiToken(TokenId),
 }
 
-/// A session to begin.
 #[derive(Clone)]
 pub struct NewSession {
-    /// The account.
     pub account: AccountId,
-    /// Why it was believed.
     pub basis: Basis,
     /// The key of its certificate (uncompressed P-256 point).
     pub public_key: Vec<u8>,
     /// What to call it in listings.
     pub label: String,
-    /// When it ends.
     pub ends_ms: i64,
     /// When its first certificate ends.
     pub certificate_ends_ms: i64,
-    /// Now.
     pub now_ms: i64,
 }
 
 /// A session that goes on.
 #[derive(Clone)]
 pub struct LiveSession {
-    /// Its id.
     pub id: SessionId,
     /// Its account, which is enabled.
     pub account: Account,
     /// The key of its certificate.
     pub public_key: Vec<u8>,
-    /// When it ends.
     pub ends_ms: i64,
 }
 
-/// Logins.
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Remembers a nonce until `ends_ms`; false if it was remembered before. Exactly one of several

@@ -17,30 +17,23 @@ pub const MAX_TOKENS: u32 = 1000;
 pub struct NewToken {
     /// Hash of the secret text (32 bytes).
     pub hash: Vec<u8>,
-    /// What it is for.
     pub label: String,
-    /// Its account.
     pub account: AccountId,
     /// Of a join token: how many peers may join by it.
     pub uses: Option<u32>,
-    /// When it ends.
     pub ends_ms: i64,
-    /// Now.
     pub now_ms: i64,
 }
 
 /// An API token that was shown.
 #[derive(Clone)]
 pub struct ApiToken {
-    /// Its id.
     pub id: TokenId,
     /// Its account, which is enabled.
     pub account: Account,
-    /// When it ends.
     pub ends_ms: i64,
 }
 
-/// Tokens.
 #[async_trait]
 pub trait Tokens: Send + Sync {
     /// Keeps an API token.

@@ -18,7 +18,6 @@ pub struct Options {
     pub network: Option<NetworkId>,
 }
 
-/// Connections to a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
     /// Open ones that work.
@@ -38,7 +37,6 @@ impl Connections {
 /// Whose eyes a file is looked at with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Viewer {
-    /// The account.
     pub account: AccountId,
     /// Acts as an administrator: sees and manages every file. Never true for a peer.
     pub admin: bool,

@@ -63,7 +63,6 @@ pub struct CatalogueCounts {
     pub leaving: u64,
     /// Peers without a lease, whose key is not revoked.
     pub away: u64,
-    /// Names.
     pub files: Option<u64>,
     /// Kept versions of them.
     pub versions: Option<u64>,
@@ -71,7 +70,6 @@ pub struct CatalogueCounts {
     pub holdings: Option<u64>,
 }
 
-/// Counting.
 #[async_trait]
 pub trait Counting: Send + Sync {
     /// Counts, in one statement that locks nothing. Peers exactly; of the catalogue Postgres gives

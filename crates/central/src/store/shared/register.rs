@@ -41,7 +41,7 @@ pub(super) async fn register(c: &mut Conn, peer: &Registering) -> Result<Registe
     Ok(registered)
 }
 
-/// A peer that is a pod stays that pod, and one that is none becomes none.
+/// A peer that is a pod stays that pod, and one that is not a pod stays so.
 fn same_pod(known: Option<&str>, given: Option<&RegisteringPod>) -> Result<()> {
     match (known, given.map(|given| given.pod.name.as_str())) {
         (None, None) => Ok(()),
