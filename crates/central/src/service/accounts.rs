@@ -32,7 +32,7 @@ impl App {
         let password = self.new_password(new.password, &new.name).await?;
         let account =
             kept::NewAccount { name: new.name, role: new.role, password, now_ms: self.now() };
-        let account = self.store()?.add_account(account).await?;
+        let account = self.store()?.create_account(account).await?;
         tracing::info!(
             account = account.name,
             role = ?account.role,
@@ -56,7 +56,7 @@ impl App {
         let password = Some(self.passwords.hash(password).await?);
         let account =
             kept::NewAccount { name: name.into(), role: Role::Admin, password, now_ms: self.now() };
-        let made = self.store()?.add_first_administrator(account).await?;
+        let made = self.store()?.create_first_administrator(account).await?;
         if let Some(account) = &made {
             tracing::info!(account = account.name, "created the first administrator");
         }
@@ -112,7 +112,7 @@ impl App {
     /// ALREADY_EXISTS, INVALID_ARGUMENT.
     pub async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Group, Failure> {
         account_name(&new.name)?;
-        let group = self.store()?.add_group(&new.name).await?;
+        let group = self.store()?.create_group(&new.name).await?;
         tracing::info!(group = group.name, by = %caller.identity(), "created a group");
         Ok(group)
     }
@@ -122,7 +122,7 @@ impl App {
     /// # Errors
     /// NOT_FOUND.
     pub async fn delete_group(&self, caller: &Caller, id: GroupId) -> Result<(), Failure> {
-        if !self.store()?.remove_group(id).await? {
+        if !self.store()?.delete_group(id).await? {
             return Err(fail!(NotFound, "group {id} does not exist"));
         }
         tracing::info!(group = %id, by = %caller.identity(), "deleted a group");

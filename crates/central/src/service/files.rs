@@ -62,7 +62,7 @@ impl App {
     /// # Errors
     /// NOT_FOUND. FORBIDDEN: it belongs to another account.
     pub async fn delete_file(&self, caller: &Caller, name: &FileName) -> Result<(), Failure> {
-        if !self.store()?.remove_file(name, caller.viewer(), self.now()).await? {
+        if !self.store()?.delete_file(name, caller.viewer(), self.now()).await? {
             return Err(no_file(name));
         }
         tracing::info!(file = ?name.as_str(), by = %caller.identity(), "deleted a file");

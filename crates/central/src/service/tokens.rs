@@ -62,7 +62,7 @@ impl App {
         };
         let secret = fresh("peral_api");
         let token = self.token(&secret, new.label, account, None, new.ends_ms, API_MS)?;
-        let token = self.store()?.add_api_token(token).await?;
+        let token = self.store()?.create_api_token(token).await?;
         tracing::info!(
             token = %token.id,
             account = token.account,
@@ -111,7 +111,7 @@ impl App {
     pub async fn revoke_api_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
         caller.session()?;
         let whose = (caller.role != Role::Admin).then_some(caller.account);
-        if !self.store()?.remove_api_token(id, whose, self.now()).await? {
+        if !self.store()?.revoke_api_token(id, whose, self.now()).await? {
             return Err(fail!(NotFound, "API token {id} does not exist"));
         }
         self.live.forget_all();
@@ -139,7 +139,7 @@ impl App {
         let account = self.account_named(caller, &new.account).await?;
         let secret = fresh("peral_join");
         let token = self.token(&secret, new.label, account, Some(new.uses), new.ends_ms, DAY_MS)?;
-        let token = self.store()?.add_join_token(token).await?;
+        let token = self.store()?.create_join_token(token).await?;
         tracing::info!(
             token = %token.id,
             account = token.account,
@@ -155,7 +155,7 @@ impl App {
     /// # Errors
     /// NOT_FOUND.
     pub async fn revoke_join_token(&self, caller: &Caller, id: TokenId) -> Result<(), Failure> {
-        if !self.store()?.remove_join_token(id).await? {
+        if !self.store()?.revoke_join_token(id).await? {
             return Err(fail!(NotFound, "join token {id} does not exist"));
         }
         tracing::info!(token = %id, by = %caller.identity(), "revoked a join token");

@@ -56,9 +56,9 @@ pub trait Accounts: Send + Sync {
     ///
     /// # Errors
     /// Conflict: the name is taken.
-    async fn add_account(&self, account: NewAccount) -> Result<Account>;
-    /// Makes an account only if there is no administrator; nothing otherwise.
-    async fn add_first_administrator(&self, account: NewAccount) -> Result<Option<Account>>;
+    async fn create_account(&self, account: NewAccount) -> Result<Account>;
+    /// Creates an account only if there is no administrator; nothing otherwise.
+    async fn create_first_administrator(&self, account: NewAccount) -> Result<Option<Account>>;
     /// Is there an administrator?
     async fn has_administrator(&self) -> Result<bool>;
     /// Accounts in the order of their names.
@@ -91,17 +91,17 @@ pub trait Groups: Send + Sync {
     ///
     /// # Errors
     /// Conflict: the name is taken.
-    async fn add_group(&self, name: &str) -> Result<Group>;
+    async fn create_group(&self, name: &str) -> Result<Group>;
     /// Groups in the order of their names, with the names of their members.
     async fn groups(&self, paging: Paging) -> Result<Page<Group>>;
     /// Names of the groups of an account.
     async fn groups_of(&self, account: AccountId) -> Result<Vec<String>>;
-    /// Removes a group and takes it off all access lists. Grants that came by it run out within
+    /// Deletes a group and takes it off all access lists. Grants that came by it run out within
     /// their hour: no serial rises.
-    async fn remove_group(&self, id: GroupId) -> Result<bool>;
+    async fn delete_group(&self, id: GroupId) -> Result<bool>;
     /// Puts an account into a group; false if either is not there.
     async fn add_member(&self, group: GroupId, account: AccountId) -> Result<bool>;
     /// Takes an account out of a group; false if it was not in it. Grants as with
-    /// [`Groups::remove_group`].
+    /// [`Groups::delete_group`].
     async fn remove_member(&self, group: GroupId, account: AccountId) -> Result<bool>;
 }

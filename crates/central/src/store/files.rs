@@ -87,12 +87,12 @@ pub trait Files: Send + Sync {
         seal: Seal,
         now_ms: i64,
     ) -> Result<Option<FileDetail>>;
-    /// Removes a name and leaves a tombstone; the holders get a notice. False if the viewer sees no
+    /// Deletes a file and leaves a tombstone; the holders get a notice. False if the viewer sees no
     /// such file.
     ///
     /// # Errors
     /// Refused: the viewer sees the file and does not manage it.
-    async fn remove_file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<bool>;
+    async fn delete_file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<bool>;
 }
 
 /// Most files of one page.

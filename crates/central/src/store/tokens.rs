@@ -36,11 +36,11 @@ pub struct ApiToken {
 
 #[async_trait]
 pub trait Tokens: Send + Sync {
-    /// Keeps an API token.
+    /// Creates an API token.
     ///
     /// # Errors
     /// Refused: the account is disabled, unknown or has too many.
-    async fn add_api_token(&self, token: NewToken) -> Result<Token>;
+    async fn create_api_token(&self, token: NewToken) -> Result<Token>;
     /// API tokens of one account, or of all, that have not ended, newest last.
     async fn api_tokens(
         &self,
@@ -50,20 +50,20 @@ pub trait Tokens: Send + Sync {
     ) -> Result<Page<Token>>;
     /// The API token with this hash, if it has not ended and its account is enabled.
     async fn api_token(&self, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>>;
-    /// Ends an API token (of this account, if one is given) and the sessions that it began.
-    async fn remove_api_token(
+    /// Revokes an API token (of this account, if one is given) and the sessions that it began.
+    async fn revoke_api_token(
         &self,
         id: TokenId,
         account: Option<AccountId>,
         now_ms: i64,
     ) -> Result<bool>;
-    /// Keeps a join token.
+    /// Creates a join token.
     ///
     /// # Errors
-    /// As [`Tokens::add_api_token`].
-    async fn add_join_token(&self, token: NewToken) -> Result<Token>;
+    /// As [`Tokens::create_api_token`].
+    async fn create_join_token(&self, token: NewToken) -> Result<Token>;
     /// Join tokens that have not ended, newest last.
     async fn join_tokens(&self, paging: Paging, now_ms: i64) -> Result<Page<Token>>;
-    /// Ends a join token.
-    async fn remove_join_token(&self, id: TokenId) -> Result<bool>;
+    /// Revokes a join token.
+    async fn revoke_join_token(&self, id: TokenId) -> Result<bool>;
 }

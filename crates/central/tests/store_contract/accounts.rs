@@ -28,7 +28,7 @@ pub async fn names_are_unique_and_listed_in_order(world: &World) {
     for name in ["bob", "alice", "carol"] {
         world.account(name).await;
     }
-    let taken = world.store.add_account(new("bob", Role::Member)).await;
+    let taken = world.store.create_account(new("bob", Role::Member)).await;
     assert!(matches!(taken, Err(StoreError::Conflict(Taken::AccountName))), "{taken:?}");
     let first = world.store.accounts(Paging { after: None, limit: 2 }).await.unwrap();
     let second =
@@ -47,7 +47,7 @@ pub async fn names_are_unique_and_listed_in_order(world: &World) {
 
 pub async fn the_first_administrator_is_made_once(world: &World) {
     let tries = ["a", "b", "c", "d"]
-        .map(|name| world.store.add_first_administrator(new(name, Role::Admin)));
+        .map(|name| world.store.create_first_administrator(new(name, Role::Admin)));
     let made: Vec<_> = futures::future::join_all(tries)
         .await
         .into_iter()
@@ -85,7 +85,7 @@ pub async fn disabling_ends_everything(world: &World) {
     let peer = world.peer(alice).await;
     let watcher = world.peer(bob).await;
     let session = world.session(alice, "laptop", NOW).await;
-    world.store.add_api_token(api_token(alice, b"api", NOW + 10)).await.unwrap();
+    world.store.create_api_token(api_token(alice, b"api", NOW + 10)).await.unwrap();
     let join = world.join_token(alice, 5).await;
 
     let change = AccountChange { disabled: Some(true), ..Default::default() };
@@ -140,10 +140,10 @@ pub async fn a_new_password_ends_the_other_sessions(world: &World) {
 
 pub async fn groups_have_members(world: &World) {
     let (alice, bob) = (world.account("alice").await, world.account("bob").await);
-    let group = world.store.add_group("team").await.unwrap();
-    let taken = world.store.add_group("team").await;
+    let group = world.store.create_group("team").await.unwrap();
+    let taken = world.store.create_group("team").await;
     assert!(matches!(taken, Err(StoreError::Conflict(Taken::GroupName))), "{taken:?}");
-    world.store.add_group("empty").await.unwrap();
+    world.store.create_group("empty").await.unwrap();
     for account in [bob, alice, alice] {
         assert!(world.store.add_member(group.id, account).await.unwrap());
     }
@@ -157,15 +157,15 @@ pub async fn groups_have_members(world: &World) {
     assert_eq!(world.store.groups_of(alice).await.unwrap(), ["team"]);
     assert!(world.store.remove_member(group.id, bob).await.unwrap());
     assert!(!world.store.remove_member(group.id, bob).await.unwrap());
-    assert!(world.store.remove_group(group.id).await.unwrap());
-    assert!(!world.store.remove_group(group.id).await.unwrap());
+    assert!(world.store.delete_group(group.id).await.unwrap());
+    assert!(!world.store.delete_group(group.id).await.unwrap());
     assert!(world.store.groups_of(alice).await.unwrap().is_empty());
 }
 
 pub async fn api_tokens_are_found_by_hash(world: &World) {
     let (alice, bob) = (world.account("alice").await, world.account("bob").await);
-    let token = world.store.add_api_token(api_token(alice, b"one", NOW + 1000)).await.unwrap();
-    world.store.add_api_token(api_token(bob, b"two", NOW + 1000)).await.unwrap();
+    let token = world.store.create_api_token(api_token(alice, b"one", NOW + 1000)).await.unwrap();
+    world.store.create_api_token(api_token(bob, b"two", NOW + 1000)).await.unwrap();
     assert_eq!((token.account.as_str(), token.uses_left), ("alice", None));
     let found = world.store.api_token(b"one", NOW).await.unwrap().unwrap();
     assert_eq!((found.id, found.account.id), (token.id, alice));
@@ -183,8 +183,8 @@ pub async fn api_tokens_are_found_by_hash(world: &World) {
     let mut begun = login(alice, "", "by token", NOW);
     begun.basis = Basis::ApiToken(token.id);
     let session = world.store.begin_session(begun.clone()).await.unwrap();
-    assert!(!world.store.remove_api_token(token.id, Some(bob), NOW).await.unwrap(), "not bob's");
-    assert!(world.store.remove_api_token(token.id, Some(alice), NOW).await.unwrap());
+    assert!(!world.store.revoke_api_token(token.id, Some(bob), NOW).await.unwrap(), "not bob's");
+    assert!(world.store.revoke_api_token(token.id, Some(alice), NOW).await.unwrap());
     assert!(
         world.store.session(session, NOW).await.unwrap().is_none(),
         "the session ends with its token"
@@ -201,8 +201,8 @@ pub async fn join_tokens_are_listed_and_removed(world: &World) {
         (listed.len(), listed[0].account.as_str(), listed[0].uses_left),
         (1, "alice", Some(2))
     );
-    assert!(world.store.remove_join_token(listed[0].id).await.unwrap());
-    assert!(!world.store.remove_join_token(listed[0].id).await.unwrap());
+    assert!(world.store.revoke_join_token(listed[0].id).await.unwrap());
+    assert!(!world.store.revoke_join_token(listed[0].id).await.unwrap());
     assert_eq!(
         refused(world.store.register(world.registering(b"l", Some(hash))).await),
         Refusal::BadToken

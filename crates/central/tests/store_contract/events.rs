@@ -37,7 +37,7 @@ pub async fn every_kind_reads_back_as_it_was_written(world: &World) {
     let tags = FileChange { tags: Some(vec!["t".into()]), ..FileChange::default() };
     world.change(text, alice, tags).await;
     world.grant(text, alice, "bob", Right::Read).await;
-    assert!(world.store.remove_file(&name(text), member(alice), NOW).await.unwrap());
+    assert!(world.store.delete_file(&name(text), member(alice), NOW).await.unwrap());
     assert!(world.store.log_out_peer(peer, Some(epoch), NOW).await.unwrap());
     assert!(world.store.revoke_peer(peer, NOW).await.unwrap());
 
@@ -85,7 +85,7 @@ pub async fn what_is_refused_leaves_no_event(world: &World) {
     let writer = world.peer(alice).await;
     world.publish(writer, fresh("a", "one")).await.unwrap();
     let before = outbox(world).await;
-    let by_bob = world.store.remove_file(&name("a"), member(bob), NOW).await;
+    let by_bob = world.store.delete_file(&name("a"), member(bob), NOW).await;
     assert_eq!(refused(by_bob), Refusal::Forbidden);
     let stale = world.store.log_out_peer(writer.peer, Some(writer.epoch + 1), NOW).await;
     assert_eq!(refused(stale), Refusal::StaleEpoch);

@@ -38,14 +38,14 @@ pub async fn a_private_file_is_there_for_its_own(world: &World) {
     assert!(sees(world, "a", member(alice)).await && sees(world, "a", world.admin()).await);
     assert!(!sees(world, "a", member(bob)).await && !sees(world, "a", member(carol)).await);
     world.grant("a", alice, "bob", Right::Read).await;
-    let group = world.store.add_group("team").await.unwrap();
+    let group = world.store.create_group("team").await.unwrap();
     world.grant("a", alice, "group:team", Right::Read).await;
     assert!(sees(world, "a", member(bob)).await && !sees(world, "a", member(carol)).await);
     world.store.add_member(group.id, carol).await.unwrap();
     assert!(sees(world, "a", member(carol)).await);
     let seen_by_bob = world.store.file(&name("a"), member(bob), NOW).await.unwrap().unwrap();
     assert!(seen_by_bob.access.is_empty(), "the list is for those who manage it");
-    world.store.remove_group(group.id).await.unwrap();
+    world.store.delete_group(group.id).await.unwrap();
     assert!(!sees(world, "a", member(carol)).await);
     let withdraw = FileChange { withdraw: vec!["bob".into()], ..FileChange::default() };
     world.change("a", alice, withdraw).await;
@@ -143,15 +143,15 @@ pub async fn removing_leaves_a_tombstone(world: &World) {
     world.publish(peer, private("hidden", "one")).await.unwrap();
     world.hold(holder, one, Held::Part).await;
     assert_eq!(
-        refused(world.store.remove_file(&name("a"), member(bob), NOW).await),
+        refused(world.store.delete_file(&name("a"), member(bob), NOW).await),
         Refusal::Forbidden
     );
     assert!(
-        !world.store.remove_file(&name("hidden"), member(bob), NOW).await.unwrap(),
+        !world.store.delete_file(&name("hidden"), member(bob), NOW).await.unwrap(),
         "as if it were not there"
     );
-    assert!(world.store.remove_file(&name("a"), member(alice), NOW).await.unwrap());
-    assert!(!world.store.remove_file(&name("a"), member(alice), NOW).await.unwrap());
+    assert!(world.store.delete_file(&name("a"), member(alice), NOW).await.unwrap());
+    assert!(!world.store.delete_file(&name("a"), member(alice), NOW).await.unwrap());
     assert!(!sees(world, "a", world.admin()).await);
     assert!(world.store.find(FileKey::Id(one.file), None, world.admin()).await.unwrap().is_none());
     assert!(world.store.search(look("a", world.admin())).await.unwrap().items.is_empty());

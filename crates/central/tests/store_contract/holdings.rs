@@ -209,7 +209,7 @@ pub async fn reports_of_removed_or_changed_files_get_a_notice(world: &World) {
         world.published(owner, fresh("gone", "1")).await,
         world.published(owner, fresh("changed", "2")).await,
     );
-    world.store.remove_file(&name("gone"), member(alice), NOW).await.unwrap();
+    world.store.delete_file(&name("gone"), member(alice), NOW).await.unwrap();
     let private = FileChange { visibility: Some(Visibility::Private), ..FileChange::default() };
     world
         .store

@@ -65,7 +65,7 @@ pub async fn long_lists_come_in_parts(world: &World) {
     }
     for number in 0..total {
         let name = name(&format!("{number:05}"));
-        assert!(world.store.remove_file(&name, member(alice), NOW).await.unwrap());
+        assert!(world.store.delete_file(&name, member(alice), NOW).await.unwrap());
     }
     let first = world.store.notices(peer.peer, 0, NOW).await.unwrap();
     assert_eq!(first.notices.len(), MAX_NOTICES as usize);

@@ -95,7 +95,7 @@ pub async fn who_may_write_publishes_versions(world: &World) {
     let one = world.published(peer, private("a", "one")).await;
     world.grant("a", alice, "bob", Right::Write).await;
     let two = world.published(of_bob, after(one, "a", "two")).await;
-    let group = world.store.add_group("team").await.unwrap();
+    let group = world.store.create_group("team").await.unwrap();
     world.store.add_member(group.id, carol).await.unwrap();
     assert_eq!(world.publish(of_carol, after(two, "a", "three")).await, Err(Refusal::NameTaken));
     world.grant("a", alice, "group:team", Right::Write).await;
@@ -139,7 +139,7 @@ pub async fn ten_versions_are_kept(world: &World) {
     );
     // The holder of a version that is no longer kept still hears of the file's end.
     assert!(world.store.notices(holder.peer, 0, NOW).await.unwrap().notices.is_empty());
-    world.store.remove_file(&name("a"), member(alice), NOW).await.unwrap();
+    world.store.delete_file(&name("a"), member(alice), NOW).await.unwrap();
     let notices = world.store.notices(holder.peer, 0, NOW).await.unwrap().notices;
     assert!(
         matches!(&notices[..], [Notice::Removed { file, .. }] if *file == version.file),
@@ -151,7 +151,7 @@ pub async fn a_removed_name_comes_back_only_as_a_new_file(world: &World) {
     let alice = world.account("alice").await;
     let peer = world.peer(alice).await;
     let one = world.published(peer, fresh("a", "one")).await;
-    assert!(world.store.remove_file(&name("a"), member(alice), NOW).await.unwrap());
+    assert!(world.store.delete_file(&name("a"), member(alice), NOW).await.unwrap());
     for version in
         [fresh("a", "one"), after(one, "a", "one"), after(one, "a", "two"), after(one, "b", "two")]
     {
@@ -182,7 +182,7 @@ pub async fn an_idempotency_key_gives_the_same_results(world: &World) {
     let first = publish("k", both.clone(), NOW).await.unwrap();
     assert!(first[0].is_ok() && first[1] == Err(Refusal::VersionConflict));
     // In between, the refused one would go through.
-    world.store.remove_file(&name("b"), member(alice), NOW).await.unwrap();
+    world.store.delete_file(&name("b"), member(alice), NOW).await.unwrap();
     assert_eq!(publish("k", both.clone(), NOW + 1000).await.unwrap(), first);
     assert_eq!(refused(publish("k", vec![fresh("a", "other")], NOW).await), Refusal::KeyReused);
     let at_once = (0..4).map(|_| publish("twice", vec![fresh("c", "one")], NOW));
@@ -194,7 +194,7 @@ pub async fn an_idempotency_key_gives_the_same_results(world: &World) {
     assert!(results.iter().all(|result| *result == results[0] && result[0].is_ok()));
     let day_later = publish("k", vec![fresh("d", "one")], NOW + 24 * 3_600_000).await.unwrap();
     assert!(day_later[0].is_ok(), "a day later the key is forgotten");
-    world.store.remove_file(&name("c"), member(alice), NOW).await.unwrap();
+    world.store.delete_file(&name("c"), member(alice), NOW).await.unwrap();
     assert_eq!(
         publish("twice", vec![fresh("c", "one")], NOW).await.unwrap(),
         [Err(Refusal::Removed)]

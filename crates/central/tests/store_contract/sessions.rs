@@ -60,7 +60,8 @@ pub async fn ending_a_session_tells_everybody(world: &World) {
 
 pub async fn the_oldest_session_makes_room(world: &World) {
     let alice = world.account("alice").await;
-    let token = world.store.add_api_token(api_token(alice, b"api", NOW + 1_000_000)).await.unwrap();
+    let token =
+        world.store.create_api_token(api_token(alice, b"api", NOW + 1_000_000)).await.unwrap();
     let of_token =
         NewSession { basis: Basis::ApiToken(token.id), ..login(alice, "", "job", NOW - 1) };
     let job = world.store.begin_session(of_token).await.unwrap();

@@ -147,7 +147,7 @@ impl World {
             password: Some(format!("hash of {name}")),
             now_ms: NOW,
         };
-        self.store.add_account(account).await.unwrap().id
+        self.store.create_account(account).await.unwrap().id
     }
 
     /// The hash of a new join token.
@@ -161,7 +161,7 @@ impl World {
             ends_ms: NOW + 3_600_000,
             now_ms: NOW,
         };
-        self.store.add_join_token(token).await.unwrap();
+        self.store.create_join_token(token).await.unwrap();
         hash
     }
 

@@ -145,7 +145,7 @@ pub async fn what_there_is_is_counted(world: &World) {
     world.publish(peers[0], fresh("a", "one")).await.unwrap();
     world.publish(peers[0], fresh("b", "two")).await.unwrap();
     let viewer = Viewer { account: alice, admin: false };
-    assert!(world.store.remove_file(&name("b"), viewer, NOW).await.unwrap());
+    assert!(world.store.delete_file(&name("b"), viewer, NOW).await.unwrap());
     let counts = world.store.counts(NOW).await.unwrap();
     assert_eq!(
         (counts.ready, counts.full, counts.leaving, counts.away),

@@ -211,7 +211,7 @@ pub async fn an_upload_brings_a_removed_name_back(world: &World) {
     let peer = world.peer(alice).await;
     room(world, peer, PeerState::Ready, 100).await;
     let one = world.published(peer, fresh("a", "one")).await;
-    world.store.remove_file(&name("a"), member(alice), NOW).await.unwrap();
+    world.store.delete_file(&name("a"), member(alice), NOW).await.unwrap();
     let begun = world.store.begin_upload(upload(alice, "a", 9)).await.unwrap();
     let back = world.published(peer, ending(begun.id, "a", "one")).await;
     assert!(back.file != one.file && back.version == 1);

@@ -18,10 +18,10 @@ use crate::store::{
 
 #[async_trait]
 impl Accounts for Database {
-    async fn add_account(&self, account: NewAccount) -> Result<Account> {
+    async fn create_account(&self, account: NewAccount) -> Result<Account> {
         self.write(account, |c, account| add(c, account).boxed()).await
     }
-    async fn add_first_administrator(&self, account: NewAccount) -> Result<Option<Account>> {
+    async fn create_first_administrator(&self, account: NewAccount) -> Result<Option<Account>> {
         self.write(account, |c, account| add_first(c, account).boxed()).await
     }
     async fn has_administrator(&self) -> Result<bool> {

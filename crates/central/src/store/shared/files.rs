@@ -63,7 +63,7 @@ impl Files for Database {
         })
         .await
     }
-    async fn remove_file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<bool> {
+    async fn delete_file(&self, name: &FileName, viewer: Viewer, now_ms: i64) -> Result<bool> {
         let args = (name.clone(), viewer, now_ms);
         self.write(args, |c, (name, viewer, now_ms)| {
             manage::remove(c, name, *viewer, *now_ms).boxed()

@@ -12,7 +12,7 @@ use crate::store::{Groups, Paging, Result, text::SEPARATOR};
 
 #[async_trait]
 impl Groups for Database {
-    async fn add_group(&self, name: &str) -> Result<Group> {
+    async fn create_group(&self, name: &str) -> Result<Group> {
         self.write(name.to_owned(), |c, name| add(c, name).boxed()).await
     }
     async fn groups(&self, paging: Paging) -> Result<Page<Group>> {
@@ -21,7 +21,7 @@ impl Groups for Database {
     async fn groups_of(&self, account: AccountId) -> Result<Vec<String>> {
         of(&mut *self.reader().await?, account).await
     }
-    async fn remove_group(&self, id: GroupId) -> Result<bool> {
+    async fn delete_group(&self, id: GroupId) -> Result<bool> {
         self.write(id, |c, id| remove(c, *id).boxed()).await
     }
     async fn add_member(&self, group: GroupId, account: AccountId) -> Result<bool> {

@@ -16,7 +16,7 @@ use crate::store::{
 
 #[async_trait]
 impl Tokens for Database {
-    async fn add_api_token(&self, token: NewToken) -> Result<Token> {
+    async fn create_api_token(&self, token: NewToken) -> Result<Token> {
         self.write(token, |c, token| add_api(c, token).boxed()).await
     }
     async fn api_tokens(
@@ -30,7 +30,7 @@ impl Tokens for Database {
     async fn api_token(&self, hash: &[u8], now_ms: i64) -> Result<Option<ApiToken>> {
         find_api(&mut *self.reader().await?, hash, now_ms).await
     }
-    async fn remove_api_token(
+    async fn revoke_api_token(
         &self,
         id: TokenId,
         account: Option<AccountId>,
@@ -41,13 +41,13 @@ impl Tokens for Database {
         })
         .await
     }
-    async fn add_join_token(&self, token: NewToken) -> Result<Token> {
+    async fn create_join_token(&self, token: NewToken) -> Result<Token> {
         self.write(token, |c, token| add_join(c, token).boxed()).await
     }
     async fn join_tokens(&self, paging: Paging, now_ms: i64) -> Result<Page<Token>> {
         list_join(&mut *self.reader().await?, &paging, now_ms).await
     }
-    async fn remove_join_token(&self, id: TokenId) -> Result<bool> {
+    async fn revoke_join_token(&self, id: TokenId) -> Result<bool> {
         self.write(id, |c, id| remove_join(c, *id).boxed()).await
     }
 }
