@@ -1,10 +1,9 @@
 //! Which searches were found to be common: only a hint of where to look first, never of what is
 //! found.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashSet, sync::Mutex};
+
+use peral_runtime::Lock;
 
 use super::files::FileSearch;
 
@@ -24,12 +23,12 @@ fn key(search: &FileSearch) -> String {
 impl Common {
     /// Was it common the last time?
     pub(super) fn has(&self, search: &FileSearch) -> bool {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(&key(search))
+        self.keys.locked().contains(&key(search))
     }
 
     /// It is common.
     pub(super) fn note(&self, search: &FileSearch) {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.locked();
         if keys.len() >= MOST {
             keys.clear();
         }
@@ -38,6 +37,6 @@ impl Common {
 
     /// It may no longer be.
     pub(super) fn forget(&self, search: &FileSearch) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(search));
+        self.keys.locked().remove(&key(search));
     }
 }

@@ -4,10 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use peral_model::NetworkId;
+use peral_runtime::Backoff;
 use sqlx::{Connection, Pool, pool::PoolConnection};
 
 use super::{BEGIN, Conn, Dialect, TRIES};
 use crate::store::{Result, StoreError, common::Common, fault::DiskWatch};
+
+/// The bounds of the pauses between the tries of a transaction that lost a race.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_millis(80);
 
 /// A store in a database.
 pub(in crate::store) struct Database {
@@ -55,10 +60,11 @@ impl Database {
         let (pool, disk) = (self.writers().clone(), Arc::clone(&self.disk));
         let task = tokio::spawn(async move {
             let mut tries = 1;
+            let mut pauses = Backoff::new(SHORTEST, LONGEST);
             let written = loop {
                 match attempt(&pool, &args, &work).await {
                     Err(StoreError::Raced) if tries < TRIES => {
-                        tokio::time::sleep(pause(tries)).await;
+                        tokio::time::sleep(pauses.next_pause()).await;
                     }
                     other => break other,
                 }
@@ -103,9 +109,4 @@ where
         },
         Err(error) => (Err(error), transaction.rollback().await.is_ok()),
     }
-}
-
-/// Longer with each try, and never the same for two that met.
-fn pause(tries: u32) -> Duration {
-    Duration::from_millis(rand::random_range(1..=10 * u64::from(tries)))
 }
