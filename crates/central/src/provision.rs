@@ -189,8 +189,8 @@ impl Provisioner<'_> {
         Err(fail!(
             AlreadyExists,
             "the ConfigMap {ca} exists, but the Secret {keys} with the keys of its certificate \
-             does not: restore the Secret from your copy and run this again; or, for a new network, \
-             also delete the ConfigMap, central's database and the volumes of the peers"
+             does not: restore the Secret from your copy and run this again; or, for a new \
+             network, also delete the ConfigMap, central's database and the volumes of the peers"
         ))
     }
 

@@ -36,7 +36,8 @@ impl App {
         self.metrics.login(&outcome);
         match &outcome {
             Ok(login) => {
-                tracing::info!(account = login.name, session = %login.session, %remote, "logged in");
+                let (account, session) = (login.name.as_str(), login.session);
+                tracing::info!(account, %session, %remote, "logged in");
             }
             Err(failure) => tracing::info!(code = %failure.code, %remote, "refused a login"),
         }
