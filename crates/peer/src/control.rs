@@ -96,7 +96,7 @@ impl Control {
             fail!(Unavailable, "this peer has not reached central at {} yet", link.base())
         })?;
         let peer = link.peer()?;
-        let token = peral_transfer::trust::TokenSource::token(link).await?;
+        let token = link.good_token().await?;
         let expires_ms = link.token_now().map_or(0, |(_, ends_ms)| ends_ms);
         Ok(pb::SessionResponse {
             token: token.to_string(),

@@ -7,10 +7,9 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use futures::future::BoxFuture;
 use peral_model::{AccountId, NetworkId, PeerId};
 use peral_runtime::SharedClock;
-use peral_transfer::{Here, trust::TokenSource};
+use peral_transfer::Here;
 use peral_wire::{Catalogue, Failure, fail};
 use tokio::sync::Notify;
 
@@ -190,7 +189,11 @@ impl Link {
         Ok(self.anonymous()?.with_token(&self.good_token().await?))
     }
 
-    async fn good_token(&self) -> Result<Arc<str>, Failure> {
+    /// A token that is good now.
+    ///
+    /// # Errors
+    /// As [`Self::catalogue`].
+    pub async fn good_token(&self) -> Result<Arc<str>, Failure> {
         let renewed = async {
             loop {
                 let next = self.0.renewed.notified();
@@ -212,11 +215,5 @@ impl Link {
             )
         };
         tokio::time::timeout(WAIT, renewed).await.map_err(|_| late())?
-    }
-}
-
-impl TokenSource for Link {
-    fn token(&self) -> BoxFuture<'_, Result<Arc<str>, Failure>> {
-        Box::pin(self.good_token())
     }
 }

@@ -26,7 +26,7 @@ use tracing::Instrument;
 
 use self::{arriving::Arriving, drive::drive, partial::Partial, swarm::Swarm};
 pub use self::{
-    finder::{CatalogueFinder, KnownSources, SourceFinder, Verifiers},
+    finder::{Asker, CatalogueFinder, KnownSources, SourceFinder},
     partial::discard,
     request::{DEFAULT_WAIT, FetchDeps, FetchRequest, Fetched},
     room::{DiskRoom, Room, RoomGuard},

@@ -3,7 +3,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use peral_model::{Identity, NetworkId};
 use peral_runtime::tls::{CertStore, Expect, Pin, TrustRoots, client_config, pinned_client_config};
 use peral_wire::{
@@ -168,37 +167,4 @@ fn http_client(mut config: rustls::ClientConfig) -> Result<reqwest::Client, Fail
         .no_proxy()
         .http2_keep_alive_interval(Duration::from_secs(20));
     builder.build().map_err(|error| fail!(Internal, "no HTTP client could be made: {error}"))
-}
-
-/// Gives a bearer token that is good for at least the next call.
-pub trait TokenSource: Send + Sync {
-    /// The token; renewed when it is about to end.
-    fn token(&self) -> BoxFuture<'_, Result<Arc<str>, Failure>>;
-}
-
-/// Central, as somebody with a token calls it. Cheap to clone.
-#[derive(Clone)]
-pub struct Central {
-    catalogue: Catalogue,
-    tokens: Arc<dyn TokenSource>,
-}
-
-impl Central {
-    /// Central through this client, with these tokens.
-    pub fn new(catalogue: Catalogue, tokens: Arc<dyn TokenSource>) -> Self {
-        Self { catalogue, tokens }
-    }
-
-    /// A client with a token that is good now.
-    ///
-    /// # Errors
-    /// UNAUTHENTICATED or SUPERSEDED when there will be none; UNAVAILABLE when there is none yet.
-    pub async fn catalogue(&self) -> Result<Catalogue, Failure> {
-        Ok(self.catalogue.with_token(&self.tokens.token().await?))
-    }
-
-    /// The client without a token.
-    pub fn anonymous(&self) -> &Catalogue {
-        &self.catalogue
-    }
 }

@@ -1,18 +1,15 @@
 //! The task of one accepted download.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use peral_model::Grant;
-use peral_runtime::{Backoff, Jitter, Lock, propagate};
+use peral_runtime::{Backoff, Jitter, propagate};
 use peral_transfer::{
-    fetch::{CatalogueFinder, FetchDeps, KnownSources, SourceFinder, fetch},
-    trust::Central,
+    Here,
+    fetch::{Asker, CatalogueFinder, FetchDeps, fetch},
 };
-use peral_wire::{ErrorCode, Failure, Sealed, fail, pb};
+use peral_wire::{Catalogue, ErrorCode, Failure, Sealed, fail, keys::Verifier, pb};
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -68,14 +65,9 @@ impl Jobs {
         let library = &inner.deps.library;
         library.will_fetch(&wanted.fetch.record.value).await?;
         let start = Instant::now();
-        let newest = Mutex::new(wanted.grant.clone());
-        let finder = Finder {
-            jobs: self.clone(),
-            id: state.id(),
-            wanted: wanted.clone(),
-            request: request.clone(),
-            newest,
-        };
+        let asker = PeerAsker { jobs: self.clone(), id: state.id(), request: request.clone() };
+        let finder = CatalogueFinder::new(Arc::new(asker), &wanted.fetch.record.value)
+            .renewing(wanted.grant.clone());
         let deps = FetchDeps {
             dialer: inner.deps.dialer.clone(),
             finder: Arc::new(finder),
@@ -114,37 +106,30 @@ impl Jobs {
 }
 
 /// Asks central as the peer, and keeps each renewed grant for the time after a restart.
-struct Finder {
+struct PeerAsker {
     jobs: Jobs,
     id: Uuid,
-    wanted: Wanted,
     request: pb::DownloadRequest,
-    newest: Mutex<Option<Sealed<Grant>>>,
 }
 
-impl SourceFinder for Finder {
-    fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>> {
-        Box::pin(async move {
-            let library = &self.jobs.0.deps.library;
-            let link = library.link();
-            let central = Central::new(link.anonymous()?, Arc::new(link.clone()));
-            let rights = library.rights().clone();
-            let verifiers = Arc::new(move || rights.verifier());
-            let finder = CatalogueFinder::new(
-                central,
-                verifiers,
-                &self.wanted.fetch.record.value,
-                &link.here(),
-            );
-            let newest = self.newest.locked().clone();
-            let found = finder.renewing(newest).sources().await?;
-            if let Some(grant) = &found.grant {
-                *self.newest.locked() = Some(library.rights().read(grant.clone())?);
-                let request =
-                    pb::DownloadRequest { grant: found.grant.clone(), ..self.request.clone() };
-                self.jobs.save(self.id, &request, super::WAITING, "").await?;
-            }
-            Ok(found)
-        })
+impl Asker for PeerAsker {
+    fn catalogue(&self) -> BoxFuture<'_, Result<Catalogue, Failure>> {
+        Box::pin(self.jobs.0.deps.library.link().catalogue())
+    }
+
+    fn verifier(&self) -> Arc<Verifier> {
+        self.jobs.0.deps.library.rights().verifier()
+    }
+
+    fn here(&self) -> Here {
+        self.jobs.0.deps.library.link().here()
+    }
+
+    fn keep<'a>(&'a self, grant: &'a Sealed<Grant>) -> BoxFuture<'a, Result<(), Failure>> {
+        let request =
+            pb::DownloadRequest { grant: Some(grant.envelope.clone()), ..self.request.clone() };
+        Box::pin(
+            async move { self.jobs.save(self.id, &request, super::WAITING, "").await.map(drop) },
+        )
     }
 }

@@ -1,28 +1,19 @@
 //! Downloads by the command itself.
 
-use std::{
-    fs, io,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{fs, io, path::Path, sync::Arc};
 
 use futures::future::BoxFuture;
-use peral_model::Record;
-use peral_runtime::{Lock, tls::CertStore};
+use peral_runtime::tls::CertStore;
 use peral_transfer::{
     Here, Registry,
-    fetch::{DiskRoom, FetchDeps, FetchRequest, KnownSources, SourceFinder, fetch},
+    fetch::{Asker, CatalogueFinder, DiskRoom, FetchDeps, FetchRequest, fetch},
     limits::Limits,
     lists::ListStore,
     metrics::Metrics,
     progress::Observer,
 };
 use peral_wire::{
-    Catalogue, ErrorCode, Failure, Sealed,
-    envelope::envelope_from_text,
-    fail,
-    keys::{KeyUse, Verifier},
-    rest::files::{Sources, SourcesRequest},
+    Catalogue, ErrorCode, Failure, envelope::envelope_from_text, fail, keys::Verifier,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -48,9 +39,10 @@ pub async fn download(
     let scratch = scratch(&spec.path)?;
     let lists = ListStore::temporary(scratch.path())
         .map_err(|error| fail!(Internal, "could not store piece lists: {error}"))?;
+    let asker = UserAsker::new(context, connector.certs, user, spec.verifier.clone());
     let deps = FetchDeps {
         dialer: connector.dialer.clone(),
-        finder: Arc::new(Finder::new(context, connector.certs, user, spec)),
+        finder: Arc::new(CatalogueFinder::new(Arc::new(asker), &spec.record.value)),
         lists,
         limits: Limits::default(),
         registry: Registry::default(),
@@ -109,61 +101,34 @@ fn no_place(error: &io::Error) -> Failure {
     fail!(Internal, "could not create a folder for temporary files: {error}; set TMPDIR")
 }
 
-/// Asks central for sources of one file version, for as long as the session lasts.
-struct Finder {
+/// Asks central as the user, for as long as the session lasts.
+struct UserAsker {
     context: Context,
     certs: Arc<CertStore>,
-    request: SourcesRequest,
-    /// The network's keys; new ones are fetched when a signature needs them.
-    verifier: Mutex<Verifier>,
+    verifier: Arc<Verifier>,
 }
 
-impl Finder {
-    fn new(
-        context: &Context,
-        certs: Arc<CertStore>,
-        user: UserSession,
-        spec: &DownloadSpec,
-    ) -> Self {
-        let record = &spec.record.value;
-        let request = SourcesRequest {
-            file: Some(record.file),
-            version: Some(record.version),
-            ..SourcesRequest::default()
-        };
+impl UserAsker {
+    fn new(context: &Context, certs: Arc<CertStore>, user: UserSession, keys: Verifier) -> Self {
         // Later sessions are opened for this address, so that a new login to another central is not
         // taken for this one.
         let context = Context { central: Some(user.login.central), ..context.clone() };
-        Self { context, certs, request, verifier: Mutex::new(spec.verifier.clone()) }
+        Self { context, certs, verifier: Arc::new(keys) }
     }
 
-    async fn find(&self) -> Result<KnownSources, Failure> {
+    async fn session(&self) -> Result<Catalogue, Failure> {
         let user = self.context.user_session().await?;
         use_certificate(&self.certs, &user.login)?;
-        let sources = user.catalogue.sources(&self.request).await?;
-        let record = self.open(&user.catalogue, &sources).await?;
-        let grant = sources.grant.as_deref().map(envelope_from_text).transpose()?;
-        Ok(KnownSources { record, grant, sources: sources.sources, away: sources.away })
-    }
-
-    async fn open(
-        &self,
-        catalogue: &Catalogue,
-        sources: &Sources,
-    ) -> Result<Sealed<Record>, Failure> {
-        let known = self.verifier.locked().clone();
-        if let Ok(record) = Sealed::from_text(&sources.record, &known) {
-            return Ok(record);
-        }
-        let fresh = Verifier::new(&catalogue.jwks().await?, KeyUse::Record);
-        let record = Sealed::from_text(&sources.record, &fresh)?;
-        *self.verifier.locked() = fresh;
-        Ok(record)
+        Ok(user.catalogue)
     }
 }
 
-impl SourceFinder for Finder {
-    fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>> {
-        Box::pin(self.find())
+impl Asker for UserAsker {
+    fn catalogue(&self) -> BoxFuture<'_, Result<Catalogue, Failure>> {
+        Box::pin(self.session())
+    }
+
+    fn verifier(&self) -> Arc<Verifier> {
+        Arc::clone(&self.verifier)
     }
 }

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
-use peral_model::{Grant, Record};
+use peral_model::{FileId, Grant, Record};
 use peral_runtime::Lock;
 use peral_wire::{
-    Failure, Sealed,
-    keys::Verifier,
+    Catalogue, Failure, Sealed,
+    keys::{KeyUse, Verifier},
     pb,
-    rest::files::{Source, SourcesRequest},
+    rest::files::{Source, Sources, SourcesRequest},
 };
 
-use crate::{nearness::Here, trust::Central};
+use crate::nearness::Here;
 
 /// Who has a file version now.
 #[derive(Debug, Clone)]
@@ -33,31 +33,57 @@ pub trait SourceFinder: Send + Sync + 'static {
     fn sources(&self) -> BoxFuture<'_, Result<KnownSources, Failure>>;
 }
 
-/// Gives the keys that verify records and grants now.
-pub type Verifiers = Arc<dyn Fn() -> Arc<Verifier> + Send + Sync>;
+/// As whom central is asked, and what is kept of its answers.
+pub trait Asker: Send + Sync + 'static {
+    /// Central, with a right that is good for the next call.
+    fn catalogue(&self) -> BoxFuture<'_, Result<Catalogue, Failure>>;
+
+    /// The keys known here that verify records and grants.
+    fn verifier(&self) -> Arc<Verifier>;
+
+    /// Where this process runs, for near sources first.
+    fn here(&self) -> Here {
+        Here::default()
+    }
+
+    /// Keeps a renewed grant where the download outlives the process.
+    fn keep<'a>(&'a self, _grant: &'a Sealed<Grant>) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
 
 /// Asks central for the sources of one file version.
 pub struct CatalogueFinder {
-    central: Central,
-    verifiers: Verifiers,
-    asked: SourcesRequest,
+    asker: Arc<dyn Asker>,
+    file: FileId,
+    version: u64,
     /// The grant that is renewed by showing it; nothing where each question gives a new one, by the
     /// right of the caller itself.
     renewed: Option<Mutex<Sealed<Grant>>>,
+    /// Keys that central named when those of the asker did not fit.
+    learned: Mutex<Option<Verifier>>,
+}
+
+/// An answer whose signatures were verified.
+struct Verified {
+    record: Sealed<Record>,
+    grant: Option<Sealed<Grant>>,
+}
+
+impl Verified {
+    fn open(answer: &Sources, verifier: &Verifier) -> Result<Self, Failure> {
+        let record = Sealed::from_text(&answer.record, verifier)?;
+        let grant = answer.grant.as_deref();
+        let grant = grant.map(|text| Sealed::from_text(text, verifier)).transpose()?;
+        Ok(Self { record, grant })
+    }
 }
 
 impl CatalogueFinder {
-    /// Asks for this version, from here.
-    pub fn new(central: Central, verifiers: Verifiers, record: &Record, here: &Here) -> Self {
-        let (node, zone) = (here.node.clone(), here.zone.clone());
-        let asked = SourcesRequest {
-            file: Some(record.file),
-            version: Some(record.version),
-            node,
-            zone,
-            ..SourcesRequest::default()
-        };
-        Self { central, verifiers, asked, renewed: None }
+    /// Asks for the version of this record.
+    pub fn new(asker: Arc<dyn Asker>, record: &Record) -> Self {
+        let (file, version) = (record.file, record.version);
+        Self { asker, file, version, renewed: None, learned: Mutex::default() }
     }
 
     /// The same for a peer that works for somebody else: the right is in the grant, and central
@@ -69,22 +95,43 @@ impl CatalogueFinder {
     }
 
     async fn ask(&self) -> Result<KnownSources, Failure> {
-        let mut asked = self.asked.clone();
-        asked.renew = self.renewed.as_ref().map(|grant| grant.locked().to_text());
-        let found = self.central.catalogue().await?.sources(&asked).await?;
-        let verifier = (self.verifiers)();
-        let record = Sealed::from_text(&found.record, &verifier)?;
-        let grant =
-            found.grant.map(|text| Sealed::<Grant>::from_text(&text, &verifier)).transpose()?;
-        if let (Some(kept), Some(grant)) = (&self.renewed, &grant) {
-            *kept.locked() = grant.clone();
+        let catalogue = self.asker.catalogue().await?;
+        let here = self.asker.here();
+        let question = SourcesRequest {
+            file: Some(self.file),
+            version: Some(self.version),
+            node: here.node,
+            zone: here.zone,
+            renew: self.renewed.as_ref().map(|grant| grant.locked().to_text()),
+            ..SourcesRequest::default()
+        };
+        let answer = catalogue.sources(&question).await?;
+        let Verified { record, grant } = self.verify(&catalogue, &answer).await?;
+        if let (Some(renewed), Some(grant)) = (&self.renewed, &grant) {
+            *renewed.locked() = grant.clone();
+            self.asker.keep(grant).await?;
         }
         Ok(KnownSources {
             record,
             grant: grant.map(|grant| grant.envelope),
-            sources: found.sources,
-            away: found.away,
+            sources: answer.sources,
+            away: answer.away,
         })
+    }
+
+    /// Keys can be new: they are learned when one is needed.
+    async fn verify(&self, catalogue: &Catalogue, answer: &Sources) -> Result<Verified, Failure> {
+        if let Ok(verified) = Verified::open(answer, &self.asker.verifier()) {
+            return Ok(verified);
+        }
+        let learned = self.learned.locked().clone();
+        if let Some(verified) = learned.and_then(|keys| Verified::open(answer, &keys).ok()) {
+            return Ok(verified);
+        }
+        let fresh = Verifier::new(&catalogue.jwks().await?, KeyUse::Record);
+        let verified = Verified::open(answer, &fresh)?;
+        *self.learned.locked() = Some(fresh);
+        Ok(verified)
     }
 }
 
