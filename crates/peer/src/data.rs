@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use peral_transfer::disk::private_folder;
+use peral_transfer::disk::{Disk, private_folder};
 use peral_wire::{Failure, fail};
 use rustix::fs::Access;
 
@@ -25,6 +25,7 @@ pub(crate) const UPLOADS: &str = "uploads";
 #[derive(Debug, Clone)]
 pub struct DataDir {
     root: Arc<Path>,
+    disk: Disk,
     _lock: Arc<File>,
 }
 
@@ -64,11 +65,22 @@ impl DataDir {
             }
             Err(TryLockError::Error(error)) => return Err(wrong(error)),
         }
-        let this = Self { root: root.into(), _lock: Arc::new(lock) };
+        let this = Self { root: root.into(), disk: Disk::default(), _lock: Arc::new(lock) };
         for folder in [this.lists(), this.uploads(), this.partial(), this.kept()] {
             private_folder(&folder).map_err(wrong)?;
         }
         Ok(this)
+    }
+
+    /// The same folder on another disk: one that fails, in tests.
+    #[must_use]
+    pub fn on(self, disk: Disk) -> Self {
+        Self { disk, ..self }
+    }
+
+    /// The disk that uploads are written to.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     /// The folder itself, without symlinks.

@@ -33,7 +33,7 @@ pub use self::{
 };
 use crate::{
     blocking::blocking,
-    disk,
+    disk::{self, Disk},
     progress::{Observer, Phase, Progress},
 };
 
@@ -72,7 +72,7 @@ async fn run(
         return Ok(fetched);
     }
     let path = request.path.clone();
-    let partial = Arc::new(blocking(move || Partial::open(&path, content)).await?);
+    let partial = Arc::new(blocking(move || Partial::open(Disk::default(), &path, content)).await?);
     let room = Arc::clone(&deps.room);
     let (part, folder) = (Arc::clone(&partial), partial.folder().to_owned());
     let _held = blocking(move || {

@@ -6,7 +6,8 @@
 
 use std::{
     fs::File,
-    io,
+    io, iter,
+    ops::Range,
     os::unix::fs::FileExt,
     sync::{
         Mutex,
@@ -26,6 +27,16 @@ const PART: usize = 128 << 10;
 const WINDOW: u64 = 512;
 /// Most threads for one file.
 const MAX_THREADS: usize = 16;
+
+/// Splits pieces into runs, each of which is hashed in one go.
+pub fn windows(pieces: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let mut left = pieces;
+    iter::from_fn(move || {
+        let window = left.start..left.end.min(left.start + WINDOW);
+        left.start = window.end;
+        (!window.is_empty()).then_some(window)
+    })
+}
 
 /// Hashes the first `size` bytes of a file, and gives each entry of its piece list to `sink`, in
 /// order.
@@ -47,12 +58,8 @@ pub fn hash_file(
         .map(ContentId);
     }
     let mut fold = Fold::default();
-    let count = pieces::count(size);
-    let mut first = 0;
-    while first < count {
-        let window = hash_pieces(file, size, first, WINDOW.min(count - first))?;
-        first += window.len() as u64;
-        for entry in window {
+    for window in windows(0..pieces::count(size)) {
+        for entry in hash_pieces(file, size, window.start, window.end - window.start)? {
             fold.push(entry);
             sink(entry)?;
         }
@@ -163,6 +170,16 @@ mod tests {
             assert_eq!(hash, ContentId::of(&bytes), "{size}");
             assert!(pieces::proves(&list, Content { hash, size: size as u64 }), "{size}");
         }
+    }
+
+    #[test]
+    fn windows_are_all_pieces_once() {
+        let all: Vec<_> = windows(3..2 * WINDOW + 4).collect();
+        assert_eq!(
+            all,
+            [3..WINDOW + 3, WINDOW + 3..2 * WINDOW + 3, 2 * WINDOW + 3..2 * WINDOW + 4]
+        );
+        assert_eq!((windows(0..0).count(), windows(5..5).count()), (0, 0));
     }
 
     #[test]

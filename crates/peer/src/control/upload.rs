@@ -4,14 +4,16 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use futures::Stream;
 use peral_model::{Content, Identity, Record, Ticket};
 use peral_runtime::propagate;
-use peral_transfer::{Stamp, disk::open_plain};
+use peral_transfer::{
+    Stamp,
+    disk::{Disk, is_full, open_plain, open_private},
+};
 use peral_wire::{Failure, Sealed, convert::required, fail, pb};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -100,8 +102,9 @@ async fn run(
     say(pb::Phase::Moving).await;
     let _room = library.reserve(size)?;
     let (from, to, lists) = (path.to_path_buf(), temp.clone(), library.lists().clone());
+    let disk = library.data().disk().clone();
     let copied = tokio::task::spawn_blocking(move || -> Result<Content, Failure> {
-        let file = copy(&from, &to)?;
+        let file = copy(&disk, &from, &to)?;
         let size = file.metadata().map_err(broken)?.len();
         lists.hash(&file, size).map_err(|error| fail!(Internal, "a copy cannot be read: {error}"))
     });
@@ -131,24 +134,20 @@ async fn spooled(
 }
 
 /// Copies a file, by the file system where it can, if nobody writes it meanwhile.
-fn copy(from: &Path, to: &Path) -> Result<File, Failure> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+fn copy(disk: &Disk, from: &Path, to: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| {
+        if is_full(&error) {
             fail!(NoSpace, "the disk of this peer is full: {error}")
+        } else {
+            fail!(Internal, "{} cannot be copied: {error}", from.display())
         }
-        _ => fail!(Internal, "{} cannot be copied: {error}", from.display()),
     };
-    let mut source = open_plain(from).map_err(failed)?;
+    let source = open_plain(from).map_err(failed)?;
     let before = Stamp::of(&source).map_err(failed)?;
-    let mut target = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(to)
-        .map_err(failed)?;
-    io::copy(&mut source, &mut target).map_err(failed)?;
+    let target = open_private(to).map_err(failed)?;
+    // Of a try that was cut off.
+    target.set_len(0).map_err(failed)?;
+    disk.copy(&source, &target).map_err(failed)?;
     if Stamp::of(&source).map_err(failed)? != before {
         return Err(fail!(Changed, "{} was written while it was read; try again", from.display()));
     }

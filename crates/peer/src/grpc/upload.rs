@@ -109,7 +109,8 @@ async fn taken(
     }
     let room = library.reserve(size.saturating_sub(offset))?;
     let (path, lists) = (library.upload_temp(ticket.value.upload), library.lists().clone());
-    let temp = blocking(move || Temp::open(&path, &lists, size, offset, turn)).await?;
+    let disk = library.data().disk().clone();
+    let temp = blocking(move || Temp::open(disk, &path, &lists, size, offset, turn)).await?;
     let path = library.upload_temp(ticket.value.upload);
     let content = Taker::new(incoming, size, Some((temp, room))).content().await?;
     let record = library.land(ticket, &path, content).await?;

@@ -2,48 +2,47 @@
 //! the data folder, for as long as central keeps the version.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, Permissions},
     io,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use peral_model::FileId;
 use peral_transfer::{
-    Stamp,
-    disk::{open_plain, sync_folder},
+    Stamp, blocking,
+    disk::{Disk, OpenFolder, open_plain},
 };
 use peral_wire::Failure;
 
 use super::{Library, Reservation, remove::unlink};
-use crate::db::{
-    broken,
-    files::{FileRow, Placed},
-};
+use crate::db::files::{FileRow, Placed};
 
-/// The path of an earlier version, with the row that says what it is.
-pub(super) struct Kept(PathBuf);
+/// An earlier version at its second path, with the row that says what it is.
+pub(super) struct Earlier {
+    path: PathBuf,
+}
 
 impl Library {
     /// Gives the bytes of a share's file a second path, before its first one is taken. Nothing if
     /// that cannot be: no upload fails for it. The caller holds `moves`.
-    pub(super) async fn keep(&self, row: &FileRow) -> Result<Option<Kept>, Failure> {
+    pub(super) async fn keep(&self, row: &FileRow) -> Result<Option<Earlier>, Failure> {
         let Some(version) = row.version() else { return Ok(None) };
         let Some(record) = self.0.db.record(version.file, version.version).await? else {
             return Ok(None);
         };
-        let path = self.0.data.kept().join(format!("{}-{}", version.file, version.version));
+        let (folder, name) = (self.0.data.kept(), format!("{}-{}", version.file, version.version));
+        let path = folder.join(&name);
         let Some(text) = path.to_str().map(str::to_owned) else { return Ok(None) };
         if self.0.db.file_at(&text).await?.is_some() {
             return Ok(None);
         }
         // Only another volume needs more room.
         let room = self.reserve(record.value.content.size).ok();
-        let (from, to, stamp) = (PathBuf::from(&row.path), path.clone(), row.stamp());
-        let stamp = match tokio::task::spawn_blocking(move || second_path(&from, &to, &stamp, room))
-            .await
-            .map_err(broken)?
-        {
+        let (disk, from, stamp) =
+            (self.0.data.disk().clone(), PathBuf::from(&row.path), row.stamp());
+        let made = move || Ok(second_path(&disk, &from, &folder, &name, &stamp, room));
+        let stamp = match blocking(made).await? {
             Ok(stamp) => stamp,
             Err(error) => {
                 tracing::warn!(path = row.path, name = row.name, %error, "an earlier version cannot be kept on this peer");
@@ -60,12 +59,12 @@ impl Library {
             now_ms: self.0.clock.now_ms(),
         })
         .await?;
-        Ok(Some(Kept(path)))
+        Ok(Some(Earlier { path }))
     }
 
     /// The first path was taken, or was not: then the second one is not needed.
-    pub(super) async fn end_keep(&self, kept: Kept, taken: bool) -> Result<(), Failure> {
-        let Kept(path) = kept;
+    pub(super) async fn end_keep(&self, earlier: Earlier, taken: bool) -> Result<(), Failure> {
+        let Earlier { path } = earlier;
         if !taken && let Some(row) = path.to_str().map(|text| self.0.db.file_at(text)) {
             if let Some(row) = row.await? {
                 self.forget_row(row.id).await?;
@@ -94,9 +93,11 @@ impl Library {
                 );
                 self.forget_row(row.id).await?;
                 let (path, stamp) = (row.path.clone(), row.stamp());
-                tokio::task::spawn_blocking(move || unlink(Path::new(&path), &stamp))
-                    .await
-                    .map_err(broken)?;
+                blocking(move || {
+                    unlink(Path::new(&path), &stamp);
+                    Ok(())
+                })
+                .await?;
             }
         }
         Ok(())
@@ -105,37 +106,32 @@ impl Library {
 
 /// A hard link where that can be, else a copy for which there is room.
 fn second_path(
+    disk: &Disk,
     from: &Path,
-    to: &Path,
-    stamp: &Stamp,
+    folder: &Path,
+    name: &str,
+    indexed: &Stamp,
     room: Option<Reservation>,
 ) -> io::Result<Stamp> {
+    let folder = OpenFolder::enter(disk, folder, [])?;
     // Of a try that was cut off; no row names it.
-    drop(fs::remove_file(to));
+    drop(folder.remove(name));
     let file = open_plain(from)?;
-    let same = |found: &Stamp| {
-        if found == stamp {
-            Ok(())
+    let same = |found: Stamp| {
+        if found == *indexed {
+            Ok(found)
         } else {
             Err(io::Error::other("what is there was changed since it was indexed"))
         }
     };
-    same(&Stamp::of(&file)?)?;
-    let made = match fs::hard_link(from, to) {
-        Ok(()) => File::open(to)
-            .and_then(|linked| Stamp::of(&linked))
-            .and_then(|found| same(&found).map(|()| found)),
+    same(Stamp::of(&file)?)?;
+    let made = match folder.link(from, name) {
+        Ok(()) => folder.open(name).and_then(|linked| Stamp::of(&linked)).and_then(same),
         Err(_) => room
             .ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))
-            .and_then(|_room| copy(&file, to)),
+            .and_then(|_room| folder.copy(&file, name, 0o600))
+            .and_then(|copy| Stamp::of(&copy)),
     };
-    let made = made.and_then(|made| sync_folder(to.parent().unwrap_or(to)).map(|()| made));
-    made.inspect_err(|_| drop(fs::remove_file(to)))
-}
-
-fn copy(mut from: &File, to: &Path) -> io::Result<Stamp> {
-    let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
-    io::copy(&mut from, &mut to)?;
-    to.sync_all()?;
-    Stamp::of(&to)
+    let made = made.and_then(|made| folder.sync().map(|()| made));
+    made.inspect_err(|_| drop(folder.remove(name)))
 }

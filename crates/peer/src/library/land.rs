@@ -1,39 +1,28 @@
 //! Where an upload ends: published, in a share, and held.
 
-use std::{
-    fs::{self, File, Permissions},
-    io,
-    os::{fd::OwnedFd, unix::fs::PermissionsExt},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod spot;
+
+use std::{fs, io, path::Path, time::Duration};
 
 use peral_model::{Content, Record, Ticket, UploadId, Visibility};
-use peral_transfer::{Stamp, disk::open_plain};
+use peral_transfer::{
+    blocking,
+    disk::{Disk, open_plain, refused},
+};
 use peral_wire::{
     ErrorCode, Failure, Sealed, fail,
     rest::files::{NewVersion, Publish, PublishResult},
 };
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 
+use self::spot::{Occupant, Prepared, Spot};
 use super::Library;
 use crate::db::{broken, files::Placed, signed};
 
 /// How long central gets to note the holding of an upload.
 const NOTED: Duration = Duration::from_secs(60);
 
-/// Where a file is about to appear: a folder that was entered through no symlink, and a hidden name
-/// in it until all is ready.
-struct Target {
-    folder: OwnedFd,
-    temp: String,
-    last: String,
-    path: PathBuf,
-    share: Option<i64>,
-}
-
 impl Library {
-    /// Can this peer take an upload at all? To be asked before its bytes move.
+    /// Whether this peer can take uploads at all: asked before any bytes move.
     ///
     /// # Errors
     /// INVALID_ARGUMENT when it has no share; SUPERSEDED.
@@ -85,8 +74,10 @@ impl Library {
             };
         }
         self.may_land().await?;
-        let (path, private) = (temp.to_path_buf(), ticket.value.visibility == Visibility::Private);
-        blocking(move || make_durable(&path, private)).await?;
+        let (disk, path) = (self.0.data.disk().clone(), temp.to_path_buf());
+        let private = ticket.value.visibility == Visibility::Private;
+        let durable = move || make_durable(&disk, &path, private);
+        blocking(move || durable().map_err(refused("make the upload durable"))).await?;
         let record = self.publish_upload(&ticket.value, content).await?;
         self.put_into_share(record.clone(), temp).await?;
         self.remember_upload(ticket.value.upload, &record.value).await?;
@@ -115,7 +106,7 @@ impl Library {
         let path = path
             .into_os_string()
             .into_string()
-            .map_err(|path| fail!(InvalidName, "{} is no UTF-8", path.to_string_lossy()))?;
+            .map_err(|path| fail!(InvalidName, "{} is not valid UTF-8", path.to_string_lossy()))?;
         let now_ms = self.0.clock.now_ms();
         let placed = Placed {
             path,
@@ -201,14 +192,12 @@ impl Library {
     async fn put_into_share(&self, record: Sealed<Record>, temp: &Path) -> Result<(), Failure> {
         // The indexer must not see the path without its row.
         let _moves = self.0.moves.lock().await;
-        for target in self.targets(&record.value).await? {
-            let (from, value) = (temp.to_path_buf(), record.value.clone());
-            let Some((target, stamp)) =
-                blocking(move || Ok(prepare(&target, &from, value.content.size))).await?
-            else {
-                continue;
-            };
-            if self.appear(target, stamp, &record).await? {
+        for spot in self.spots(&record.value).await? {
+            let (disk, from) = (self.0.data.disk().clone(), temp.to_path_buf());
+            let size = record.value.content.size;
+            let prepared = blocking(move || Ok(spot.prepare(&disk, &from, size))).await?;
+            let Some(prepared) = prepared else { continue };
+            if self.appear(prepared, &record).await? {
                 drop(fs::remove_file(temp));
                 return Ok(());
             }
@@ -221,8 +210,8 @@ impl Library {
     }
 
     /// Where the file may go, the best first.
-    async fn targets(&self, record: &Record) -> Result<Vec<Wish>, Failure> {
-        let mut wishes = Vec::new();
+    async fn spots(&self, record: &Record) -> Result<Vec<Spot>, Failure> {
+        let mut spots = Vec::new();
         let shares = self.shares().await?;
         let first = shares.first().map(|share| {
             // Under a prefix, the share's own names begin with it.
@@ -245,37 +234,33 @@ impl Library {
             };
             let older = known
                 .filter(|row| row.version().is_some_and(|version| version.file == record.file));
-            let there = older.map_or(There::Nothing, |row| There::Older(row.stamp()));
-            wishes.push(Wish {
-                root: share.path.clone().into(),
-                below,
-                share: Some(share.number),
-                there,
-            });
+            let occupant = older.map_or(Occupant::Nobody, |row| Occupant::Older(row.stamp()));
+            let (root, share) = (share.path.clone().into(), Some(share.number));
+            spots.push(Spot { root, below, share, occupant });
         }
         let below = format!("{}-{}", record.file, record.version);
-        wishes.push(Wish { root: self.0.data.kept(), below, share: None, there: There::Ours });
-        Ok(wishes)
+        let root = self.0.data.kept();
+        spots.push(Spot { root, below, share: None, occupant: Occupant::Ours });
+        Ok(spots)
     }
 
     /// Row first, then the name: whoever sees the file finds its row.
-    async fn appear(
-        &self,
-        target: Ready,
-        stamp: Stamp,
-        record: &Sealed<Record>,
-    ) -> Result<bool, Failure> {
-        let Some(path) = target.at.path.to_str().map(str::to_owned) else { return Ok(false) };
+    async fn appear(&self, prepared: Prepared, record: &Sealed<Record>) -> Result<bool, Failure> {
+        let Ok(path) = prepared.spot.path().into_os_string().into_string() else {
+            return Ok(false);
+        };
         let before = self.0.db.file_at(&path).await?;
-        if before.is_some() && target.there == There::Nothing {
+        if before.is_some() && prepared.spot.occupant == Occupant::Nobody {
             return Ok(false);
         }
         // Before its row goes: what this peer held, it holds all the time.
         let kept = match &before {
-            Some(row) if matches!(target.there, There::Older(_)) => self.keep(row).await?,
+            Some(row) if matches!(prepared.spot.occupant, Occupant::Older(_)) => {
+                self.keep(row).await?
+            }
             _ => None,
         };
-        let share = target.at.share;
+        let (share, stamp) = (prepared.spot.share, prepared.stamp);
         let last_had = share.is_some();
         let placed = Placed {
             path: path.clone(),
@@ -287,11 +272,11 @@ impl Library {
             now_ms: self.0.clock.now_ms(),
         };
         self.place(placed).await?;
-        let named = blocking(move || Ok(target.name())).await?;
+        let appeared = blocking(move || Ok(prepared.appear())).await?;
         if let Some(kept) = kept {
-            self.end_keep(kept, named.is_ok()).await?;
+            self.end_keep(kept, appeared.is_ok()).await?;
         }
-        if let Err(error) = named {
+        if let Err(error) = appeared {
             tracing::info!(%path, %error, "an upload cannot have this path");
             if let Some(row) = self.0.db.file_at(&path).await? {
                 self.forget_row(row.id).await?;
@@ -302,157 +287,8 @@ impl Library {
     }
 }
 
-/// A place that an upload could have.
-struct Wish {
-    root: PathBuf,
-    below: String,
-    share: Option<i64>,
-    there: There,
-}
-
-/// What may be at a place for an upload to take it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum There {
-    Nothing,
-    /// An older version of the same file, as it was indexed. What its user has written since is
-    /// nowhere else.
-    Older(Stamp),
-    /// Whatever is in the data folder.
-    Ours,
-}
-
-/// The bytes are in the right folder, under a hidden name.
-struct Ready {
-    at: Target,
-    there: There,
-}
-
-impl Drop for Ready {
-    fn drop(&mut self) {
-        // Gone already when all went well.
-        let _ = rustix::fs::unlinkat(&self.at.folder, self.at.temp.as_str(), AtFlags::empty());
-    }
-}
-
-impl Ready {
-    /// Is an older version still what was indexed?
-    fn check(&self) -> io::Result<()> {
-        let There::Older(stamp) = self.there else { return Ok(()) };
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let found = match rustix::fs::openat(
-            &self.at.folder,
-            self.at.last.as_str(),
-            flags,
-            Mode::empty(),
-        ) {
-            Err(rustix::io::Errno::NOENT) => return Ok(()),
-            found => Stamp::of(&File::from(found?))?,
-        };
-        if found == stamp {
-            Ok(())
-        } else {
-            Err(io::Error::other("what is there was changed since it was indexed"))
-        }
-    }
-
-    fn name(&self) -> io::Result<()> {
-        self.check()?;
-        let at = &self.at;
-        let flags = if self.there == There::Nothing {
-            RenameFlags::NOREPLACE
-        } else {
-            RenameFlags::empty()
-        };
-        rustix::fs::renameat_with(
-            &at.folder,
-            at.temp.as_str(),
-            &at.folder,
-            at.last.as_str(),
-            flags,
-        )?;
-        Ok(rustix::fs::fsync(&at.folder)?)
-    }
-}
-
-/// Brings the bytes into the folder of the wish. Nothing if that cannot be.
-fn prepare(wish: &Wish, temp: &Path, size: u64) -> Option<(Ready, Stamp)> {
-    let made = enter(wish).and_then(|at| {
-        let ready = Ready { at, there: wish.there };
-        ready.check()?;
-        let at = &ready.at;
-        match rustix::fs::linkat(CWD, temp, &at.folder, at.temp.as_str(), AtFlags::empty()) {
-            Ok(()) => {}
-            Err(_) => copy(temp, at)?,
-        }
-        let file = File::from(rustix::fs::openat(
-            &at.folder,
-            at.temp.as_str(),
-            OFlags::RDONLY | OFlags::NOFOLLOW,
-            Mode::empty(),
-        )?);
-        if wish.there == There::Ours {
-            file.set_permissions(Permissions::from_mode(0o600))?;
-        }
-        let stamp = Stamp::of(&file)?;
-        if stamp.size == size {
-            Ok((ready, stamp))
-        } else {
-            Err(io::Error::other("the bytes of the upload are not whole"))
-        }
-    });
-    made.inspect_err(|error| tracing::info!(root = %wish.root.display(), below = wish.below, %error, "an upload cannot go there")).ok()
-}
-
-/// Another volume: the bytes are copied, by the file system where it can.
-fn copy(temp: &Path, at: &Target) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-    let mut from = File::open(temp)?;
-    let mode = from.metadata()?.permissions().mode();
-    let mut to = File::from(rustix::fs::openat(
-        &at.folder,
-        at.temp.as_str(),
-        flags,
-        Mode::from_raw_mode(mode & 0o777),
-    )?);
-    io::copy(&mut from, &mut to)?;
-    to.sync_all()
-}
-
-/// Makes the folders of the wish, and enters them through no symlink.
-fn enter(wish: &Wish) -> io::Result<Target> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut folder = rustix::fs::open(&wish.root, flags, Mode::empty())?;
-    let mut segments: Vec<&str> = wish.below.split('/').collect();
-    let last = segments.pop().unwrap_or_default().to_owned();
-    for segment in segments {
-        match rustix::fs::mkdirat(&folder, segment, Mode::from_raw_mode(0o755)) {
-            // The folder that has a new entry is made durable too.
-            Ok(()) => rustix::fs::fsync(&folder)?,
-            Err(rustix::io::Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-        folder = rustix::fs::openat(&folder, segment, flags, Mode::empty())?;
-    }
-    let temp = format!(".peral-{}", uuid::Uuid::new_v4().simple());
-    Ok(Target { folder, temp, last, path: wish.root.join(&wish.below), share: wish.share })
-}
-
-fn make_durable(temp: &Path, private: bool) -> io::Result<()> {
-    let file = open_plain(temp)?;
-    file.set_permissions(Permissions::from_mode(if private { 0o600 } else { 0o644 }))?;
-    file.sync_all()
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(broken)?;
-    done.map_err(|error| match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            fail!(NoSpace, "the disk of this peer is full: {error}")
-        }
-        _ => fail!(Internal, "the disk of this peer refuses: {error}"),
-    })
+fn make_durable(disk: &Disk, temp: &Path, private: bool) -> io::Result<()> {
+    disk.finish(&open_plain(temp)?, if private { 0o600 } else { 0o644 })
 }
 
 fn another(ticket: &Ticket) -> Failure {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use peral_model::{FileId, Record};
-use peral_transfer::{Stamp, disk::open_plain};
+use peral_transfer::{Stamp, blocking, disk::open_plain};
 use peral_wire::{ErrorCode, Failure, Sealed, rest::peers::Notice};
 use sqlx::SqliteConnection;
 
@@ -132,9 +132,11 @@ impl Library {
                 self.forget_row(row.id).await?;
                 if ours || row.share.is_some() {
                     let (path, stamp) = (row.path.clone(), row.stamp());
-                    tokio::task::spawn_blocking(move || unlink(Path::new(&path), &stamp))
-                        .await
-                        .map_err(crate::db::broken)?;
+                    blocking(move || {
+                        unlink(Path::new(&path), &stamp);
+                        Ok(())
+                    })
+                    .await?;
                 }
             } else {
                 self.leave_out(

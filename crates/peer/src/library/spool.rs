@@ -53,7 +53,7 @@ impl Spool {
     }
 }
 
-/// Is this such a file of this data folder?
+/// Whether this is such a file of this data folder.
 pub(crate) fn is_spooled(data: &DataDir, path: &Path) -> bool {
     path.parent() == Some(&data.uploads())
         && path
@@ -62,7 +62,7 @@ pub(crate) fn is_spooled(data: &DataDir, path: &Path) -> bool {
             .is_some_and(|name| name.starts_with(PREFIX))
 }
 
-/// Is it one whose command is gone, killed perhaps?
+/// Whether it is one whose command has died.
 pub(crate) fn is_abandoned(path: &Path) -> bool {
     let spooled = path
         .file_name()

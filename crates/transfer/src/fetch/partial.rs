@@ -3,11 +3,11 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io,
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
-        fs::{FileExt, MetadataExt, OpenOptionsExt},
+        fs::{FileExt, MetadataExt},
     },
     path::{Path, PathBuf},
     sync::Mutex,
@@ -21,10 +21,13 @@ use peral_model::{
 };
 use peral_runtime::Lock;
 use peral_wire::{Failure, fail};
-use rustix::fs::{FallocateFlags, OFlags};
 
 use super::place;
-use crate::{disk, hashing, lists::PieceList, stamp::Stamp};
+use crate::{
+    disk::{self, Disk},
+    lists::PieceList,
+    stamp::Stamp,
+};
 
 /// First bytes of a journal; hash and size follow, then one bit a piece.
 const MAGIC: &[u8] = b"peral-part 1\n";
@@ -32,8 +35,6 @@ const HEAD: usize = MAGIC.len() + 32 + 8;
 /// Most bytes of the target's name that go into the names beside it, so that they stay within what
 /// file systems take.
 const MAX_STEM: usize = 200;
-/// Pieces that are hashed again in one go.
-const WINDOW: u64 = 512;
 /// How often, and at what distance, the lock is tried.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +42,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// A file on its way. One process at a time has it.
 #[derive(Debug)]
 pub(super) struct Partial {
+    disk: Disk,
     paths: Paths,
     content: Content,
     file: File,
@@ -62,7 +64,7 @@ impl Paths {
         let shown = target.display();
         let name = target
             .file_name()
-            .ok_or_else(|| fail!(InvalidArgument, "{shown} is no path of a file"))?;
+            .ok_or_else(|| fail!(InvalidArgument, "{shown} is not the path of a file"))?;
         let folder = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
@@ -112,21 +114,22 @@ impl Partial {
     ///
     /// # Errors
     /// INVALID_ARGUMENT, FORBIDDEN, BUSY, TOO_LARGE, INTERNAL.
-    pub fn open(target: &Path, content: Content) -> Result<Self, Failure> {
+    pub fn open(disk: Disk, target: &Path, content: Content) -> Result<Self, Failure> {
         let paths = Paths::of(target, &content)?;
         if !paths.folder.is_dir() {
             return Err(fail!(
                 InvalidArgument,
-                "the folder {} is not there; make it first",
+                "the folder {} does not exist; create it first",
                 paths.folder.display()
             ));
         }
         let none =
             Bitmap::new(pieces::count(content.size)).map_err(|error| fail!(TooLarge, "{error}"))?;
         let file = open_locked(&paths.part)?;
-        let journal = open_private(&paths.journal).map_err(disk::failed("open", &paths.journal))?;
+        let journal =
+            disk::open_private(&paths.journal).map_err(disk::failed("open", &paths.journal))?;
         let claimed = read_journal(&journal, &content).unwrap_or_else(|| none.to_bytes());
-        Ok(Self { paths, content, file, journal, claimed: Mutex::new(claimed) })
+        Ok(Self { disk, paths, content, file, journal, claimed: Mutex::new(claimed) })
     }
 
     /// Where it lies.
@@ -144,31 +147,10 @@ impl Partial {
     /// Gives the file its length, and sets the room aside where the file system can: says whether
     /// it could.
     pub fn allocate(&self) -> Result<bool, Failure> {
-        let failed = disk::failed("write", &self.paths.part);
-        let size = self.content.size;
-        if self.file.metadata().map_err(&failed)?.len() > size {
-            self.file.set_len(size).map_err(&failed)?;
-        }
-        let mut set_aside = size == 0;
-        if size > 0 {
-            match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, size)
-                .map_err(io::Error::from)
-            {
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::StorageFull
-                            | io::ErrorKind::QuotaExceeded
-                            | io::ErrorKind::FileTooLarge
-                    ) =>
-                {
-                    return Err(failed(error));
-                }
-                // Not every file system can.
-                Err(_) => self.file.set_len(size).map_err(&failed)?,
-                Ok(()) => set_aside = true,
-            }
-        }
+        let set_aside = self
+            .disk
+            .allocate(&self.file, self.content.size)
+            .map_err(disk::failed("write", &self.paths.part))?;
         self.write_journal().map_err(disk::failed("write", &self.paths.journal))?;
         Ok(set_aside)
     }
@@ -179,26 +161,14 @@ impl Partial {
         if count == 0 && self.content.hash != ContentId::of(&[]) {
             return Err(fail!(
                 Integrity,
-                "the record says that nothing hashes to {}, which is not so",
+                "the record says that an empty file hashes to {}, which is wrong",
                 self.content.hash
             ));
         }
         let mut claimed =
             Bitmap::from_bytes(count, &self.lock()).map_err(|error| fail!(Internal, "{error}"))?;
-        let mut from = 0;
-        while let Some(first) = claimed.next_present(from) {
-            let end = claimed.next_missing(first).unwrap_or(count).min(first + WINDOW);
-            let found = hashing::hash_pieces(&self.file, self.content.size, first, end - first)
-                .unwrap_or_default();
-            for index in first..end {
-                let entry = list
-                    .entry(index)
-                    .map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
-                let at = usize::try_from(index - first).unwrap_or(usize::MAX);
-                claimed.set(index, found.get(at) == Some(&entry));
-            }
-            from = end;
-        }
+        disk::recheck(&self.file, self.content.size, &mut claimed, |index| list.entry(index))
+            .map_err(|error| fail!(Internal, "the piece list cannot be read: {error}"))?;
         *self.lock() = claimed.to_bytes();
         self.write_journal().map_err(disk::failed("write", &self.paths.journal))?;
         Ok(claimed)
@@ -216,9 +186,10 @@ impl Partial {
 
     /// Writes a verified piece, and claims it.
     pub fn write(&self, index: u64, parts: &[Bytes]) -> Result<(), Failure> {
+        let failed = disk::failed("write", &self.paths.part);
         let mut at = index * PIECE;
         for part in parts {
-            self.file.write_all_at(part, at).map_err(disk::failed("write", &self.paths.part))?;
+            self.disk.write_at(&self.file, part, at).map_err(&failed)?;
             at += part.len() as u64;
         }
         self.claim(index).map_err(disk::failed("write", &self.paths.journal))
@@ -230,13 +201,13 @@ impl Partial {
             return Ok(());
         };
         *byte |= 1 << (index % 8);
-        self.journal.write_all_at(&[*byte], HEAD as u64 + index / 8)
+        self.disk.write_at(&self.journal, &[*byte], HEAD as u64 + index / 8)
     }
 
     /// Puts the whole file in place.
     pub fn finish(&self, how: place::How) -> Result<Stamp, Failure> {
         let Paths { target, folder, part, journal } = &self.paths;
-        place::put(&self.file, part, target, folder, how)?;
+        place::put(&self.disk, &self.file, part, target, folder, how)?;
         // Only a hint, and for a file that is no longer beside the target.
         drop(fs::remove_file(journal));
         Stamp::of(&self.file).map_err(disk::failed("read", target))
@@ -246,7 +217,7 @@ impl Partial {
         let claimed = self.lock();
         let bytes =
             [MAGIC, &self.content.hash.0, &self.content.size.to_le_bytes(), &claimed].concat();
-        self.journal.write_all_at(&bytes, 0)?;
+        self.disk.write_at(&self.journal, &bytes, 0)?;
         self.journal.set_len(bytes.len() as u64)
     }
 
@@ -292,31 +263,13 @@ fn read_journal(journal: &File, content: &Content) -> Option<Vec<u8>> {
     whole.then(|| claimed.to_vec())
 }
 
-/// A file of ours: nobody else reads it, and no symlink leads us elsewhere.
-fn open_private(path: &Path) -> io::Result<File> {
-    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("it is no regular file"))
-    }
-}
-
-/// The same with a lock, for as long as it is open. A download that was just ended may need a
-/// moment to let go.
+/// Opens a file of ours, locked for as long as it is open. A download that was just ended may need
+/// a moment to let go.
 fn open_locked(path: &Path) -> Result<File, Failure> {
     let mut tries = LOCK_TRIES;
     while tries > 0 {
         tries -= 1;
-        let file = open_private(path).map_err(disk::failed("open", path))?;
+        let file = disk::open_private(path).map_err(disk::failed("open", path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if tries > 0 => {
@@ -333,11 +286,130 @@ fn open_locked(path: &Path) -> Result<File, Failure> {
             Err(TryLockError::Error(error)) => return Err(disk::failed("lock", path)(error)),
         }
         // Between opening and locking, another download may have put it in place.
-        let there = fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        let ours = file.metadata().map_err(disk::failed("read", path))?;
-        if there == Some((ours.dev(), ours.ino())) {
+        if is_at(&file, path) {
             return Ok(file);
         }
     }
-    Err(fail!(Busy, "other downloads write {} again and again", path.display()))
+    Err(fail!(
+        Busy,
+        "other downloads keep writing {}; try again when they have ended",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use peral_wire::ErrorCode;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{disk::Operation, lists::ListStore};
+
+    const OLD: &[u8] = b"what was there";
+    const OVERWRITE: place::How = place::How { overwrite: true, private: false };
+
+    /// A target that holds something else, and the content that is fetched to it.
+    struct Target {
+        folder: TempDir,
+        _lists: TempDir,
+        list: PieceList,
+        bytes: Vec<u8>,
+    }
+
+    impl Target {
+        fn new() -> Self {
+            let (folder, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let bytes: Vec<u8> = (0..(3 << 18) + 5u32).flat_map(u32::to_le_bytes).collect();
+            let lists = ListStore::new(kept.path()).unwrap();
+            let source = kept.path().join("source");
+            fs::write(&source, &bytes).unwrap();
+            let content = lists.hash(&File::open(&source).unwrap(), bytes.len() as u64).unwrap();
+            let list = lists.open(&content).unwrap();
+            fs::write(folder.path().join("file"), OLD).unwrap();
+            Self { folder, _lists: kept, list, bytes }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("file")
+        }
+
+        /// Fetches what is missing; gives the number of pieces that were there.
+        fn fetch(&self, disk: Disk) -> Result<u64, Failure> {
+            let partial = Partial::open(disk, &self.path(), self.list.content())?;
+            partial.allocate()?;
+            let there = partial.verify(&self.list)?;
+            for index in (0..there.len()).filter(|index| !there.get(*index)) {
+                let from = usize::try_from(index * PIECE).unwrap();
+                let until = self.bytes.len().min(from + usize::try_from(PIECE).unwrap());
+                partial.write(index, &[Bytes::copy_from_slice(&self.bytes[from..until])])?;
+            }
+            partial.finish(OVERWRITE)?;
+            Ok(there.count())
+        }
+
+        fn names(&self) -> usize {
+            fs::read_dir(self.folder.path()).unwrap().count()
+        }
+
+        /// The file is there, and nothing beside it.
+        fn is_fetched(&self) {
+            assert!(fs::read(self.path()).unwrap() == self.bytes, "the bytes differ");
+            assert_eq!(self.names(), 1);
+        }
+    }
+
+    fn failing(fails: Operation, kind: io::ErrorKind) -> Disk {
+        failing_after(0, fails, kind)
+    }
+
+    fn failing_after(good: u32, fails: Operation, kind: io::ErrorKind) -> Disk {
+        let done = AtomicU32::new(0);
+        Disk::failing(move |operation| {
+            if operation == fails && done.fetch_add(1, Ordering::Relaxed) >= good {
+                Err(kind.into())
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    #[test]
+    fn a_disk_that_is_full_half_way_keeps_what_came() {
+        let target = Target::new();
+        // The journal is written twice, then piece and journal for each piece.
+        let disk = failing_after(5, Operation::Write, io::ErrorKind::StorageFull);
+        assert_eq!(target.fetch(disk).unwrap_err().code, ErrorCode::NoSpace);
+        assert_eq!(fs::read(target.path()).unwrap(), OLD);
+        assert_eq!(target.fetch(Disk::default()).unwrap(), 1, "one piece needs no second time");
+        target.is_fetched();
+    }
+
+    #[test]
+    fn without_room_nothing_is_left() {
+        let target = Target::new();
+        let disk = failing(Operation::Allocate, io::ErrorKind::QuotaExceeded);
+        assert_eq!(target.fetch(disk).unwrap_err().code, ErrorCode::NoSpace);
+        assert_eq!((fs::read(target.path()).unwrap().as_slice(), target.names()), (OLD, 1));
+        assert_eq!(target.fetch(Disk::default()).unwrap(), 0);
+        target.is_fetched();
+    }
+
+    #[test]
+    fn what_cannot_be_made_durable_or_renamed_is_not_in_place() {
+        for (operation, kind, code) in [
+            (Operation::Sync, io::ErrorKind::Other, ErrorCode::Internal),
+            (Operation::Sync, io::ErrorKind::StorageFull, ErrorCode::NoSpace),
+            (Operation::Rename, io::ErrorKind::Other, ErrorCode::Internal),
+            (Operation::Rename, io::ErrorKind::ReadOnlyFilesystem, ErrorCode::Forbidden),
+        ] {
+            let target = Target::new();
+            let failed = target.fetch(failing(operation, kind)).unwrap_err();
+            assert_eq!(failed.code, code, "{operation:?}: {failed}");
+            assert_eq!(fs::read(target.path()).unwrap(), OLD);
+            assert_eq!(target.fetch(Disk::default()).unwrap(), 4, "all pieces came before");
+            target.is_fetched();
+        }
+    }
 }

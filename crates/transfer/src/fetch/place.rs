@@ -2,25 +2,21 @@
 //! overwritten.
 
 use std::{
-    fs::{self, File, Metadata, Permissions},
+    fs::{self, File, Metadata},
     io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    os::unix::fs::FileTypeExt,
     path::Path,
 };
 
 use peral_wire::{Failure, fail};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::request::{FetchRequest, Fetched};
 use crate::{
     blocking::blocking,
-    disk::{failed, sync_folder},
+    disk::{self, Disk, Existing, failed},
     hashing,
     stamp::Stamp,
 };
-
-/// What a new file gets where the process's mask is not known.
-const USUAL_MODE: u32 = 0o644;
 
 /// How a file is put in place.
 #[derive(Debug, Clone, Copy)]
@@ -94,44 +90,24 @@ fn taken(path: &Path) -> Failure {
 
 /// Makes `part` durable and gives it the name `target`. A private file is for its owner only.
 pub(super) fn put(
+    disk: &Disk,
     file: &File,
     part: &Path,
     target: &Path,
     folder: &Path,
     how: How,
 ) -> Result<(), Failure> {
-    let mode = if how.private { 0o600 } else { mode_of_new_files() };
-    file.set_permissions(Permissions::from_mode(mode)).map_err(failed("write", part))?;
-    file.sync_all().map_err(failed("write", part))?;
-    if how.overwrite {
+    let mode = if how.private { 0o600 } else { disk::mode_of_new_files() };
+    disk.finish(file, mode).map_err(failed("write", part))?;
+    let existing = if how.overwrite {
         there(target)?;
-        fs::rename(part, target).map_err(failed("write", target))?;
+        Existing::Replace
     } else {
-        rename_to_free(part, target)?;
-    }
-    sync_folder(folder).map_err(failed("write", folder))
-}
-
-fn rename_to_free(part: &Path, target: &Path) -> Result<(), Failure> {
-    match renameat_with(CWD, part, CWD, target, RenameFlags::NOREPLACE).map_err(io::Error::from) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken(target)),
-        // Not every file system can. A hard link is made only where nothing is.
-        Err(_) => match fs::hard_link(part, target) {
-            Ok(()) => fs::remove_file(part).map_err(failed("remove", part)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken(target)),
-            Err(error) => Err(failed("write", target)(error)),
-        },
-    }
-}
-
-/// What the user's mask leaves of rw-rw-rw-. Reading the mask by the system call would change it
-/// for a moment, for all threads.
-fn mode_of_new_files() -> u32 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Umask:"))
-        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
-    mask.map_or(USUAL_MODE, |mask| 0o666 & !mask)
+        Existing::Keep
+    };
+    disk.rename(part, target, existing).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists if !how.overwrite => taken(target),
+        _ => failed("write", target)(error),
+    })?;
+    disk.sync_folder(folder).map_err(failed("write", folder))
 }

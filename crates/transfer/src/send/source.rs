@@ -23,12 +23,12 @@ impl Sending {
         let found =
             file.metadata().map_err(|error| fail!(Internal, "{shown} cannot be read: {error}"))?;
         if !found.is_file() {
-            return Err(fail!(InvalidArgument, "{shown} is no regular file"));
+            return Err(fail!(InvalidArgument, "{shown} is not a regular file"));
         }
         Ok(Self { stamp: Stamp::from_metadata(&found), file, shown })
     }
 
-    /// Is it still what it was at the start?
+    /// Refuses a file that is no longer what it was at the start.
     pub fn check(&self) -> Result<(), Failure> {
         match Stamp::of(&self.file) {
             Ok(stamp) if stamp == self.stamp => Ok(()),

@@ -1,9 +1,8 @@
 //! The bytes of an upload until they are whole. Everything here blocks but the sweep.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -13,11 +12,11 @@ use peral_model::{
     pieces::{self, PIECE},
 };
 use peral_transfer::{
+    disk::{self, Disk},
     hashing,
     lists::{ListStore, ListWriter},
 };
 use peral_wire::{Failure, fail};
-use rustix::fs::OFlags;
 
 use super::running::Hold;
 use crate::{
@@ -25,27 +24,23 @@ use crate::{
     rights::UPLOAD_LIFE_MS,
 };
 
-/// Pieces that are hashed again in one go.
-const WINDOW: u64 = 512;
-
-/// Bytes of an upload that are kept, as far as they are of use: whole pieces, or all.
+/// Bytes of an upload that are here and can be used: whole pieces, or all.
 pub(super) fn kept(path: &Path, size: u64) -> u64 {
     let length = fs::symlink_metadata(path).map_or(0, |found| found.len());
     if length >= size { size } else { length / PIECE * PIECE }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn wrong(error: io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            fail!(NoSpace, "the disk of this peer is full; what came so far is kept for a day")
-        }
-        _ => fail!(Internal, "this peer cannot write the upload: {error}"),
+    if disk::is_full(&error) {
+        fail!(NoSpace, "the disk of this peer is full; what came so far is kept for a day")
+    } else {
+        disk::refused("write the upload")(error)
     }
 }
 
 /// A file that grows piece by piece, with its piece list.
 pub(super) struct Temp {
+    disk: Disk,
     path: PathBuf,
     file: File,
     size: u64,
@@ -60,6 +55,7 @@ pub(super) struct Temp {
 impl Temp {
     /// Opens what is there and cuts it at `offset`; what stays is hashed again.
     pub fn open(
+        disk: Disk,
         path: &Path,
         lists: &ListStore,
         size: u64,
@@ -73,29 +69,19 @@ impl Temp {
                 "the upload cannot go on at byte {offset}: this peer has {there} bytes of it"
             ));
         }
-        let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
-        let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(no_follow)
-            .open(path)
-            .map_err(wrong)?;
+        let file = disk::open_private(path).map_err(wrong)?;
         file.set_len(offset).map_err(wrong)?;
         let list = lists.writer().map_err(wrong)?;
-        let mut this = Self { path: path.to_owned(), file, size, next: 0, only: None, list, turn };
+        let path = path.to_owned();
+        let mut this = Self { disk, path, file, size, next: 0, only: None, list, turn };
         let whole = if offset == size { pieces::count(size) } else { offset / PIECE };
-        while this.next < whole {
+        for window in hashing::windows(0..whole) {
             if this.turn.is_over() {
                 return Err(fail!(Cancelled, "the stream of this upload is gone"));
             }
-            let window = WINDOW.min(whole - this.next);
-            for entry in hashing::hash_pieces(&this.file, size, this.next, window).map_err(wrong)? {
-                this.note(entry)?;
-            }
+            let count = window.end - window.start;
+            let entries = hashing::hash_pieces(&this.file, size, window.start, count);
+            entries.map_err(wrong)?.into_iter().try_for_each(|entry| this.note(entry))?;
         }
         Ok(this)
     }
@@ -118,14 +104,13 @@ impl Temp {
     /// Takes the next piece.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let entry = pieces::entry(self.size, self.next, bytes);
-        let entry = entry.ok_or_else(|| {
-            fail!(InvalidArgument, "piece {} has not the length that it must have", self.next)
-        })?;
-        self.file.write_all_at(bytes, self.next * PIECE).map_err(wrong)?;
+        let entry = entry
+            .ok_or_else(|| fail!(InvalidArgument, "piece {} has the wrong length", self.next))?;
+        self.disk.write_at(&self.file, bytes, self.next * PIECE).map_err(wrong)?;
         self.note(entry)
     }
 
-    /// Does it all hash to what the sender says? What does not is of no use to anybody.
+    /// Refuses bytes that do not hash to what the sender says, and removes them.
     pub fn finish(self, content: Content) -> Result<(), Failure> {
         let agreed = if pieces::entries(self.size) == 0 {
             self.only.map_or_else(|| ContentId::of(&[]), ContentId) == content.hash
@@ -168,4 +153,48 @@ pub(in crate::grpc) async fn sweep(library: &Library, now_ms: i64) -> Result<(),
     };
     peral_transfer::blocking(swept).await?;
     library.db().forget_uploads(before_ms).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use peral_model::UploadId;
+    use peral_transfer::disk::Operation;
+    use peral_wire::ErrorCode;
+
+    use super::{super::running::Running, *};
+
+    /// Fails from the second write on.
+    fn full_after_one() -> Disk {
+        let written = AtomicU32::new(0);
+        Disk::failing(move |operation| {
+            if operation == Operation::Write && written.fetch_add(1, Ordering::Relaxed) > 0 {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_is_full_half_way_keeps_what_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let lists = ListStore::new(&folder.path().join("lists")).unwrap();
+        let path = folder.path().join("upload");
+        let bytes: Vec<u8> = (0..(3 << 18) + 5u32).flat_map(u32::to_le_bytes).collect();
+        let content = Content { hash: ContentId::of(&bytes), size: bytes.len() as u64 };
+        let turn = Running::default().enter(UploadId(uuid::Uuid::nil())).await.unwrap();
+        let take = |disk: Disk, offset: u64| -> Result<(), Failure> {
+            let mut temp = Temp::open(disk, &path, &lists, content.size, offset, turn.hold())?;
+            let rest = &bytes[usize::try_from(offset).unwrap()..];
+            rest.chunks(usize::try_from(PIECE).unwrap()).try_for_each(|piece| temp.push(piece))?;
+            temp.finish(content)
+        };
+        assert_eq!(take(full_after_one(), 0).unwrap_err().code, ErrorCode::NoSpace);
+        assert_eq!((kept(&path, content.size), lists.open(&content).is_some()), (PIECE, false));
+        take(Disk::default(), PIECE).unwrap();
+        assert!(fs::read(&path).unwrap() == bytes, "the bytes differ");
+        assert!(lists.open(&content).is_some());
+    }
 }
