@@ -35,6 +35,7 @@ use peral_runtime::{
 use peral_transfer::{
     Here, Registry, Stamp,
     dial::{Dialer, OutboundPolicy},
+    disk::Disk,
     fetch::{self, DiskRoom, FetchDeps, FetchRequest, Fetched, KnownSources, Room, SourceFinder},
     limits::Limits,
     lists::ListStore,
@@ -195,9 +196,13 @@ impl Peer {
     }
 
     pub async fn with(net: &Net, limits: Limits, central: &str) -> Self {
+        Self::on(Disk::default(), net, limits, central).await
+    }
+
+    pub async fn on(disk: Disk, net: &Net, limits: Limits, central: &str) -> Self {
         let (dir, id, clock) =
             (tempfile::tempdir().unwrap(), PeerId(Uuid::new_v4()), Arc::new(SystemClock::new()));
-        let data = DataDir::open(&dir.path().join("data")).unwrap();
+        let data = DataDir::open(&dir.path().join("data")).unwrap().on(disk);
         std::fs::create_dir(dir.path().join("files")).unwrap();
         let db = Db::open(&data.file("peer.db")).await.unwrap();
         let link = Link::new(central, clock.clone());

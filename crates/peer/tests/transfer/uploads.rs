@@ -2,7 +2,7 @@
 //! played by a few routes.
 
 use std::{
-    fs,
+    fs, io,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use peral_model::{
     Content, FileId, FileName, Identity, PeerId, Record, Ticket, Visibility, pieces::PIECE,
 };
 use peral_transfer::{
+    disk::{Disk, Operation},
     limits::{Limits, Rates},
     metrics::Metrics,
     send::{ExpectedRecord, SendDeps, SendRequest, send},
@@ -63,7 +64,12 @@ impl Central {
 
     /// A peer of this central, with a share.
     pub async fn peer(&self, base: &str, limits: Limits) -> Peer {
-        let peer = Peer::with(&self.net, limits, base).await;
+        self.peer_on(Disk::default(), base, limits).await
+    }
+
+    /// The same, on a disk that may fail.
+    pub async fn peer_on(&self, disk: Disk, base: &str, limits: Limits) -> Peer {
+        let peer = Peer::on(disk, &self.net, limits, base).await;
         let link = peer.library.link();
         link.connect(Catalogue::new(base, reqwest::Client::new(), |_| {}, Duration::from_secs(10)));
         link.renew("token", now_ms() + 3_600_000);
@@ -381,4 +387,42 @@ async fn uploads_of_yesterday_are_swept() {
     assert!(path.exists());
     service.sweep_uploads(now_ms() + 25 * 3_600_000).await.unwrap();
     assert!(!path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_changes_nothing_and_a_later_try_succeeds() {
+    let (central, base) = Central::start().await;
+    let fails = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&fails);
+    let disk = Disk::failing(move |operation| match *told.lock().unwrap() {
+        Some((fails, kind)) if fails == operation => Err(io::Error::from(kind)),
+        _ => Ok(()),
+    });
+    let peer = central.peer_on(disk, &base, Limits::default()).await;
+    let sender = Sender::new(&central.net, 0);
+    let (first, second) = (sample(2 * MIB + 7), sample(3 * MIB + 1));
+    for (name, operation, kind, code) in [
+        ("full", Operation::Write, io::ErrorKind::StorageFull, ErrorCode::NoSpace),
+        ("lost", Operation::Sync, io::ErrorKind::Other, ErrorCode::Internal),
+        ("quota", Operation::Sync, io::ErrorKind::QuotaExceeded, ErrorCode::NoSpace),
+        ("stuck", Operation::Rename, io::ErrorKind::Other, ErrorCode::Internal),
+    ] {
+        let request = |bytes: &[u8]| {
+            let ticket = central.net.ticket(peer.id, sender.identity, name, bytes.len() as u64);
+            sender.request(&peer, &ticket, bytes)
+        };
+        sender.send(request(&first), CancellationToken::new()).await.unwrap();
+        let again = request(&second);
+        *fails.lock().unwrap() = Some((operation, kind));
+        let failure = sender.send(again.clone(), CancellationToken::new()).await.unwrap_err();
+        assert_eq!(failure.code, code, "{operation:?}: {failure}");
+        let path = peer.path("shared").join(name);
+        assert!(fs::read(&path).unwrap() == first, "{name}: what was there stays");
+        *fails.lock().unwrap() = None;
+        let record = sender.send(again, CancellationToken::new()).await.unwrap().value;
+        let held = peer.library.find(record.file, record.version).await.unwrap().unwrap();
+        assert!(fs::read(&held.path).unwrap() == second, "{name}: a later try succeeds");
+    }
+    assert_eq!(fs::read_dir(peer.path("shared")).unwrap().count(), 4, "nothing is left over");
+    assert_eq!(fs::read_dir(peer.library.data().uploads()).unwrap().count(), 0);
 }
