@@ -1,4 +1,4 @@
-//! Connections to other peers: dialled by address, verified by identity, kept for a while.
+//! Connections to other peers: dialled by address, verified by identity, kept for reuse.
 
 use std::{
     io,
@@ -23,41 +23,42 @@ use tokio_rustls::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-/// Until the connection stands, TLS included.
+/// How long it may take to connect, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Bytes under way on one stream, and on one connection: what a link of 1 Gbit/s with 60 ms holds.
+/// Bytes in flight on one stream, and on one connection: what a link of 1 Gbit/s with 60 ms holds.
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
-/// The receiver's frame size decides how the sender cuts: one piece, so that it comes in one
+/// The receiver's frame size decides how the sender splits: one piece, so that it arrives in one
 /// buffer.
 const FRAME: u32 = 1 << 20;
-/// Pings on each connection, and how long an answer may take: a peer that vanished is noticed in
-/// half a minute.
+/// Time between pings on each connection, and how long an answer may take: a peer that vanished is
+/// noticed in half a minute.
 const PING: Duration = Duration::from_secs(15);
-/// Connections kept for the next call; the least used go first.
+/// Maximum number of connections that are kept for reuse; the least used are dropped first.
 const MAX_KEPT: u64 = 256;
 /// Unused connections are closed after this time.
 const IDLE: Duration = Duration::from_secs(90);
-/// All connections are made anew after this time, so that none outlives the certificate it was
+/// Every connection is replaced after this time, so that none outlives the certificate that it was
 /// opened with.
 const AGE: Duration = Duration::from_hours(1);
 
-/// Addresses under which clouds tell machines their secrets; the common one of IPv4 is link-local.
+/// Addresses of cloud metadata services, which hand out secrets; the usual one for IPv4 is
+/// link-local.
 const METADATA: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// Which addresses of others this process connects to.
+/// Which addresses of peers this process connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboundPolicy {
-    /// Loopback too: for tests, and for several peers on one machine.
+    /// Whether loopback addresses are allowed: for tests, and for several peers on one machine.
     pub allow_loopback: bool,
 }
 
 impl OutboundPolicy {
-    /// Refuses addresses at which no peer can be, and where a lying catalogue would send us to
-    /// attack somebody.
+    /// Refuses addresses that cannot be a peer's, to which a lying catalogue could send us to attack
+    /// another service.
     ///
     /// # Errors
     /// INVALID_ADDRESS.
@@ -74,9 +75,9 @@ impl OutboundPolicy {
             || METADATA.contains(&ip)
             || address.port() == 0
         {
-            "no peer can be there"
+            "this cannot be the address of a peer"
         } else if ip.is_loopback() && !self.allow_loopback {
-            "it is this machine's own; start with --allow-loopback where peers share a machine"
+            "it is a loopback address; use --allow-loopback where peers share a machine"
         } else {
             return Ok(());
         };
@@ -103,18 +104,17 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Shows the certificate in `certs`, and believes those of `roots`.
+    /// Shows the certificate in `certs`, and trusts those of `roots`.
     pub fn new(certs: Arc<CertStore>, roots: TrustRoots, policy: OutboundPolicy) -> Self {
         let kept =
             Cache::builder().max_capacity(MAX_KEPT).time_to_idle(IDLE).time_to_live(AGE).build();
         Self { certs, roots, policy, kept }
     }
 
-    /// A connection to this peer, if it is the one that answers at this address; a kept one where
-    /// there is one.
+    /// A connection to this peer, new or kept, if it is the one that answers at this address.
     ///
     /// # Errors
-    /// INVALID_ADDRESS; UNAVAILABLE when nobody answers there in time, or somebody else does.
+    /// INVALID_ADDRESS; UNAVAILABLE when the peer does not answer there in time, or another does.
     pub async fn channel(&self, peer: PeerId, address: SocketAddr) -> Result<Channel, Failure> {
         self.policy.check(address)?;
         let connected = self.kept.try_get_with((peer, address), self.connect(peer, address)).await;
@@ -129,7 +129,7 @@ impl Dialer {
         Ok(PeerClient::new(self.channel(peer, address).await?, propagate::inject))
     }
 
-    /// Does not use the kept connection to this peer again; calls that run on it go on.
+    /// Drops the kept connection to this peer; calls that run on it go on.
     pub async fn forget(&self, peer: PeerId, address: SocketAddr) {
         self.kept.invalidate(&(peer, address)).await;
     }
@@ -155,7 +155,7 @@ impl Dialer {
 
 fn endpoint(address: SocketAddr) -> Result<Endpoint, Failure> {
     let bad = |error: &dyn std::fmt::Display| {
-        fail!(InvalidAddress, "{address} is no address to connect to: {error}")
+        fail!(InvalidAddress, "{address} is not a valid address: {error}")
     };
     let endpoint =
         Endpoint::from_shared(format!("http://{address}")).map_err(|error| bad(&error))?;
@@ -185,7 +185,7 @@ async fn open(tls: &TlsConnector, address: SocketAddr) -> io::Result<TlsStream<T
     })
 }
 
-/// Why the certificate was refused, in our own words where it is our own reason.
+/// Replaces the error by our own reason, where our verifier refused the certificate.
 fn refused(error: io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_at_which_no_peer_can_be_are_refused() {
+    fn addresses_that_cannot_be_a_peers_are_refused() {
         let code = |text: &str, allow_loopback| {
             OutboundPolicy { allow_loopback }
                 .check(text.parse().unwrap())

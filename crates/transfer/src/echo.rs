@@ -1,4 +1,4 @@
-//! The echo transfer: the whole path to a peer and back, without disk or catalogue.
+//! The echo transfer: the whole path to a peer and back, without disk and catalogue.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,36 +14,36 @@ use tonic::Streaming;
 
 use crate::dial::Dialer;
 
-/// Between two answers.
+/// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Pieces under way before the first one must be back.
+/// Maximum number of pieces in flight.
 const AHEAD: usize = 8;
 
 /// What an echo transfer measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EchoReport {
-    /// Until the connection stood and the stream was open.
+    /// Time until the connection and the stream were open.
     pub connect: Duration,
-    /// One byte there and back, the least of a few tries.
+    /// Time for one byte there and back, the least of a few tries.
     pub round_trip: Duration,
-    /// Bytes sent, and as many came back.
+    /// Bytes sent; as many came back.
     pub bytes: u64,
     /// How long they took.
     pub took: Duration,
 }
 
 impl EchoReport {
-    /// Bytes a second, each way.
+    /// Bytes per second, each way.
     pub fn rate(&self) -> f64 {
         self.bytes as f64 / self.took.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 }
 
-/// Sends `bytes` bytes to a peer and takes them back.
+/// Sends `bytes` bytes to a peer and receives them back.
 ///
 /// # Errors
-/// UNAVAILABLE or DEADLINE_EXCEEDED when it does not answer; INTEGRITY when something else comes
-/// back; what it says.
+/// UNAVAILABLE or DEADLINE_EXCEEDED when the peer does not answer; INTEGRITY when other bytes come
+/// back; what the peer says.
 pub async fn echo(
     dialer: &Dialer,
     peer: PeerId,
@@ -106,6 +106,6 @@ async fn expect(
     if piece.index == index && piece.data == data {
         Ok(())
     } else {
-        Err(fail!(Integrity, "peer {peer} gave back something else"))
+        Err(fail!(Integrity, "peer {peer} returned other bytes than it received"))
     }
 }

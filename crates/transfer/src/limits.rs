@@ -1,4 +1,4 @@
-//! How much this process moves, and for whom.
+//! Limits of this process: rates, streams and buffers.
 
 mod rate;
 mod slots;
@@ -10,37 +10,36 @@ pub use slots::{Slot, Slots};
 
 use crate::pool::Pool;
 
-/// Streams that one identity may have open at a time.
+/// Maximum number of open streams of one identity.
 pub const STREAMS_PER_IDENTITY: usize = 16;
-/// Streams that are open at a time, of all identities.
+/// Maximum number of open streams of all identities.
 pub const STREAMS: usize = 256;
-/// Pieces on their way out of this process, in memory.
+/// Maximum number of pieces in memory that are being sent.
 pub const PIECES_OUT: usize = 48;
-/// Of these, pieces on their way to one identity: who does not take what it asked for holds up
-/// itself first.
+/// Maximum number of these to one identity: a receiver that does not read slows down itself first.
 pub const PIECES_PER_IDENTITY: usize = 12;
-/// How long a stream may stand still before it is ended.
+/// How long a stream may be idle before it is ended.
 pub const IDLE: Duration = Duration::from_secs(30);
 
-/// What an operator sets: bytes per second, 0 for no limit.
+/// Configured limits in bytes per second; 0 for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rates {
     /// Bytes sent to others.
     pub upload: u64,
-    /// Bytes taken from others.
+    /// Bytes received from others.
     pub download: u64,
 }
 
-/// The limits of one process. Cheap to clone; clones share what is left.
+/// The limits of one process. Cheap to clone; clones share the limits.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Bytes sent to others.
     pub upload: Rate,
-    /// Bytes taken from others.
+    /// Bytes received from others.
     pub download: Rate,
-    /// Buffers of what is sent: bounds the memory of all streams together.
+    /// Buffers for what is sent: bounds the memory of all streams together.
     pub pool: Pool,
-    /// Who has how many streams open.
+    /// Counts the open streams of each identity.
     pub slots: Slots,
 }
 

@@ -1,5 +1,5 @@
-//! Piece lists on disk: one file for each content of more than one piece, 32 bytes an entry, named
-//! by the content's hash.
+//! Piece lists on disk: one file for each content of more than one piece, with 32 bytes per entry,
+//! named by the content's hash.
 
 use std::{
     collections::HashSet,
@@ -20,13 +20,13 @@ use tempfile::NamedTempFile;
 
 use crate::{disk, hashing};
 
-/// Lists known to be whole, at most; then they are checked anew.
+/// Maximum number of lists that are remembered as checked; beyond it, lists are checked again.
 const MAX_CHECKED: usize = 100_000;
 
-/// Where piece lists are kept. Cheap to clone; needs no daemon.
+/// A folder of piece lists. Cheap to clone.
 ///
-/// Lists are not forced to the disk: they can be made again. So each is folded once after the
-/// start, before it is used.
+/// Lists are not synced to disk: they can be made again. So each is checked once after the start,
+/// before it is used.
 #[derive(Debug, Clone)]
 pub struct ListStore {
     folder: Arc<Path>,
@@ -34,21 +34,13 @@ pub struct ListStore {
 }
 
 impl ListStore {
-    /// Keeps lists in this folder, which is made where it is missing.
+    /// Keeps lists in this folder, which is created where it is missing.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn new(folder: &Path) -> io::Result<Self> {
         disk::private_folder(folder)?;
         Ok(Self { folder: folder.into(), checked: Arc::default() })
-    }
-
-    /// The same; for a command that runs without a daemon and throws the folder away.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn temporary(folder: &Path) -> io::Result<Self> {
-        Self::new(folder)
     }
 
     /// Where the list of a content is, or would be.
@@ -56,7 +48,7 @@ impl ListStore {
         self.folder.join(hash.to_string())
     }
 
-    /// Begins a list whose entries come one by one.
+    /// Starts a list whose entries come one by one.
     ///
     /// # Errors
     /// The disk refuses.
@@ -65,8 +57,7 @@ impl ListStore {
         Ok(ListWriter { out: BufWriter::new(temp), fold: Fold::default(), store: self.clone() })
     }
 
-    /// Keeps the list of a content of more than one piece, after it has folded to the content's
-    /// hash.
+    /// Stores the list of a content of more than one piece, if it folds to the content's hash.
     ///
     /// # Errors
     /// `InvalidData` when it does not fold to the hash; otherwise the disk refuses.
@@ -80,9 +71,8 @@ impl ListStore {
         writer.finish(content)
     }
 
-    /// The list of a content; nothing if it is not kept here or is damaged. A content of at most
-    /// one piece needs none and always has one. Blocks, the first time for as long as it takes to
-    /// read the list.
+    /// The list of a content; `None` if there is none, or it is damaged. A content of at most one
+    /// piece always has one. Blocks; the first time for as long as it takes to read the list.
     pub fn open(&self, content: &Content) -> Option<PieceList> {
         let entries = pieces::entries(content.size);
         if entries == 0 {
@@ -122,7 +112,7 @@ impl ListStore {
         whole
     }
 
-    /// Hashes a file and keeps its list. Blocks.
+    /// Hashes a file and stores its list. Blocks.
     ///
     /// # Errors
     /// Reading the file or writing the list fails.
@@ -156,7 +146,7 @@ impl ListStore {
         Ok(old)
     }
 
-    /// Forgets a list; one that is not there is no error.
+    /// Deletes a list, if there is one.
     pub fn remove(&self, hash: &ContentId) {
         self.checked.locked().remove(hash);
         drop(fs::remove_file(self.path(hash)));
@@ -185,7 +175,7 @@ impl ListWriter {
         self.fold.count()
     }
 
-    /// Puts the list in place, if it folds to the content's hash.
+    /// Stores the list, if it folds to the content's hash.
     ///
     /// # Errors
     /// `InvalidData` when it does not; otherwise the disk refuses.
@@ -227,12 +217,12 @@ impl PieceList {
     /// long as a small read takes.
     ///
     /// # Errors
-    /// There is no such piece, or reading fails.
+    /// The piece does not exist, or reading fails.
     pub fn entry(&self, index: u64) -> io::Result<[u8; ENTRY]> {
         match &self.file {
             None if index == 0 => Ok(self.content.hash.0),
             _ if index >= pieces::count(self.content.size) => {
-                Err(io::Error::other(format!("there is no piece {index}")))
+                Err(io::Error::other(format!("piece {index} does not exist")))
             }
             None => Err(io::Error::other("the list of one piece was asked for another")),
             Some(file) => {
@@ -308,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_proves_nothing_is_not_kept() {
+    fn a_list_that_proves_nothing_is_not_stored() {
         let (_temp, store) = store();
         let size = 2 * PIECE;
         let content = Content { hash: ContentId::of(b"another"), size };

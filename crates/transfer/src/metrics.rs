@@ -1,4 +1,4 @@
-//! What a transfer counts. No label names a peer, a file or a content: their number has no bound.
+//! Metrics of transfers. No label names a peer, a file or a content: their number has no bound.
 
 use std::sync::{
     Arc,
@@ -17,26 +17,26 @@ pub struct Total {
 }
 
 impl Total {
-    /// Counts from 0, which is shown at once: a counter that is first seen at its first event shows
+    /// Counts from 0, which is shown at once: a counter that first appears at its first event shows
     /// no increase.
     fn new(counter: Counter<u64>) -> Self {
         counter.add(0, &[]);
         Self { counter, total: Arc::default() }
     }
 
-    /// Counts on.
+    /// Adds to the counter.
     pub fn add(&self, more: u64) {
         self.counter.add(more, &[]);
         self.total.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// What was counted since the process began.
+    /// The total since the process started.
     pub fn get(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
 }
 
-/// Bytes taken from others, by how near they are. Clones count together.
+/// Bytes received from others, by how near they are. Clones count together.
 #[derive(Debug, Clone)]
 pub struct Received {
     counter: Counter<u64>,
@@ -49,13 +49,13 @@ impl Received {
         Self { counter, total: Arc::default() }
     }
 
-    /// Counts on.
+    /// Adds to the counter.
     pub fn add(&self, more: u64, nearness: Nearness) {
         self.counter.add(more, &[nearness.label()]);
         self.total.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// What was counted since the process began.
+    /// The total since the process started.
     pub fn get(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
@@ -66,13 +66,13 @@ impl Received {
 pub struct Metrics {
     /// Bytes of pieces sent to others.
     pub sent: Total,
-    /// Bytes of pieces taken from others.
+    /// Bytes of pieces received from others.
     pub received: Received,
-    /// Bytes taken and thrown away: bad, or here already.
+    /// Bytes received and discarded: bad, or already there.
     pub wasted: Total,
-    /// Pieces that did not hash to what was signed.
+    /// Pieces with a wrong hash.
     pub bad_pieces: Total,
-    /// Streams that are served now.
+    /// Streams that are being served.
     pub streams: UpDownCounter<i64>,
     /// Streams that were served.
     pub served: Total,
@@ -97,13 +97,16 @@ impl Metrics {
             sent: bytes("peral.transfer.sent", "Bytes of pieces sent to others"),
             received: Received::new(
                 received
-                    .with_description("Bytes of pieces taken from others, by how near they are")
+                    .with_description("Bytes of pieces received from others, by how near they are")
                     .build(),
             ),
-            wasted: bytes("peral.transfer.wasted", "Bytes of pieces taken and thrown away"),
-            bad_pieces: count("peral.pieces.bad", "Pieces that did not hash to what was signed"),
+            wasted: bytes("peral.transfer.wasted", "Bytes of pieces received and discarded"),
+            bad_pieces: count("peral.pieces.bad", "Pieces with a wrong hash"),
             streams,
-            served: count("peral.streams.served", "Streams of pieces that were begun to be served"),
+            served: count(
+                "peral.streams.served",
+                "Streams of pieces that this process began to serve",
+            ),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use opentelemetry::KeyValue;
 
-/// Where a process runs; empty where nobody knows.
+/// Where a process runs; empty where that is not known.
 #[derive(Debug, Clone, Default)]
 pub struct Here {
     /// Its node.
@@ -18,14 +18,14 @@ pub enum Nearness {
     Node,
     /// In the same zone.
     Zone,
-    /// In another zone: what clouds charge for.
+    /// In another zone: clouds charge for this traffic.
     Other,
-    /// Nobody knows: one of the two has told no zone.
+    /// Not known: the zone of one of the two is not known.
     Unknown,
 }
 
 impl Nearness {
-    /// Each of them.
+    /// All of them.
     pub(crate) const ALL: [Self; 4] = [Self::Node, Self::Zone, Self::Other, Self::Unknown];
 
     /// As a label of metrics.

@@ -1,4 +1,4 @@
-//! Buffers for pieces on their way out: reused, and only so many of them.
+//! Buffers for pieces that are being sent: reused, and limited in number.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,15 +10,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[expect(clippy::cast_possible_truncation, reason = "a piece is 1 MiB")]
 const ROOM: usize = PIECE as usize;
 
-/// A fixed number of buffers of one piece each. Whoever finds none waits: so a process never has
-/// more bytes under way than it was given. Cheap to clone.
+/// A fixed number of buffers of one piece each. A caller that finds none waits: so a process never
+/// has more bytes in flight than it was given. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pool {
     idle: Arc<Mutex<Vec<Vec<u8>>>>,
     slots: Arc<Semaphore>,
 }
 
-/// A buffer of the pool, to be filled. Goes back when it is dropped, or when the last [`Bytes`]
+/// A buffer of the pool, to be filled. It goes back when it is dropped, or when the last [`Bytes`]
 /// made of it is.
 #[derive(Debug)]
 pub struct Buffer {
@@ -30,7 +30,7 @@ pub struct Buffer {
 }
 
 impl Pool {
-    /// A pool of at most `buffers` buffers; they are made when they are needed first.
+    /// A pool of at most `buffers` buffers, which are allocated when they are first needed.
     pub fn new(buffers: usize) -> Self {
         Self {
             idle: Arc::default(),
@@ -38,8 +38,8 @@ impl Pool {
         }
     }
 
-    /// A buffer of `length` bytes (at most a piece; what is in it is left over from others), as
-    /// soon as one is free.
+    /// A buffer of `length` bytes (at most a piece; it holds bytes of others), as soon as one is
+    /// free.
     #[expect(clippy::expect_used, reason = "see the message")]
     pub async fn take(&self, length: u64) -> Buffer {
         let slot =
@@ -50,14 +50,14 @@ impl Pool {
         Buffer { bytes, length, idle: Arc::clone(&self.idle), _slot: slot, share: None }
     }
 
-    /// Buffers that can be taken now without waiting.
+    /// Number of buffers that can be taken without waiting.
     pub fn free(&self) -> usize {
         self.slots.available_permits()
     }
 }
 
 impl Buffer {
-    /// Counts against somebody's share for as long as it is in use.
+    /// Counts against a caller's share for as long as it is in use.
     #[must_use]
     pub fn of_share(mut self, share: OwnedSemaphorePermit) -> Self {
         self.share = Some(share);

@@ -1,15 +1,15 @@
-//! How a transfer tells how far it is.
+//! The progress of a transfer.
 
 /// What a transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// No source can be asked; holders that are away are waited for.
+    /// No source can be asked; waits for holders that are offline.
     Waiting,
-    /// What was there from before is hashed again.
+    /// Hashes again what was there before.
     Hashing,
-    /// Pieces move.
+    /// Pieces are being transferred.
     Moving,
-    /// An upload is whole on the peer, and is being published.
+    /// An upload is complete on the peer, and is being published.
     Publishing,
 }
 
@@ -22,16 +22,16 @@ pub struct Progress {
     pub done: u64,
     /// Bytes in all.
     pub total: u64,
-    /// Of those done, bytes that came over the network this time.
+    /// Of those, bytes that came over the network this time.
     pub fetched: u64,
-    /// Sources that are asked now.
+    /// Sources in use.
     pub sources: u32,
 }
 
-/// Is told how a transfer goes. Called from the transfer's task: it must not block.
+/// Receives the progress of a transfer, in the transfer's task: it must not block.
 pub trait Observer: Send + Sync + 'static {
-    /// How far it is; at most ten times a second.
+    /// The progress, at most ten times a second.
     fn progress(&self, progress: &Progress);
-    /// Something that a person should know.
+    /// A note for the user.
     fn note(&self, text: &str);
 }

@@ -1,5 +1,5 @@
-//! What makes a network: its authority and keys, how they are first learned, and the way to its
-//! central.
+//! Trust in a network: its certificate authority and keys, how they are first learned, and clients
+//! for its central.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -17,22 +17,22 @@ use crate::disk::write_private;
 /// Adds the trace context to a request.
 pub type Inject = fn(&mut http::HeaderMap);
 
-/// No call of central's takes longer.
+/// Deadline of a call to central.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(4);
 
-/// How central is believed when nothing is known of it yet.
+/// How central is verified at first contact.
 #[derive(Debug, Clone)]
 pub enum FirstContact {
-    /// By its authority's certificate, PEM.
+    /// By the certificate of its authority, PEM.
     Authority(String),
-    /// By the SHA-256 fingerprint of its authority's certificate.
+    /// By the SHA-256 fingerprint of that certificate.
     Fingerprint(Pin),
-    /// By a certificate of a public authority for its host name.
+    /// By a certificate that a public authority issued for its host name.
     PublicName,
 }
 
-/// A network as a member of it knows it; kept on disk.
+/// What a member knows of its network; kept on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
     /// Its id.
@@ -41,7 +41,7 @@ pub struct Network {
     pub authority: String,
     /// The keys that verify tokens and envelopes.
     pub jwks: Jwks,
-    /// Central shows a certificate of a public authority, for its host name.
+    /// Whether central shows a certificate of a public authority, for its host name.
     #[serde(default)]
     pub public_name: bool,
 }
@@ -50,8 +50,8 @@ impl Network {
     /// Learns the network from central: its id, its authority and its keys.
     ///
     /// # Errors
-    /// UNTRUSTED when what answers is not who was expected; UNAUTHENTICATED when what to believe is
-    /// not usable; UNAVAILABLE when nobody answers.
+    /// UNTRUSTED when the server that answers is not the expected one; UNAUTHENTICATED when what it
+    /// is verified by is not usable; UNAVAILABLE when none answers.
     pub async fn contact(
         base: &str,
         first: &FirstContact,
@@ -68,14 +68,14 @@ impl Network {
         let ca = catalogue.ca().await?;
         let certificate =
             CertificateDer::from_pem_slice(ca.certificate.as_bytes()).map_err(untrusted)?;
-        // What central says of itself counts only as far as the handshake proved it.
+        // What central says about itself counts only as far as the handshake proved it.
         let authority = match first {
             FirstContact::Authority(pem) => pem.clone(),
             FirstContact::Fingerprint(pin) if pin.matches(&certificate) => ca.certificate,
             FirstContact::Fingerprint(_) => {
                 return Err(fail!(
                     Untrusted,
-                    "central at {base} names another authority than the one it shows"
+                    "central at {base} names another certificate authority than it shows"
                 ));
             }
             FirstContact::PublicName => ca.certificate,
@@ -89,7 +89,7 @@ impl Network {
         })
     }
 
-    /// Reads it from a file; nothing if there is none.
+    /// Reads it from a file; `None` if the file does not exist.
     ///
     /// # Errors
     /// INTERNAL, naming the file.
@@ -97,19 +97,19 @@ impl Network {
         match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
-                .map_err(|error| fail!(Internal, "{} cannot be read: {error}", path.display())),
+                .map_err(|error| fail!(Internal, "cannot read {}: {error}", path.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fail!(Internal, "{} cannot be read: {error}", path.display())),
+            Err(error) => Err(fail!(Internal, "cannot read {}: {error}", path.display())),
         }
     }
 
-    /// Keeps it in a file, durably.
+    /// Writes it to a file, durably.
     ///
     /// # Errors
     /// INTERNAL, naming the file.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| {
-            fail!(Internal, "{} cannot be written: {error}", path.display())
+            fail!(Internal, "cannot write {}: {error}", path.display())
         };
         let bytes = serde_json::to_vec_pretty(self).map_err(|error| failed(&error))?;
         write_private(path, &bytes).map_err(|error| failed(&error))
@@ -120,7 +120,7 @@ impl Network {
         Verifier::new(&self.jwks, KeyUse::Record)
     }
 
-    /// Whose certificates the members show each other.
+    /// The authority of the certificates that members show each other.
     ///
     /// # Errors
     /// UNAUTHENTICATED, when the authority's certificate cannot be read.
@@ -128,7 +128,7 @@ impl Network {
         TrustRoots::authority_pem(&self.authority).map_err(untrusted)
     }
 
-    /// A client for central at `base` that believes only central.
+    /// A client for central at `base` that trusts only central.
     ///
     /// # Errors
     /// UNAUTHENTICATED, when the authority's certificate cannot be read.
@@ -153,18 +153,18 @@ fn expecting_central(authority: &str) -> Result<rustls::ClientConfig, Failure> {
 }
 
 fn untrusted(error: impl std::fmt::Display) -> Failure {
-    fail!(Unauthenticated, "central cannot be believed: {error}")
+    fail!(Unauthenticated, "cannot verify central: {error}")
 }
 
 fn http_client(mut config: rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
     config.alpn_protocols = peral_runtime::tls::Alpn::Http2AndHttp1.protocols();
     let builder =
         reqwest::Client::builder().tls_backend_preconfigured(config).connect_timeout(CONNECT);
-    // Nothing of central's answers by a redirect. Pods often have proxies set that lead out of the
-    // cluster: central is dialled directly.
+    // Central never answers with a redirect. Proxies that pods have set often lead out of the cluster:
+    // central is dialled directly.
     let builder = builder
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .http2_keep_alive_interval(Duration::from_secs(20));
-    builder.build().map_err(|error| fail!(Internal, "no HTTP client could be made: {error}"))
+    builder.build().map_err(|error| fail!(Internal, "cannot create an HTTP client: {error}"))
 }

@@ -387,7 +387,7 @@ impl Getter {
         let deps = FetchDeps {
             dialer: net.dialer(identity),
             finder: finder.clone(),
-            lists: ListStore::temporary(&dir.path().join("lists")).unwrap(),
+            lists: ListStore::new(&dir.path().join("lists")).unwrap(),
             limits: Limits::default(),
             registry: Registry::default(),
             room: Arc::new(DiskRoom),

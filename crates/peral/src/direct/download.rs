@@ -37,7 +37,7 @@ pub async fn download(
 ) -> Result<u64, Failure> {
     let connector = Connector::new(&user.login)?;
     let scratch = scratch(&spec.path)?;
-    let lists = ListStore::temporary(scratch.path())
+    let lists = ListStore::new(scratch.path())
         .map_err(|error| fail!(Internal, "could not store piece lists: {error}"))?;
     let asker = UserAsker::new(context, connector.certs, user, spec.verifier.clone());
     let deps = FetchDeps {

@@ -1,4 +1,4 @@
-//! Bytes per second.
+//! Limits in bytes per second.
 
 use std::{
     sync::{Arc, Mutex},
@@ -8,14 +8,14 @@ use std::{
 use peral_runtime::Lock;
 use tokio::time::Instant;
 
-/// How far behind the present a rate may be caught up: what an idle stream may send at once.
+/// How much unused time counts: what an idle stream may send at once.
 const BURST: Duration = Duration::from_millis(50);
 
 const SECOND: u128 = 1_000_000_000;
 
 /// A rate that several streams share: each take books the next free stretch of time, in the order
-/// of the calls. Exact over time, since what is booked counts bytes and not ticks. (Crates for this
-/// count cells of whole nanoseconds, too coarse for a gigabyte per second.)
+/// of the calls. It is exact over time, since it counts bytes and not ticks. (Crates for this count
+/// cells of whole nanoseconds, too coarse for a gigabyte per second.)
 #[derive(Debug, Clone)]
 pub struct Rate {
     bytes_per_second: u64,
@@ -23,7 +23,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many bytes per second; 0 for no limit.
+    /// A limit in bytes per second; 0 for none.
     pub fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second, next: Arc::default() }
     }
@@ -40,7 +40,7 @@ impl Rate {
         }
     }
 
-    /// When these bytes may pass; nothing for at once.
+    /// When these bytes may pass; `None` for now.
     fn book(&self, bytes: u64, now: Instant) -> Option<Instant> {
         if self.bytes_per_second == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! Streams that are open at a time.
+//! Limits for the number of open streams.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ pub struct Slots {
 #[derive(Debug, Default)]
 struct Open {
     all: usize,
-    /// Never holds one without streams, so never more rows than there are streams.
+    /// Holds only identities with streams, so never more rows than there are streams.
     each: HashMap<Identity, Each>,
 }
 
@@ -32,7 +32,7 @@ struct Each {
     pieces: Arc<Semaphore>,
 }
 
-/// One open stream; dropping it makes room.
+/// One open stream, until it is dropped.
 #[derive(Debug)]
 pub struct Slot {
     identity: Identity,
@@ -47,7 +47,7 @@ impl Slots {
         Self { most, most_each, pieces_each, open: Arc::default() }
     }
 
-    /// Room for one more stream.
+    /// Takes a slot for one more stream.
     ///
     /// # Errors
     /// BUSY.
@@ -56,7 +56,7 @@ impl Slots {
         if open.all >= self.most {
             return Err(fail!(
                 Busy,
-                "this peer has {} streams open and takes no more; try again later or ask another \
+                "this peer is at its limit of {} open streams; try again later or ask another \
                  peer",
                 open.all
             ));
@@ -69,8 +69,7 @@ impl Slots {
         if each.streams >= self.most_each {
             return Err(fail!(
                 Busy,
-                "{identity} has {} streams open on this peer, which is the most; wait until one \
-                 ends",
+                "{identity} is at its limit of {} open streams on this peer; wait until one ends",
                 each.streams
             ));
         }
@@ -87,7 +86,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// Room for one more piece of this identity, as soon as there is some.
+    /// Waits until one more piece of this identity may be in memory.
     #[expect(clippy::expect_used, reason = "see the message")]
     pub async fn piece(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.pieces).acquire_owned().await.expect("the semaphore is never closed")
