@@ -1,43 +1,35 @@
-//! `ControlService`: what a user's command asks of the peer that it stands beside, over the socket
-//! in the data folder. The socket lets in processes of the same user alone.
+//! `ControlService`: what commands ask of the peer next to them, over the socket in the data folder.
+//! The socket accepts processes of the same user only.
 
 mod gauges;
 mod status;
 mod upload;
+mod view;
 
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use peral_model::PeerId;
-use peral_transfer::dial::Dialer;
+use peral_transfer::echo;
 use peral_wire::{
     Failure, fail,
     pb::{self, control_service_server::ControlService},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use self::{gauges::Gauges, status::Counted};
-use crate::{jobs::Jobs, library::Library, membership::Membership};
-
-/// What there is only once the network is known.
-#[derive(Clone)]
-pub struct Engine {
-    /// Accepted downloads.
-    pub jobs: Jobs,
-    /// Connects to other peers.
-    pub dialer: Dialer,
-}
+pub use self::view::Engine;
+use self::{status::Counted, view::View};
+use crate::{library::Library, membership::Membership};
 
 struct Inner {
-    library: Library,
-    membership: Membership,
-    engine: OnceLock<Engine>,
+    view: Arc<View>,
     counted: Counted,
-    gauges: Gauges,
 }
 
 /// The service. Cheap to clone.
@@ -45,26 +37,27 @@ struct Inner {
 pub struct Control(Arc<Inner>);
 
 impl Control {
-    /// Serves a peer that may still be waiting for its network.
+    /// Serves a peer that may still wait for its network.
     pub fn new(library: Library, membership: Membership) -> Self {
-        Self(Arc::new(Inner {
-            library,
-            membership,
-            engine: OnceLock::new(),
-            counted: Counted::default(),
-            gauges: Gauges::default(),
-        }))
+        let view = Arc::new(View { library, membership, engine: OnceLock::new() });
+        Self(Arc::new(Inner { view, counted: Counted::default() }))
+    }
+
+    /// Shows this peer's state as metrics, for as long as it exists. Counts its files until told to
+    /// stop.
+    pub async fn measure(&self, stop: CancellationToken) {
+        gauges::measure(&self.0.view, &stop).await;
     }
 
     /// The network is known: downloads can be accepted.
     pub fn start(&self, engine: Engine) {
         // Set once, when the network is known.
-        drop(self.0.engine.set(engine));
+        drop(self.0.view.engine.set(engine));
     }
 
     fn engine(&self) -> Result<&Engine, Failure> {
-        let central = self.0.library.link().base();
-        self.0.engine.get().ok_or_else(|| {
+        let central = self.library().link().base();
+        self.0.view.engine.get().ok_or_else(|| {
             fail!(
                 Unavailable,
                 "this peer has not reached central at {central} yet; see peral status"
@@ -73,7 +66,7 @@ impl Control {
     }
 
     fn library(&self) -> &Library {
-        &self.0.library
+        &self.0.view.library
     }
 
     async fn download_from(
@@ -92,12 +85,12 @@ impl Control {
 
     async fn session_now(&self) -> Result<pb::SessionResponse, Failure> {
         let link = self.library().link();
-        let network = self.0.membership.network().ok_or_else(|| {
+        let network = self.0.view.membership.network().ok_or_else(|| {
             fail!(Unavailable, "this peer has not reached central at {} yet", link.base())
         })?;
         let peer = link.peer()?;
         let token = link.good_token().await?;
-        let expires_ms = link.token_now().map_or(0, |(_, ends_ms)| ends_ms);
+        let expires_ms = link.token_now().map_or(0, |token| token.ends_ms);
         Ok(pb::SessionResponse {
             token: token.to_string(),
             expires_ms,
@@ -112,9 +105,8 @@ impl Control {
             |error: &dyn std::fmt::Display| fail!(InvalidArgument, "malformed message: {error}");
         let peer = PeerId::from_bytes(&request.peer).map_err(|error| malformed(&error))?;
         let address = request.address.parse().map_err(|error| malformed(&error))?;
-        let report =
-            peral_transfer::echo::echo(&self.engine()?.dialer, peer, address, request.size).await?;
-        let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let report = echo::echo(&self.engine()?.dialer, peer, address, request.size).await?;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Ok(pb::EchoResponse {
             bytes: report.bytes,
             connect_ns: nanos(report.connect),
@@ -129,7 +121,7 @@ fn absolute(path: &str) -> Result<PathBuf, Failure> {
     if path.is_absolute() {
         Ok(path)
     } else {
-        Err(fail!(InvalidArgument, "{} is no absolute path", path.display()))
+        Err(fail!(InvalidArgument, "{} is not an absolute path", path.display()))
     }
 }
 
@@ -193,7 +185,7 @@ impl ControlService for Control {
         &self,
         _: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusResponse>, Status> {
-        Ok(Response::new(status::of(&self.0).await?))
+        Ok(Response::new(status::of(&self.0.view, &self.0.counted).await?))
     }
 
     async fn session(

@@ -3,12 +3,13 @@
 //! One connection writes, several read. Writing runs in tasks of its own, which a caller that goes
 //! away cannot cut off in a transaction.
 
-pub mod deltas;
-pub mod files;
-pub mod jobs;
-pub mod records;
-pub mod rights;
-pub mod shares;
+mod deltas;
+pub(crate) mod files;
+pub(crate) mod jobs;
+pub(crate) mod pending;
+pub(crate) mod records;
+mod rights;
+pub(crate) mod shares;
 
 use std::{
     fs::OpenOptions,
@@ -41,8 +42,8 @@ pub struct Db {
 }
 
 /// A database error as others see it.
-pub fn broken(error: impl std::fmt::Display) -> Failure {
-    fail!(Internal, "the peer's own database fails: {error}")
+pub(crate) fn broken(error: impl std::fmt::Display) -> Failure {
+    fail!(Internal, "the peer's own database failed: {error}")
 }
 
 /// SQLite's FULL, and what it says when its shared memory cannot grow.
@@ -52,7 +53,7 @@ fn is_full(error: &sqlx::Error) -> bool {
 }
 
 impl Db {
-    /// Opens the database file, making it or bringing it up to date.
+    /// Opens the database file; creates it or migrates it where that is needed.
     ///
     /// # Errors
     /// INTERNAL, with what the database says.
@@ -88,15 +89,12 @@ impl Db {
     }
 
     /// For statements that only read.
-    pub fn reader(&self) -> &SqlitePool {
+    pub(crate) fn reader(&self) -> &SqlitePool {
         &self.read
     }
 
     /// Runs `work` in one transaction, which is kept if it succeeds.
-    ///
-    /// # Errors
-    /// NO_SPACE; INTERNAL, with what the database says.
-    pub async fn write<T, F>(&self, work: F) -> Result<T, Failure>
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, sqlx::Result<T>>
@@ -117,14 +115,13 @@ impl Db {
         written.map_err(|error| if is_full(&error) { full() } else { broken(error) })
     }
 
-    /// Takes notice of how a write ended; the log says it once.
+    /// Records whether the disk is full; the log says it once.
     fn note<T>(&self, written: &sqlx::Result<T>) {
         match written {
             Err(error) if is_full(error) => {
                 if !self.full.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "the disk of the data folder is full: make room \
-                        there, nothing new is \
-                        kept until then");
+                    tracing::error!(%error, "the disk of the data folder is full; nothing new is \
+                        stored until there is room");
                 }
             }
             Ok(_) => {
@@ -136,8 +133,8 @@ impl Db {
         }
     }
 
-    /// What keeps the database from writing: looked at again where the last write found no room.
-    pub async fn trouble_writing(&self) -> Option<Failure> {
+    /// Why the database cannot be written. Tried again where the last write found the disk full.
+    pub(crate) async fn trouble_writing(&self) -> Option<Failure> {
         if !self.full.load(Ordering::Relaxed) {
             return None;
         }
@@ -152,11 +149,8 @@ impl Db {
         probed.await.err()
     }
 
-    /// A text that is kept under a key.
-    ///
-    /// # Errors
-    /// INTERNAL, with what the database says.
-    pub async fn meta(&self, key: &str) -> Result<Option<String>, Failure> {
+    /// The text that is stored under a key.
+    pub(crate) async fn meta(&self, key: &str) -> Result<Option<String>, Failure> {
         sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
             .bind(key)
             .fetch_optional(&self.read)
@@ -164,11 +158,8 @@ impl Db {
             .map_err(broken)
     }
 
-    /// Keeps a text under a key.
-    ///
-    /// # Errors
-    /// INTERNAL, with what the database says.
-    pub async fn set_meta(&self, key: &'static str, value: String) -> Result<(), Failure> {
+    /// Stores a text under a key.
+    pub(crate) async fn set_meta(&self, key: &'static str, value: String) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 let text = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO \
@@ -179,22 +170,22 @@ impl Db {
         .await
     }
 
-    /// Closes the database, after what is being written.
-    pub async fn close(&self) {
+    /// Closes the database when running writes are done.
+    pub(crate) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
     }
 }
 
-/// What others are told while there is no room.
+/// What others are told while the disk is full.
 fn full() -> Failure {
     fail!(
         NoSpace,
-        "the disk of this peer's data folder is full: nothing new can be kept until there is room"
+        "the disk of this peer's data folder is full; nothing new can be stored until there is room"
     )
 }
 
-/// Runs a transaction. False beside its result: the connection may still be inside it, or think so,
+/// Runs a transaction. False next to its result: the connection may still be inside it, or think so,
 /// and must not be used again. So it is after SQLite's FULL, which ends the transaction by itself:
 /// ROLLBACK then fails, and sqlx 0.9.0 counts on a transaction that is not there.
 async fn attempt<T, F>(connection: &mut SqliteConnection, work: F) -> (sqlx::Result<T>, bool)
@@ -215,12 +206,12 @@ where
 }
 
 /// Numbers of ours are at most 2^63-1, as the wire checks on entry; SQLite's are signed.
-pub fn signed(number: u64) -> i64 {
+pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// The other way.
-pub fn unsigned(number: i64) -> u64 {
+pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 

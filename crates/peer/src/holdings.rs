@@ -1,5 +1,5 @@
-//! Telling central what this peer holds: the numbered deltas of the log, and from time to time a
-//! digest of all.
+//! Reports holdings to central: the numbered deltas of the log, and from time to time a digest of
+//! all.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,17 +26,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often all holdings are compared.
 const DIGEST: Duration = Duration::from_secs(3600);
 
-/// Tells central, until told to stop. `compare` asks for a comparison of all holdings now: at
-/// registration, and when numbers do not fit.
+/// Reports until told to stop. `compare` asks for a comparison of all holdings now: at
+/// registration, and when numbers do not match.
 pub async fn run(library: Library, compare: Arc<Notify>, stop: CancellationToken) {
     let mut digest = tokio::time::interval(DIGEST);
     digest.set_missed_tick_behavior(MissedTickBehavior::Delay);
     digest.reset();
-    let teller = Teller { library, compare, digest, wanted: false };
-    work::run(teller, Backoff::new(PAUSE, LONGEST_PAUSE), &stop).await;
+    let reporter = Reporter { library, compare, digest, wanted: false };
+    work::run(reporter, Backoff::new(PAUSE, LONGEST_PAUSE), &stop).await;
 }
 
-struct Teller {
+struct Reporter {
     library: Library,
     compare: Arc<Notify>,
     digest: Interval,
@@ -44,23 +44,23 @@ struct Teller {
     wanted: bool,
 }
 
-impl Worker for Teller {
+impl Worker for Reporter {
     type Error = Failure;
 
     async fn step(&mut self) -> Result<(), Failure> {
-        match tell(&self.library, &mut self.wanted).await {
-            // This process has nothing to tell any more, and trying again changes nothing.
+        match report(&self.library, &mut self.wanted).await {
+            // This process has nothing to report any more, and trying again changes nothing.
             Err(failure) if matches!(failure.code, ErrorCode::Superseded | ErrorCode::Revoked) => {
                 Ok(())
             }
-            told => told,
+            reported => reported,
         }
     }
 
     async fn due(&mut self) {
         let library = self.library.clone();
         tokio::select! {
-            () = library.kicks().deltas.notified() => {}
+            () = library.wake_ups().deltas.notified() => {}
             () = self.urgent() => {}
         }
     }
@@ -82,9 +82,9 @@ impl Worker for Teller {
     }
 }
 
-/// Sends what is in the log, then compares if that is wanted.
-async fn tell(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
-    if library.link().standing().is_none() {
+/// Sends what is in the log, then compares if that is due.
+async fn report(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
+    if library.link().registration().is_none() {
         return Ok(());
     }
     library.link().check()?;
@@ -105,12 +105,12 @@ async fn send(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
         let catalogue = library.link().catalogue().await?;
         match catalogue.index(&deltas).await {
             Ok(answer) => acknowledge(library, answer.last_delta).await?,
-            // The log does not reach back so far: a comparison mends what is between.
+            // The log does not reach back so far: a comparison closes the gap.
             Err(failure) if failure.code == ErrorCode::IndexGap => {
                 tracing::info!(
                     acknowledged,
                     first,
-                    "central misses deltas that are no longer in the log; all holdings are compared"
+                    "central misses deltas that are no longer in the log; comparing all holdings"
                 );
                 compare(library).await?;
                 *wanted = false;
@@ -120,10 +120,7 @@ async fn send(library: &Library, wanted: &mut bool) -> Result<(), Failure> {
     }
 }
 
-/// Central has all up to this number.
-///
-/// # Errors
-/// INTERNAL, when the database fails.
+/// Central has acknowledged all deltas up to this number.
 pub async fn acknowledge(library: &Library, last_delta: u64) -> Result<(), Failure> {
     library.db().trim_deltas(last_delta).await?;
     library.acknowledge(last_delta);
@@ -140,14 +137,14 @@ async fn compare(library: &Library) -> Result<(), Failure> {
     if !answer.differing.is_empty() {
         tracing::info!(
             buckets = answer.differing.len(),
-            "some holdings differ from what central has, and are sent again"
+            "some holdings differ from what central has; sending them again"
         );
     }
     for bucket in answer.differing {
         send_bucket(library, last_delta, bucket).await?;
     }
-    // Central's number is now this one. What was written meanwhile has higher ones and is told
-    // next, some of it for the second time.
+    // Central has this number now. What was written meanwhile has higher ones and is sent next, some
+    // of it for the second time.
     acknowledge(library, last_delta).await
 }
 

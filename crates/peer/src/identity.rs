@@ -1,5 +1,5 @@
-//! Who this peer is: its key, made before the first call, and what central gave for it. Both on
-//! disk.
+//! The identity of this peer: its key, created before the first call, and the certificate that
+//! central issued for it. Both are kept on disk.
 
 use std::{io::ErrorKind, path::PathBuf, sync::Arc};
 
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     data::{DataDir, KEY},
-    link::Standing,
+    link::RegisteredPeer,
 };
 
-/// What central gave this peer, as it is kept on disk.
+/// What central issued to this peer, as it is stored on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
+struct StoredIdentity {
     peer: PeerId,
     epoch: u64,
     account: AccountId,
@@ -28,23 +28,26 @@ struct Kept {
     certificate_ends_ms: i64,
 }
 
+/// The file of [`StoredIdentity`].
+const STORED: &str = "standing.json";
+
 /// The key of this peer, and the certificate that it shows. Cheap to clone.
 #[derive(Clone)]
 pub struct PeerKey {
     key: Arc<KeyPkcs8Der>,
     certs: Arc<CertStore>,
-    kept: PathBuf,
+    path: PathBuf,
 }
 
 impl PeerKey {
-    /// Reads the key from the data folder, or makes one and writes it there, durably.
+    /// Reads the key from the data folder, or creates one and writes it there, durably.
     ///
     /// # Errors
     /// INTERNAL, naming the file.
     pub fn open(data: &DataDir) -> Result<Self, Failure> {
         let path = data.file(KEY);
         let failed = |error: &dyn std::fmt::Display| {
-            fail!(Internal, "the key of this peer, {}, cannot be used: {error}", path.display())
+            fail!(Internal, "cannot use the key of this peer, {}: {error}", path.display())
         };
         let key = match std::fs::read_to_string(&path) {
             Ok(pem) => KeyPkcs8Der::from_pem(&pem).map_err(|error| failed(&error))?,
@@ -56,11 +59,7 @@ impl PeerKey {
             }
             Err(error) => return Err(failed(&error)),
         };
-        Ok(Self {
-            key: Arc::new(key),
-            certs: CertStore::shared(),
-            kept: data.file("standing.json"),
-        })
+        Ok(Self { key: Arc::new(key), certs: CertStore::shared(), path: data.file(STORED) })
     }
 
     /// The certificate that both ends of connections show.
@@ -74,14 +73,14 @@ impl PeerKey {
     /// INTERNAL.
     pub fn csr(&self) -> Result<String, Failure> {
         let csr = signing_request(&self.key)
-            .map_err(|error| fail!(Internal, "the key of this peer cannot be used: {error}"))?;
+            .map_err(|error| fail!(Internal, "cannot use the key of this peer: {error}"))?;
         Ok(STANDARD.encode(csr))
     }
 
-    /// Proves the key to central with a request, by a nonce that is fetched for it.
+    /// Signs a request with the key and a fresh nonce, as proof for central.
     ///
     /// # Errors
-    /// What central says; UNAUTHENTICATED when it is another network's.
+    /// What central says; UNAUTHENTICATED when central serves another network.
     pub async fn prove<T: Serialize + Sync>(
         &self,
         catalogue: &Catalogue,
@@ -92,48 +91,45 @@ impl PeerKey {
         if nonce.network != network {
             return Err(fail!(
                 Unauthenticated,
-                "central at {} is now that of another network; this data folder belongs to \
-                 {network}",
+                "central at {} now serves another network; this data folder belongs to {network}",
                 catalogue.base()
             ));
         }
         Proven::sign(request, network, nonce.nonce, &self.key.0)
     }
 
-    /// Shows the certificate that is kept from before, if there is one. Gives the standing that
-    /// came with it.
+    /// Shows the certificate that is stored from before, if there is one.
     ///
     /// # Errors
     /// INTERNAL, naming the file.
-    pub fn resume(&self) -> Result<Option<(Standing, Lifetime)>, Failure> {
+    pub fn resume(&self) -> Result<Option<Resumed>, Failure> {
         let failed = |error: &dyn std::fmt::Display| {
-            fail!(Internal, "{} cannot be used: {error}", self.kept.display())
+            fail!(Internal, "cannot use {}: {error}", self.path.display())
         };
-        let kept: Kept = match std::fs::read(&self.kept) {
+        let stored: StoredIdentity = match std::fs::read(&self.path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(&error))?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&error)),
         };
-        self.show(&kept.certificate)?;
-        let standing = Standing {
-            peer: kept.peer,
-            epoch: kept.epoch,
-            account: kept.account,
-            network: kept.network,
+        self.show(&stored.certificate)?;
+        let registration = RegisteredPeer {
+            peer: stored.peer,
+            epoch: stored.epoch,
+            account: stored.account,
+            network: stored.network,
         };
-        Ok(Some((
-            standing,
-            Lifetime { from_ms: kept.certificate_from_ms, ends_ms: kept.certificate_ends_ms },
-        )))
+        let lifetime =
+            Lifetime { from_ms: stored.certificate_from_ms, ends_ms: stored.certificate_ends_ms };
+        Ok(Some(Resumed { registration, lifetime }))
     }
 
-    /// Shows a new certificate from now on, and keeps it with the standing.
+    /// Shows a new certificate from now on, and stores it.
     ///
     /// # Errors
-    /// INTERNAL, when central gave one that is not for this key or this peer, or the disk fails.
+    /// INTERNAL, when the certificate is not for this key and this peer, or the disk fails.
     pub fn take(
         &self,
-        standing: Standing,
+        registration: RegisteredPeer,
         credentials: &Credentials,
         now_ms: i64,
     ) -> Result<Lifetime, Failure> {
@@ -143,34 +139,34 @@ impl PeerKey {
             .leaf()
             .and_then(|leaf| peral_runtime::tls::peer_of(&leaf).ok())
             .map(|shown| shown.identity);
-        if shown != Some(Identity::Peer(standing.peer)) {
+        if shown != Some(Identity::Peer(registration.peer)) {
             return Err(fail!(
                 Internal,
-                "central gave a certificate for another than peer {}",
-                standing.peer
+                "central issued a certificate for an identity other than peer {}",
+                registration.peer
             ));
         }
         let lifetime = Lifetime { from_ms: now_ms, ends_ms: credentials.certificate_ends_ms };
-        let kept = Kept {
-            peer: standing.peer,
-            epoch: standing.epoch,
-            account: standing.account,
-            network: standing.network,
+        let stored = StoredIdentity {
+            peer: registration.peer,
+            epoch: registration.epoch,
+            account: registration.account,
+            network: registration.network,
             certificate: credentials.certificate.clone(),
             certificate_from_ms: lifetime.from_ms,
             certificate_ends_ms: lifetime.ends_ms,
         };
         let failed = |error: &dyn std::fmt::Display| {
-            fail!(Internal, "{} cannot be written: {error}", self.kept.display())
+            fail!(Internal, "cannot write {}: {error}", self.path.display())
         };
-        let bytes = serde_json::to_vec_pretty(&kept).map_err(|error| failed(&error))?;
-        write_private(&self.kept, &bytes).map_err(|error| failed(&error))?;
+        let bytes = serde_json::to_vec_pretty(&stored).map_err(|error| failed(&error))?;
+        write_private(&self.path, &bytes).map_err(|error| failed(&error))?;
         Ok(lifetime)
     }
 
     fn show(&self, pem: &str) -> Result<(), Failure> {
         let wrong = |error: &dyn std::fmt::Display| {
-            fail!(Internal, "the certificate of this peer cannot be used: {error}")
+            fail!(Internal, "cannot use the certificate of this peer: {error}")
         };
         let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
             .collect::<Result<Vec<_>, _>>()
@@ -179,17 +175,23 @@ impl PeerKey {
     }
 }
 
-/// When a certificate came and when it ends, in milliseconds since 1970.
+/// The identity from before a restart.
+#[derive(Debug, Clone, Copy)]
+pub struct Resumed {
+    pub registration: RegisteredPeer,
+    /// Of the certificate.
+    pub lifetime: Lifetime,
+}
+
+/// When a certificate was issued and when it expires, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// When it came.
     pub from_ms: i64,
-    /// When it ends.
     pub ends_ms: i64,
 }
 
 impl Lifetime {
-    /// Half of its life is over: time for the next one.
+    /// Whether half of it is over: time to renew the certificate.
     pub fn is_half_over(self, now_ms: i64) -> bool {
         now_ms >= self.from_ms + (self.ends_ms - self.from_ms) / 2
     }

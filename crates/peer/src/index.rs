@@ -1,7 +1,7 @@
 //! The indexer: what is in the shares, hashed once and again only when it changed.
 //!
-//! Events say where to look, a walk from time to time finds what no event told. Found files are
-//! compared with their rows, changed ones are hashed and become pending; `publish` does the rest.
+//! Events say where to look; regular walks find what events missed. Files that were found are
+//! compared with their rows; changed ones are hashed and become pending. `publish` does the rest.
 
 mod examine;
 mod steady;
@@ -19,25 +19,23 @@ use peral_wire::{ErrorCode, Failure};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use self::steady::{hash_steady, hash_when_steady};
-pub(crate) use self::walk::SeenRows;
 use self::{
-    examine::{Found, examine},
-    walk::Walk,
+    examine::{Examined, examine},
+    walk::{Unindexable, Walk},
     watch::Watcher,
 };
-use crate::{db::shares::ShareRow, library::Library, metrics::Indexed};
+pub(crate) use self::{steady::hash_when_steady, walk::SeenRows};
+use crate::{db::shares::ShareRow, library::Library, metrics::IndexMetrics};
 
 /// Files that are being written are looked at again after this.
 const AGAIN: Duration = Duration::from_millis(1200);
-/// What could not be brought up to date, as without room to write, is walked again after this.
+/// A walk that failed, as on a full disk, is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
-/// A walk takes at most one part in so many of the time.
+/// A walk takes at most this part of the time: one in so many.
 const WALK_SHARE: u32 = 20;
-/// More changed paths than this at a time are found by a walk.
+/// With more changed paths than this at a time, a walk is cheaper.
 const MAX_PATHS: usize = 10_000;
-/// Chunks of files that are in work at a time: one is hashed while another is written to the
-/// database.
+/// Chunks that are worked on at a time: one is hashed while another is written to the database.
 const CHUNKS: usize = 2;
 
 /// Finds what is in the shares. One task.
@@ -46,13 +44,13 @@ pub struct Indexer {
     rescan: Duration,
     /// Paths to look at again: they were being written.
     again: BTreeSet<PathBuf>,
-    counted: Indexed,
+    metrics: IndexMetrics,
 }
 
 impl Indexer {
     /// Walks all shares every `rescan` at the latest.
     pub fn new(library: Library, rescan: Duration) -> Self {
-        Self { library, rescan, again: BTreeSet::new(), counted: Indexed::new() }
+        Self { library, rescan, again: BTreeSet::new(), metrics: IndexMetrics::new() }
     }
 
     /// Runs until told to stop.
@@ -65,7 +63,7 @@ impl Indexer {
             let work = tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep_until(next.into()) => None,
-                () = self.library.kicks().rescan.notified() => None,
+                () = self.library.wake_ups().rescan.notified() => None,
                 paths = changed.recv() => paths.flatten(),
                 () = tokio::time::sleep(AGAIN), if retry => Some(std::mem::take(&mut self.again)),
             };
@@ -81,7 +79,7 @@ impl Indexer {
                 }
             };
             if let Some(Err(failure)) = done {
-                tracing::warn!(code = %failure.code, reason = %failure, "indexing is not complete; the next walk tries again");
+                tracing::warn!(code = %failure.code, reason = %failure, "indexing failed; the next rescan tries again");
                 next = next.min(Instant::now() + RETRY.max(start.elapsed() * WALK_SHARE));
             }
         }
@@ -91,7 +89,7 @@ impl Indexer {
         let shares = self.library.shares().await?;
         watcher.watch(&shares).await;
         self.again.clear();
-        self.library.forget_notes();
+        self.library.forget_unindexable();
         for share in shares {
             self.walk(share).await?;
         }
@@ -101,11 +99,9 @@ impl Indexer {
     async fn walk(&mut self, share: ShareRow) -> Result<(), Failure> {
         let root = PathBuf::from(&share.path);
         if let Err(error) = tokio::fs::read_dir(&root).await {
-            // A volume that is not mounted is no reason to forget what was on it.
-            self.library.note(
-                &root,
-                Some((ErrorCode::Unavailable, format!("the folder cannot be read: {error}"))),
-            );
+            // The files of a volume that is not mounted are not gone.
+            let detail = format!("the folder cannot be read: {error}");
+            self.library.note_unindexable(&root, ErrorCode::Unavailable, detail);
             return Ok(());
         }
         let newest = self.library.db().newest_file().await?;
@@ -129,31 +125,31 @@ impl Indexer {
         Ok(())
     }
 
-    /// Walks some paths of a share, and brings rows up to date. Gives the rows that were seen.
+    /// Walks some paths of a share, and updates rows. Returns the rows of files that were seen.
     async fn take_in(&mut self, share: &ShareRow, from: Vec<PathBuf>) -> Result<SeenRows, Failure> {
         let (chunks, found) = mpsc::channel(CHUNKS);
         let walk = Walk::new(share.clone(), chunks);
         let walking = tokio::task::spawn_blocking(move || walk.run(&from));
         let found = tokio_stream::wrappers::ReceiverStream::new(found);
-        let (library, counted) = (self.library.clone(), self.counted.clone());
+        let (library, metrics) = (self.library.clone(), self.metrics.clone());
         let mut examined = found
-            .map(|chunk| examine(library.clone(), counted.clone(), share.number, chunk))
+            .map(|chunk| examine(library.clone(), metrics.clone(), share.number, chunk))
             .buffered(CHUNKS);
         let mut seen = SeenRows::default();
         while let Some(done) = examined.next().await {
-            let Found { rows, again } = done?;
+            let Examined { rows, again } = done?;
             rows.into_iter().for_each(|row| seen.add(row));
             if self.again.len() < MAX_PATHS {
                 self.again.extend(again);
             }
             if !self.library.shares().await?.iter().any(|now| now.number == share.number) {
-                // Gone, or it has another prefix: a walk of what there is now is asked for already.
+                // Removed, or it has another prefix: a walk of the present shares is due already.
                 break;
             }
         }
         drop(examined);
-        for (path, code, detail) in walking.await.map_err(crate::db::broken)? {
-            self.library.note(&path, Some((code, detail)));
+        for Unindexable { path, code, detail } in walking.await.map_err(crate::db::broken)? {
+            self.library.note_unindexable(&path, code, detail);
         }
         Ok(seen)
     }

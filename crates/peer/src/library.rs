@@ -1,6 +1,8 @@
 //! What this peer holds.
 
 mod adopt;
+mod finished;
+mod folders;
 mod forget;
 mod held;
 mod keep;
@@ -27,13 +29,13 @@ use sqlx::FromRow;
 use tokio::sync::{Mutex, Notify, watch};
 
 pub use self::{
-    adopt::Adopt,
+    finished::FinishedDownload,
     held::{Held, Offer},
     space::{Reservation, Space},
     spool::Spool,
 };
 pub(crate) use self::{
-    share::apart,
+    folders::apart,
     spool::{is_abandoned, is_spooled},
 };
 use crate::{
@@ -50,8 +52,9 @@ use crate::{
 
 /// Most rows of one listing.
 pub const MAX_LIST: u32 = 1000;
-/// Troubles without a row of their own, at most: a folder of a million bad names fills no memory.
-const MAX_NOTED: usize = 1000;
+/// Maximum number of paths that are remembered as not indexable, so that a folder of a million
+/// invalid names does not fill the memory.
+const MAX_UNINDEXABLE: usize = 1000;
 
 /// Why a copy is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub enum Withdraw {
 
 /// Wakes the parts of a peer that do the work.
 #[derive(Debug, Default)]
-pub struct Kicks {
+pub struct WakeUps {
     /// There is something to publish.
     pub publish: Notify,
     /// There is something to tell central of holdings.
@@ -84,13 +87,13 @@ struct Inner {
     link: Link,
     clock: SharedClock,
     space: Space,
-    kicks: Kicks,
+    wake_ups: WakeUps,
     /// Held while a path and its row must not be seen apart.
     moves: Mutex<()>,
     /// Number of the last delta that central has.
     acknowledged: watch::Sender<u64>,
-    /// Files that cannot be indexed, by path: code and reason.
-    noted: std::sync::Mutex<HashMap<PathBuf, (ErrorCode, String)>>,
+    /// Files that cannot be indexed and have no row, by path.
+    unindexable: std::sync::Mutex<HashMap<PathBuf, Failure>>,
 }
 
 /// What this peer holds. Cheap to clone.
@@ -109,11 +112,12 @@ impl Library {
         link: Link,
         clock: SharedClock,
     ) -> Result<Self, Failure> {
-        let lists = ListStore::new(&data.lists())
-            .map_err(|error| fail!(Internal, "no room for piece lists: {error}"))?;
+        let lists = ListStore::new(&data.lists()).map_err(|error| {
+            fail!(Internal, "cannot create the folder for piece lists: {error}")
+        })?;
         let space = Space::new(data.root());
-        let kicks = Kicks::default();
-        let (moves, acknowledged, noted) =
+        let wake_ups = WakeUps::default();
+        let (moves, acknowledged, unindexable) =
             (Mutex::default(), watch::channel(0).0, std::sync::Mutex::default());
         Ok(Self(Arc::new(Inner {
             data,
@@ -124,10 +128,10 @@ impl Library {
             link,
             clock,
             space,
-            kicks,
+            wake_ups,
             moves,
             acknowledged,
-            noted,
+            unindexable,
         })))
     }
 
@@ -167,8 +171,8 @@ impl Library {
     }
 
     /// Wakes the parts that do the work.
-    pub fn kicks(&self) -> &Kicks {
-        &self.0.kicks
+    pub fn wake_ups(&self) -> &WakeUps {
+        &self.0.wake_ups
     }
 
     /// Promises room on the volume of the data folder.
@@ -187,7 +191,7 @@ impl Library {
         if self.0.space.is_full() {
             Err(fail!(
                 NoSpace,
-                "the volume of this peer is full: it takes no uploads until there is more room"
+                "the volume of this peer is full; it accepts no uploads until there is more room"
             ))
         } else {
             Ok(())
@@ -343,9 +347,9 @@ impl Library {
         self.0.clock.now_ms()
     }
 
-    /// Files that cannot be indexed and have no row of their own, by path: code and reason.
-    pub(crate) fn unindexable(&self) -> HashMap<PathBuf, (ErrorCode, String)> {
-        self.0.noted.locked().clone()
+    /// Files that cannot be indexed and have no row, by path.
+    pub(crate) fn unindexable(&self) -> HashMap<PathBuf, Failure> {
+        self.0.unindexable.locked().clone()
     }
 
     /// Waits until central has all deltas written until now.
@@ -354,7 +358,7 @@ impl Library {
     /// INTERNAL, when the database fails. The caller sets the deadline.
     pub async fn acknowledged(&self) -> Result<(), Failure> {
         let last = self.0.db.last_delta().await?;
-        self.0.kicks.deltas.notify_one();
+        self.0.wake_ups.deltas.notify_one();
         self.0
             .acknowledged
             .subscribe()
@@ -368,7 +372,7 @@ impl Library {
     pub(crate) async fn forget_row(&self, id: i64) -> Result<(), Failure> {
         let went = self.0.db.write(move |db| Box::pin(drop_row(db, id))).await?;
         if went {
-            self.0.kicks.deltas.notify_one();
+            self.0.wake_ups.deltas.notify_one();
         }
         Ok(())
     }

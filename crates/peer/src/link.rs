@@ -1,5 +1,5 @@
-//! The daemon's way to central: none before the first registration, none after another process took
-//! over or the key was revoked.
+//! The daemon's connection to central. There is none before the first contact, and none after the
+//! process lost its identity: another process took over, or the key was revoked.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -13,77 +13,79 @@ use peral_transfer::Here;
 use peral_wire::{Catalogue, Failure, fail};
 use tokio::sync::Notify;
 
-/// A token that ends sooner than this is renewed before it is used.
+/// A token that expires within this time (ms) is renewed before it is used.
 const NEARLY: i64 = 10_000;
 /// How long a call waits for a token to be renewed.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Who this peer is, since central said so.
+/// Who this peer is, as central registered it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RegisteredPeer {
     /// Its id.
     pub peer: PeerId,
     /// Its fencing number.
     pub epoch: u64,
-    /// The account that it works for.
+    /// The account that it acts for.
     pub account: AccountId,
     /// The network.
     pub network: NetworkId,
 }
 
-/// Why a process is its peer no more.
+/// Why a process lost its peer identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum IdentityLoss {
     /// Another process has taken over the peer's id.
     Superseded,
     /// The peer's key is revoked.
     Revoked,
 }
 
-#[derive(Debug, Clone)]
-struct Token {
-    text: Arc<str>,
-    ends_ms: i64,
+/// A token for calls to central.
+#[derive(Debug)]
+pub struct Token {
+    pub text: Arc<str>,
+    /// When it expires, in milliseconds since 1970.
+    pub ends_ms: i64,
 }
 
 struct Inner {
     base: String,
     clock: SharedClock,
     catalogue: OnceLock<Catalogue>,
-    standing: ArcSwapOption<Standing>,
+    registration: ArcSwapOption<RegisteredPeer>,
     token: ArcSwapOption<Token>,
-    ended: OnceLock<Ended>,
+    lost: OnceLock<IdentityLoss>,
     here: ArcSwap<Here>,
     wanted: Notify,
     renewed: Notify,
 }
 
-/// The way to central. Cheap to clone.
+/// The connection to central. Cheap to clone.
 #[derive(Clone)]
 pub struct Link(Arc<Inner>);
 
 impl Link {
-    /// No way yet to central at `base`.
+    /// Knows central's URL, and nothing of its network yet.
     pub fn new(base: &str, clock: SharedClock) -> Self {
         Self(Arc::new(Inner {
             base: base.into(),
             clock,
             catalogue: OnceLock::new(),
-            standing: ArcSwapOption::empty(),
+            registration: ArcSwapOption::empty(),
             token: ArcSwapOption::empty(),
-            ended: OnceLock::new(),
+            lost: OnceLock::new(),
             here: ArcSwap::default(),
             wanted: Notify::new(),
             renewed: Notify::new(),
         }))
     }
 
-    /// Where central is.
+    /// URL of central.
     pub fn base(&self) -> &str {
         &self.0.base
     }
 
-    /// The network is known: calls can be made, without a token still.
+    /// The network is known: calls without a token can be made.
     pub fn connect(&self, catalogue: Catalogue) {
         // A second one would be the same.
         drop(self.0.catalogue.set(catalogue));
@@ -105,25 +107,25 @@ impl Link {
         )
     }
 
-    /// Central gave this standing, now or before a restart.
-    pub fn stand(&self, standing: Standing) {
-        self.0.standing.store(Some(Arc::new(standing)));
+    /// Central registered this peer, now or before a restart.
+    pub fn set_registration(&self, registration: RegisteredPeer) {
+        self.0.registration.store(Some(Arc::new(registration)));
     }
 
-    /// Who this peer is; nothing before its first registration.
-    pub fn standing(&self) -> Option<Standing> {
-        self.0.standing.load().as_deref().copied()
+    /// Who this peer is; `None` before its first registration.
+    pub fn registration(&self) -> Option<RegisteredPeer> {
+        self.0.registration.load().as_deref().copied()
     }
 
-    /// Its id.
+    /// The id of this peer.
     ///
     /// # Errors
     /// UNAVAILABLE before its first registration.
     pub fn peer(&self) -> Result<PeerId, Failure> {
-        self.standing().map(|standing| standing.peer).ok_or_else(|| self.unknown())
+        self.registration().map(|registration| registration.peer).ok_or_else(|| self.unknown())
     }
 
-    /// This peer runs here: as it was told, or as central knows better.
+    /// Sets where this peer runs: as configured, or as central knows.
     pub fn place(&self, here: Here) {
         self.0.here.store(Arc::new(here));
     }
@@ -133,55 +135,55 @@ impl Link {
         Here::clone(&self.0.here.load())
     }
 
-    /// A fresh token.
+    /// Sets a new token.
     pub fn renew(&self, token: &str, ends_ms: i64) {
         self.0.token.store(Some(Arc::new(Token { text: token.into(), ends_ms })));
         self.0.renewed.notify_waiters();
     }
 
-    /// The token, and when it ends (milliseconds since 1970).
-    pub fn token_now(&self) -> Option<(Arc<str>, i64)> {
-        self.0.token.load().as_ref().map(|token| (Arc::clone(&token.text), token.ends_ms))
+    /// The present token, which may have expired.
+    pub fn token_now(&self) -> Option<Arc<Token>> {
+        self.0.token.load_full()
     }
 
-    /// This process is this peer no more: from now on nothing is served or written. The first
-    /// reason counts.
-    pub fn end(&self, why: Ended) {
-        self.0.ended.get_or_init(|| why);
+    /// This process no longer owns the peer's identity: it must not serve or write from now on. The
+    /// first reason counts.
+    pub fn lose(&self, why: IdentityLoss) {
+        self.0.lost.get_or_init(|| why);
         self.0.renewed.notify_waiters();
     }
 
-    /// Why this process is this peer no more, if so.
-    pub fn ended(&self) -> Option<Ended> {
-        self.0.ended.get().copied()
+    /// Why this process no longer owns the peer's identity, if so.
+    pub fn lost(&self) -> Option<IdentityLoss> {
+        self.0.lost.get().copied()
     }
 
-    /// Refuses when this process is this peer no more.
+    /// Fails when this process no longer owns the peer's identity.
     ///
     /// # Errors
     /// SUPERSEDED, REVOKED.
     pub fn check(&self) -> Result<(), Failure> {
-        match self.ended() {
+        match self.lost() {
             None => Ok(()),
-            Some(Ended::Superseded) => Err(fail!(
+            Some(IdentityLoss::Superseded) => Err(fail!(
                 Superseded,
-                "another process has taken over this peer's identity; end this one, or give it a \
-                 data folder of its own"
+                "another process took over this peer's identity; stop this one, or give it a data \
+                 folder of its own"
             )),
-            Some(Ended::Revoked) => Err(fail!(
+            Some(IdentityLoss::Revoked) => Err(fail!(
                 Revoked,
-                "the key of this peer is revoked; with a new data folder and a join token, or in \
-                 Kubernetes as a new pod with a new volume, it can come back as another peer"
+                "the key of this peer was revoked; to join again as another peer, start it with a \
+                 new data folder and a join token, or in Kubernetes as a new pod with a new volume"
             )),
         }
     }
 
-    /// Waits until somebody wants a token that there is not.
+    /// Waits until a caller needs a new token.
     pub(crate) async fn token_wanted(&self) {
         self.0.wanted.notified().await;
     }
 
-    /// A client with a token that is good now.
+    /// A client with a valid token.
     ///
     /// # Errors
     /// UNAVAILABLE when there is none in time; SUPERSEDED, REVOKED.
@@ -199,8 +201,8 @@ impl Link {
                 let next = self.0.renewed.notified();
                 self.check()?;
                 match self.token_now() {
-                    Some((token, ends_ms)) if ends_ms > self.0.clock.now_ms() + NEARLY => {
-                        return Ok(token);
+                    Some(token) if token.ends_ms > self.0.clock.now_ms() + NEARLY => {
+                        return Ok(Arc::clone(&token.text));
                     }
                     _ => self.0.wanted.notify_one(),
                 }
@@ -210,7 +212,7 @@ impl Link {
         let late = || {
             fail!(
                 Unavailable,
-                "central at {} gives this peer no token now; see peral status",
+                "central at {} did not renew the token of this peer in time; see peral status",
                 self.0.base
             )
         };

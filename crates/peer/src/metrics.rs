@@ -1,4 +1,4 @@
-//! What the daemon counts besides its transfers. No label names a peer, a file or a content: their
+//! Metrics of the daemon besides its transfers. No label names a peer, a file or a content: their
 //! number has no bound.
 
 use opentelemetry::{
@@ -9,17 +9,16 @@ use peral_wire::Failure;
 
 /// Accepted downloads: those that run, and how they ended. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Downloads {
+pub struct DownloadMetrics {
     running: UpDownCounter<i64>,
     ended: Counter<u64>,
 }
 
-/// A download that runs; dropped, it does so no more.
+/// A download that runs until this is dropped.
 #[derive(Debug)]
-pub struct Running(Downloads);
+pub struct RunningDownload(DownloadMetrics);
 
-impl Downloads {
-    /// The instruments of this process.
+impl DownloadMetrics {
     pub fn new(meter: &Meter) -> Self {
         let running = meter
             .i64_up_down_counter("peral.downloads.running")
@@ -33,38 +32,37 @@ impl Downloads {
         this
     }
 
-    /// One more runs.
+    /// Counts one more.
     #[must_use]
-    pub fn begin(&self) -> Running {
+    pub fn begin(&self) -> RunningDownload {
         self.running.add(1, &[]);
-        Running(self.clone())
+        RunningDownload(self.clone())
     }
 }
 
-impl Running {
-    /// It has ended. One that is merely dropped goes on in the next process.
+impl RunningDownload {
+    /// Counts how it ended. A download that is only dropped goes on in the next process.
     pub fn ended<T>(self, end: &Result<T, Failure>) {
         let outcome = end.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "ok");
         self.0.ended.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningDownload {
     fn drop(&mut self) {
         self.0.running.add(-1, &[]);
     }
 }
 
-/// What the indexer reads. Cheap to clone.
+/// What the indexer hashed. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Indexed {
+pub struct IndexMetrics {
     bytes: Counter<u64>,
     pieces: Counter<u64>,
     files: Counter<u64>,
 }
 
-impl Indexed {
-    /// The instruments of this process.
+impl IndexMetrics {
     pub fn new() -> Self {
         let meter = opentelemetry::global::meter("peral");
         let from_zero = |counter: Counter<u64>| {
@@ -84,16 +82,10 @@ impl Indexed {
         }
     }
 
-    /// A file of so many bytes was hashed.
+    /// Counts a file of this size.
     pub fn file(&self, size: u64) {
         self.bytes.add(size, &[]);
         self.pieces.add(peral_model::pieces::count(size), &[]);
         self.files.add(1, &[]);
-    }
-}
-
-impl Default for Indexed {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -1,5 +1,4 @@
-//! The indexer's half that talks: pending files become versions in the catalogue, in batches, a few
-//! at a time.
+//! Publishes pending files: they become versions in the catalogue, in batches, a few at a time.
 
 mod batch;
 
@@ -16,20 +15,20 @@ use tokio_util::sync::CancellationToken;
 use self::batch::Batch;
 use crate::library::Library;
 
-/// Batches that are with central at a time: while it writes one, the next is read and the one
-/// before is noted.
+/// Batches that are sent to central at a time: while it writes one, the next is read and the one
+/// before is recorded.
 const AT_A_TIME: usize = 3;
 /// Files of one batch.
 const BATCH: usize = peral_wire::rest::files::MAX_PUBLISH;
-/// With more holdings than these untold, publishing waits: who uploads meanwhile waits for its
-/// holding to be told.
-const MAX_UNTOLD: u64 = 5 * BATCH as u64;
+/// With more holdings than these not acknowledged by central, publishing waits: an upload waits for
+/// its holding to be acknowledged, and must not wait behind too many others.
+const MAX_UNACKNOWLEDGED: u64 = 5 * BATCH as u64;
 /// First and longest pause between two tries to reach central.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often files are retried that were left out for reasons that may pass.
 const RETRY: Duration = Duration::from_secs(3600);
-/// Reasons that may pass without a change of the file.
+/// These may pass without a change of the file.
 const PASSING: &[ErrorCode] = &[
     ErrorCode::NameTaken,
     ErrorCode::Held,
@@ -56,7 +55,7 @@ struct Publisher {
 
 impl Publisher {
     async fn retry_left_out(&self) {
-        match self.library.db().retry_troubles(PASSING).await {
+        match self.library.db().retry_left_out(PASSING).await {
             Ok(0) => {}
             Ok(files) => tracing::info!(files, "retrying files that were left out"),
             Err(failure) => {
@@ -80,7 +79,7 @@ impl Worker for Publisher {
     async fn due(&mut self) {
         let library = self.library.clone();
         tokio::select! {
-            () = library.kicks().publish.notified() => {}
+            () = library.wake_ups().publish.notified() => {}
             () = self.urgent() => {}
         }
     }
@@ -95,24 +94,24 @@ impl Worker for Publisher {
     }
 }
 
-/// Waits until most holdings are told.
-async fn told(library: &Library) -> Result<(), Failure> {
-    let enough = library.db().last_delta().await?.saturating_sub(MAX_UNTOLD);
-    let mut acknowledged = library.watch_acknowledged();
-    acknowledged.wait_for(|number| *number >= enough).await.map(drop).map_err(crate::db::broken)
+/// Waits until central has acknowledged most holdings.
+async fn acknowledged(library: &Library) -> Result<(), Failure> {
+    let enough = library.db().last_delta().await?.saturating_sub(MAX_UNACKNOWLEDGED);
+    let mut last = library.watch_acknowledged();
+    last.wait_for(|number| *number >= enough).await.map(drop).map_err(crate::db::broken)
 }
 
-/// Publishes all that is pending now.
+/// Publishes everything that is pending now.
 async fn publish_all(library: &Library) -> Result<(), Failure> {
     let mut running = JoinSet::new();
     let mut after = 0;
     let mut more = true;
     while more || !running.is_empty() {
         if more && running.len() < AT_A_TIME {
-            let Some(standing) = library.link().standing() else { return Ok(()) };
+            let Some(registration) = library.link().registration() else { return Ok(()) };
             library.link().check()?;
-            told(library).await?;
-            let rows = library.db().pending(after, standing.account.0, BATCH).await?;
+            acknowledged(library).await?;
+            let rows = library.db().pending(after, registration.account.0, BATCH).await?;
             match rows.last() {
                 Some(last) => after = last.id,
                 None => more = false,

@@ -1,14 +1,9 @@
 //! Who may have what: decided here and nowhere else, without central.
 
+mod callers;
 mod permit;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use peral_model::{FileId, Grant, Identity, Record, Ticket, UploadId, Verb, Visibility};
@@ -16,17 +11,12 @@ use peral_runtime::{SharedClock, tls::PeerCertificate};
 use peral_wire::{Failure, Sealed, envelope::Sealable, fail, keys::Verifier, pb};
 use tokio::sync::Notify;
 
-use self::permit::Files;
-pub use self::permit::Permit;
+pub use self::permit::{Permit, absent};
+use self::{callers::Callers, permit::OpenFiles};
 use crate::{db::Db, link::Link};
 
-/// A broken upload can be taken up again for so long after it was first opened, in milliseconds.
+/// How long after it was first opened a broken upload can be resumed, in milliseconds.
 pub const UPLOAD_LIFE_MS: i64 = 24 * 3600 * 1000;
-
-/// What a caller hears of a file that is not here, or that it may not have: the same.
-pub fn absent() -> Failure {
-    fail!(NotFound, "this peer holds no such file version")
-}
 
 struct Inner {
     db: Db,
@@ -34,10 +24,8 @@ struct Inner {
     link: Link,
     keys: ArcSwap<Verifier>,
     keys_wanted: Notify,
-    revoked: ArcSwap<HashMap<Identity, i64>>,
-    /// Counts up with each revocation.
-    generation: AtomicU64,
-    files: Files,
+    callers: Arc<Callers>,
+    files: OpenFiles,
 }
 
 /// Decides who may have what. Cheap to clone.
@@ -45,7 +33,7 @@ struct Inner {
 pub struct Rights(Arc<Inner>);
 
 impl Rights {
-    /// With the keys of the network, and the revocations that are kept in the database.
+    /// With the keys of the network, and the revocations in the database.
     ///
     /// # Errors
     /// INTERNAL, when the database fails.
@@ -55,20 +43,20 @@ impl Rights {
         link: Link,
         keys: Verifier,
     ) -> Result<Self, Failure> {
-        let revoked = db.revoked(clock.now_ms()).await?.into_iter().collect();
+        let revoked = db.revoked(clock.now_ms()).await?;
+        let callers = Arc::new(Callers::new(clock.clone(), link.clone(), revoked));
         Ok(Self(Arc::new(Inner {
             db,
             clock,
             link,
             keys: ArcSwap::from_pointee(keys),
             keys_wanted: Notify::new(),
-            revoked: ArcSwap::from_pointee(revoked),
-            generation: AtomicU64::new(1),
-            files: Files::default(),
+            callers,
+            files: OpenFiles::default(),
         })))
     }
 
-    /// Takes the network's keys, which central may change.
+    /// Sets the network's keys, which central may change.
     pub fn set_keys(&self, keys: Verifier) {
         self.0.keys.store(Arc::new(keys));
     }
@@ -78,7 +66,7 @@ impl Rights {
         self.0.keys.load_full()
     }
 
-    /// Waits until an envelope came whose key is not known.
+    /// Waits until an envelope with an unknown key comes.
     pub(crate) async fn keys_wanted(&self) {
         self.0.keys_wanted.notified().await;
     }
@@ -91,46 +79,26 @@ impl Rights {
         Sealed::open(envelope, &self.0.keys.load()).inspect_err(|_| self.0.keys_wanted.notify_one())
     }
 
-    /// Is this caller served at all? Its certificate was verified by the handshake; here it must
-    /// not have ended since, or been revoked.
+    /// Whether this caller is served at all. Its certificate was verified by the handshake; it must
+    /// not have expired since, nor its identity be revoked.
     ///
     /// # Errors
     /// UNAUTHENTICATED; SUPERSEDED when this process must serve nobody.
     pub fn admits(&self, caller: &PeerCertificate) -> Result<(), Failure> {
-        self.0.link.check()?;
-        self.standing(caller.identity, caller.not_after_ms)
+        self.0.callers.admits(caller.identity, caller.not_after_ms)
     }
 
-    /// May a call that was admitted go on? Not once its identity is revoked, or this process
-    /// superseded. A certificate that ends meanwhile ends no upload: its sender could not take it
-    /// up again over the same connection.
+    /// Whether a call that was admitted may go on. Not once its identity is revoked, or this process
+    /// superseded. A certificate that expires meanwhile ends no upload: its sender could not resume
+    /// it over the same connection.
     ///
     /// # Errors
     /// UNAUTHENTICATED; SUPERSEDED.
     pub fn goes_on(&self, identity: Identity) -> Result<(), Failure> {
-        self.0.link.check()?;
-        self.not_revoked(identity)
+        self.0.callers.goes_on(identity)
     }
 
-    fn not_revoked(&self, identity: Identity) -> Result<(), Failure> {
-        if self.0.revoked.load().contains_key(&identity) {
-            return Err(fail!(Unauthenticated, "the identity {identity} is revoked; log in again"));
-        }
-        Ok(())
-    }
-
-    fn standing(&self, identity: Identity, not_after_ms: i64) -> Result<(), Failure> {
-        self.not_revoked(identity)?;
-        if not_after_ms < self.0.clock.now_ms() {
-            return Err(fail!(
-                Unauthenticated,
-                "the certificate of {identity} has ended; connect again with a new one"
-            ));
-        }
-        Ok(())
-    }
-
-    /// May this caller read the version of this record, the newest that this peer has of it?
+    /// Whether this caller may read the version of this record, the newest that this peer has of it.
     ///
     /// # Errors
     /// NOT_FOUND when not, as if it were not there; UNAUTHENTICATED when what it shows was not
@@ -147,8 +115,8 @@ impl Rights {
         if FileId::from_bytes(&shown.file_id) != Ok(file) || shown.version != record.value.version {
             return Err(absent());
         }
-        // Noted before the serial is read: a serial that rises in between is not missed.
-        let mut permit = Permit::new(self.clone(), caller, &self.0.files, file);
+        // Made before the serial is read: a serial that rises in between is not missed.
+        let mut permit = Permit::new(Arc::clone(&self.0.callers), caller, &self.0.files, file);
         if let Some(envelope) = &shown.record {
             record = self.newest(record, self.read(envelope.clone())?).await?;
         }
@@ -199,7 +167,7 @@ impl Rights {
             && grant.verbs.contains(&Verb::Get)
     }
 
-    /// A serial was seen: what is below it counts no more, for open streams too.
+    /// A serial was seen: what is below it no longer counts, for open streams too.
     ///
     /// # Errors
     /// INTERNAL, when the database fails.
@@ -216,25 +184,23 @@ impl Rights {
         self.0.files.cut(file);
     }
 
-    /// An identity was revoked: it is served no more, and its open streams end.
+    /// An identity was revoked: it is no longer served, and its open streams end.
     ///
     /// # Errors
     /// INTERNAL, when the database fails.
     pub async fn revoke(&self, identity: Identity, until_ms: i64) -> Result<(), Failure> {
         self.0.db.revoke(identity, until_ms).await?;
-        let revoked = self.0.db.revoked(self.0.clock.now_ms()).await?.into_iter().collect();
-        self.0.revoked.store(Arc::new(revoked));
-        self.0.generation.fetch_add(1, Ordering::SeqCst);
+        self.0.callers.set_revoked(self.0.db.revoked(self.0.clock.now_ms()).await?);
         Ok(())
     }
 
-    /// Does this caller see a file in lists? Public files, and those of its own account.
+    /// Whether this caller sees a file in lists: public files, and those of its own account.
     pub fn may_see(&self, caller: &PeerCertificate, record: &Record) -> bool {
         record.visibility == Visibility::Public || caller.account == Some(record.owner)
     }
 
-    /// Checks a ticket to upload: for this peer, shown by its bearer, and not over; an upload that
-    /// was opened in time goes on for 24 hours.
+    /// Checks an upload ticket: for this peer, shown by its bearer, and not expired; an upload that
+    /// was opened in time can go on for 24 hours.
     ///
     /// # Errors
     /// UNAUTHENTICATED, FORBIDDEN.
@@ -247,7 +213,7 @@ impl Rights {
         self.ticket(caller.identity, envelope).await
     }
 
-    /// As [`Rights::open_ticket`], for a ticket whose bearer is known to be there otherwise.
+    /// As [`Rights::open_ticket`], for a bearer that was authenticated otherwise.
     ///
     /// # Errors
     /// UNAUTHENTICATED, FORBIDDEN.
@@ -260,7 +226,7 @@ impl Rights {
         if ticket.value.bearer != bearer || ticket.value.peer != self.0.link.peer()? {
             return Err(fail!(
                 Forbidden,
-                "this ticket is for another peer or to be shown by somebody else"
+                "this upload ticket was issued for another peer or to another user"
             ));
         }
         self.in_time(ticket.value.upload, ticket.value.expires_ms).await?;
@@ -274,9 +240,7 @@ impl Rights {
         }
         match self.0.db.upload_opened(upload).await? {
             Some(opened_ms) if now_ms - opened_ms < UPLOAD_LIFE_MS => Ok(()),
-            _ => {
-                Err(fail!(Forbidden, "the ticket for this upload is over; ask central for another"))
-            }
+            _ => Err(fail!(Forbidden, "the upload ticket has expired; start the upload again")),
         }
     }
 }

@@ -26,7 +26,7 @@ use peral_wire::{
 use tonic::service::Routes;
 
 use crate::{
-    args::Config,
+    config::Config,
     control::{Control, Engine},
     grpc::PeerService,
     holdings,
@@ -39,7 +39,7 @@ use crate::{
     volume::{self, Opened},
 };
 
-/// What nobody took up again is tidied so often.
+/// How often abandoned uploads and stale records are cleaned up.
 const TIDY: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A peer, bound and not running yet.
@@ -47,7 +47,7 @@ pub struct Peer {
     config: Config,
     clock: SharedClock,
     metrics: prometheus::Registry,
-    /// Its volume, or why that cannot be used yet.
+    /// Its volume, or why it cannot be used yet.
     volume: Result<Opened, Failure>,
     listener: Listener,
     admin: Listener,
@@ -62,12 +62,12 @@ struct Parts {
 }
 
 impl Peer {
-    /// Opens what is in the data folder and shares what the configuration names, if that can be
-    /// yet, and binds the ports. `metrics` is what the admin listener shows.
+    /// Opens what is in the data folder and shares what the configuration names, if that is possible
+    /// yet, and binds the ports. The admin listener shows `metrics`.
     ///
     /// # Errors
     /// ALREADY_EXISTS when another process uses the data folder; INVALID_ARGUMENT or INVALID_NAME
-    /// for shares that overlap or cannot be meant; UNAVAILABLE when a port is taken.
+    /// for shares that overlap or are invalid; UNAVAILABLE when a port is taken.
     pub async fn bind(
         config: Config,
         clock: SharedClock,
@@ -78,11 +78,11 @@ impl Peer {
             Err(failure) if volume::is_mistake(&failure) => return Err(failure),
             volume => volume,
         };
-        let listener = Listener::bind(config.listen.0, config.listen.1).map_err(|error| {
+        let listener = Listener::bind(config.listen_address, config.ports).map_err(|error| {
             fail!(
                 Unavailable,
                 "the listener for other peers {error}; choose another with --listen-address \
-                IP and --port PORTS"
+                 IP and --port PORTS"
             )
         })?;
         let admin = Listener::bind(config.admin_listen.ip(), config.admin_listen.port()).map_err(
@@ -90,7 +90,7 @@ impl Peer {
                 fail!(
                     Unavailable,
                     "the admin listener (probes and metrics) {error}; choose another with \
-                --admin-listen IP:PORT"
+                     --admin-listen IP:PORT"
                 )
             },
         )?;
@@ -107,12 +107,12 @@ impl Peer {
         self.admin.local_addr()
     }
 
-    /// Runs until the drain is over: the lease given up, transfers ended, logged out. A volume that
-    /// cannot be used yet is waited for.
+    /// Runs until the drain is over: the lease given up, transfers ended, logged out. Waits for a
+    /// volume that cannot be used yet.
     ///
     /// # Errors
-    /// What no waiting mends: shares that overlap, a socket that cannot be, a data folder of
-    /// another network.
+    /// What does not pass by waiting: shares that overlap, a control socket that cannot be created,
+    /// a data folder of another network.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Failure> {
         let Self { config, clock, metrics, volume, listener, admin } = self;
         let checks = Checks::new();
@@ -151,7 +151,8 @@ impl Peer {
 }
 
 fn about(config: &Config, listener: &Listener) -> About {
-    let (ip, port) = config.advertise;
+    let ip = config.advertise_ip;
+    let port = config.advertise_port;
     let listens = listener.local_addr();
     About {
         advertise: Advertise { ip, port: port.unwrap_or(listens.port()), listen: listens.ip() },
@@ -174,7 +175,7 @@ impl Parts {
         listener: Listener,
         clock: &SharedClock,
     ) -> Result<(), Failure> {
-        // First of all the socket: it tells what the peer waits for.
+        // The socket comes first: it says what the peer waits for.
         let control =
             Routes::new(ControlServiceServer::new(self.control.clone())).into_axum_router();
         let socket = self.library.data().socket();
@@ -193,7 +194,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Downloads and the service for others.
+    /// Starts downloads and makes the service for other peers.
     async fn start_engine(
         &self,
         config: &Config,
@@ -241,7 +242,7 @@ impl Parts {
         Ok(())
     }
 
-    /// The parts that work by themselves, until the drain.
+    /// Starts the background work, until the drain.
     fn start_work(&self, config: &Config, service: PeerService, clock: &SharedClock) {
         let stop = self.shutdown.draining();
         let (library, membership) = (self.library.clone(), self.membership.clone());
@@ -266,7 +267,7 @@ impl Parts {
     }
 }
 
-/// Health and, where it is asked for, reflection.
+/// Health and, if enabled, reflection.
 fn more_services(reflection: bool) -> Result<Router, Failure> {
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(async move { reporter.set_serving::<PeerServiceServer<PeerService>>().await });
@@ -276,9 +277,9 @@ fn more_services(reflection: bool) -> Result<Router, Failure> {
             .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
             .build_v1();
         routes = routes.add_service(
-            built.map_err(|error| fail!(Internal, "reflection cannot be offered: {error}"))?,
+            built.map_err(|error| fail!(Internal, "cannot offer gRPC reflection: {error}"))?,
         );
     }
-    // Of two routers only one may say what becomes of other paths.
+    // Only one of two merged routers may have a fallback.
     Ok(routes.into_axum_router().reset_fallback())
 }

@@ -9,7 +9,7 @@ use peral_wire::{ErrorCode, Failure, keys::Verifier};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Config, data::DataDir, db::Db, identity::PeerKey, library::Library, link::Link,
+    config::Config, data::DataDir, db::Db, identity::PeerKey, library::Library, link::Link,
     rights::Rights,
 };
 
@@ -18,15 +18,13 @@ const RETRY: Duration = Duration::from_secs(3);
 /// Between two looks at its room.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What a peer keeps on its volume, open.
+/// What a peer keeps on its volume, opened.
 pub(crate) struct Opened {
-    /// What it holds, and its shares.
     pub library: Library,
-    /// Who it is.
     pub key: PeerKey,
 }
 
-/// Takes the data folder, opens its database, makes the key, and shares what the command line
+/// Locks the data folder, opens its database, creates the key, and shares what the command line
 /// names.
 ///
 /// # Errors
@@ -110,7 +108,7 @@ impl Instruments {
             room: meter
                 .u64_gauge("peral.room")
                 .with_unit("By")
-                .with_description("Bytes that can still be promised on the volume")
+                .with_description("Bytes that can still be reserved on the volume")
                 .build(),
             full: meter
                 .u64_gauge("peral.full")
@@ -135,9 +133,11 @@ pub(crate) async fn watch(library: Library, check: Check, stop: CancellationToke
         match (std::mem::replace(&mut was_full, full), full) {
             (false, true) => tracing::warn!(
                 room,
-                "the volume is full: no uploads are taken until there is more room"
+                "the volume is full; no uploads are accepted until there is more room"
             ),
-            (true, false) => tracing::info!(room, "the volume has room again: uploads are taken"),
+            (true, false) => {
+                tracing::info!(room, "the volume has room again; uploads are accepted");
+            }
             _ => {}
         }
         std::future::ready(LOOK)

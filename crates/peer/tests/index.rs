@@ -12,13 +12,8 @@ use peral_model::{
     AccountId, Content, ContentId, FileId, FileName, NetworkId, PeerId, Record, Visibility,
 };
 use peral_peer::{
-    args::ConfiguredShare,
-    data::DataDir,
-    db::{Db, files::Indexed},
-    index::Indexer,
-    library::{Adopt, Library, Withdraw},
-    link::{Link, Standing},
-    rights::Rights,
+    ConfiguredShare, DataDir, Db, FinishedDownload, Indexed, Indexer, Library, Link,
+    RegisteredPeer, Rights, Withdraw,
 };
 use peral_runtime::{SharedClock, SystemClock};
 use peral_transfer::Stamp;
@@ -61,7 +56,7 @@ async fn world(visibility: Visibility) -> World {
     let db = Db::open(&data.file("peer.db")).await.unwrap();
     let (clock, key) = (SystemClock::shared(), key());
     let link = Link::new("https://central", clock.clone());
-    link.stand(Standing {
+    link.set_registration(RegisteredPeer {
         peer: PeerId(Uuid::from_u128(1)),
         epoch: 1,
         account: OWNER,
@@ -160,7 +155,7 @@ impl World {
     /// As a download into `path` would.
     async fn adopt(&self, record: Sealed<Record>, path: &Path) {
         let stamp = Stamp::of(&fs::File::open(path).unwrap()).unwrap();
-        self.library.adopt(Adopt { record, path: path.into(), stamp }).await.unwrap();
+        self.library.adopt(FinishedDownload { record, path: path.into(), stamp }).await.unwrap();
     }
 
     async fn deltas(&self) -> Vec<(u64, Held)> {

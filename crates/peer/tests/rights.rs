@@ -8,12 +8,7 @@ use peral_model::{
     AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, PeerId, Record,
     SessionId, Ticket, UploadId, Verb, Visibility,
 };
-use peral_peer::{
-    db::Db,
-    library::Held,
-    link::{Ended, Link, Standing},
-    rights::{Permit, Rights, UPLOAD_LIFE_MS},
-};
+use peral_peer::{Db, Held, IdentityLoss, Link, Permit, RegisteredPeer, Rights, UPLOAD_LIFE_MS};
 use peral_runtime::{MockClock, tls::PeerCertificate};
 use peral_transfer::Stamp;
 use peral_wire::{
@@ -53,7 +48,7 @@ async fn world() -> World {
     let db = Db::open(&folder.path().join("peer.db")).await.unwrap();
     let (clock, key) = (Arc::new(MockClock::new(NOW)), key());
     let link = Link::new("https://central", clock.clone());
-    link.stand(Standing {
+    link.set_registration(RegisteredPeer {
         peer: ME,
         epoch: 1,
         account: OWNER,
@@ -211,7 +206,7 @@ async fn a_grant_that_does_not_fit_is_no_grant() {
     }
     // The text does not tell a hidden file from none.
     let refused = world.read(&reader, &private, None).await.err().unwrap();
-    assert_eq!(refused, peral_peer::rights::absent());
+    assert_eq!(refused, peral_peer::absent());
 }
 
 #[tokio::test]
@@ -348,7 +343,7 @@ async fn an_ended_certificate_and_a_superseded_process_end_everything() {
     assert_eq!(code(world.rights.admits(&reader)), Some(ErrorCode::Unauthenticated));
     let fresh = PeerCertificate { not_after_ms: NOW + 24 * HOUR, ..reader };
     let open = world.read(&fresh, &public, None).await.unwrap();
-    world.link.end(Ended::Superseded);
+    world.link.lose(IdentityLoss::Superseded);
     assert_eq!(
         (code(open.check()), code(world.rights.admits(&fresh))),
         (Some(ErrorCode::Superseded), Some(ErrorCode::Superseded))

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use peral_central::CentralArgs;
-use peral_peer::args::PeerArgs;
+use peral_peer::PeerArgs;
 use peral_runtime::telemetry::TelemetryArgs;
 use peral_wire::{Failure, fail};
 

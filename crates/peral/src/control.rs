@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use peral_model::PeerId;
-use peral_peer::data::SOCKET;
+use peral_peer::SOCKET;
 use peral_runtime::propagate;
 use peral_transfer::{echo::EchoReport, trust::Network};
 use peral_wire::{

@@ -13,7 +13,7 @@ use peral_central::{
     Central, CentralArgs, CentralCommand, Initialized, Provisioned, RunArgs, create_keys,
     has_network, init,
 };
-use peral_peer::{args::PeerArgs, server::Peer};
+use peral_peer::{Peer, PeerArgs};
 use peral_runtime::{Backoff, SharedClock, Shutdown, limits::raise_open_files, work::retry};
 use peral_wire::{Failure, fail};
 use prometheus::Registry;

@@ -1,5 +1,4 @@
-//! The benchmark of a whole cluster: ten peers download one file of 1 GiB. `make e2e-bench` runs
-//! it.
+//! The benchmark of a whole cluster: ten peers download one file of 1 GiB. `make e2e-bench` runs it.
 //!
 //! It takes minutes and 10 GiB of disk. Its figures are the time until all peers have the file, the
 //! CPU time, and the bytes that cross zones: the baseline for downloads from peers that have only

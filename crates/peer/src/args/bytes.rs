@@ -13,11 +13,11 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         "K" => 10,
         "M" => 20,
         "G" => 30,
-        _ => return Err(format!("{unit:?} is no unit; write K, M or G")),
+        _ => return Err(format!("{unit:?} is not a unit; write K, M or G")),
     };
     let number: u64 =
-        number.parse().map_err(|_| "a number of bytes, such as 1000 or 50M".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "too many bytes".to_owned())
+        number.parse().map_err(|_| "expected a number of bytes, such as 1000 or 50M".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "the number is too large".to_owned())
 }
 
 #[cfg(test)]

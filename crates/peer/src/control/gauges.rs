@@ -1,4 +1,4 @@
-//! What the status of a peer comes to, as metrics.
+//! The status of a peer as metrics.
 
 use std::{
     sync::{Arc, Mutex, Weak},
@@ -13,59 +13,44 @@ use peral_runtime::{Lock, work};
 use peral_wire::Failure;
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, Inner, status};
-use crate::library::Library;
+use super::view::{STATES, View};
+use crate::{db::pending::WaitingFiles, library::Library};
 
 /// Files are counted so often, and less often where counting takes more than one part in a hundred
 /// of the time.
 const COUNT: Duration = Duration::from_secs(5);
 const COUNTING: u32 = 100;
-/// All states, so that each is shown, as 0 or 1.
-const STATES: [&str; 6] =
-    ["ready", "full", "leaving", "superseded", "revoked", "waiting-for-central"];
 
 /// Files as they were counted last.
 #[derive(Debug, Clone, Copy)]
-struct Files {
+struct FileCounts {
     held: u64,
-    pending: u64,
-    left_out: u64,
+    waiting: WaitingFiles,
 }
 
-type Of = fn(Files) -> u64;
+type Count = fn(FileCounts) -> u64;
+type LastCounts = Arc<Mutex<Option<FileCounts>>>;
 
-/// What the gauges show of files.
-#[derive(Default)]
-pub(super) struct Gauges(Mutex<Option<Files>>);
-
-impl Gauges {
-    fn files(&self) -> Option<Files> {
-        *self.0.locked()
-    }
+/// Shows a peer's state as metrics, for as long as it exists. Counts its files until told to stop.
+pub(super) async fn measure(view: &Arc<View>, stop: &CancellationToken) {
+    let meter = opentelemetry::global::meter("peral");
+    let counts = LastCounts::default();
+    show_state(&meter, &Arc::downgrade(view));
+    show_files(&meter, &Arc::downgrade(view), &counts);
+    work::repeat(stop, || async {
+        let start = Instant::now();
+        let counted = count(&view.library).await.inspect_err(
+            |failure| tracing::debug!(reason = %failure, "could not count files; will retry"),
+        );
+        *counts.locked() = counted.ok();
+        COUNT.max(start.elapsed() * COUNTING)
+    })
+    .await;
 }
 
-impl Control {
-    /// Shows this peer's state as metrics, for as long as it is there. Counts its files until told
-    /// to stop.
-    pub async fn measure(&self, stop: CancellationToken) {
-        let meter = opentelemetry::global::meter("peral");
-        show_state(&meter, &Arc::downgrade(&self.0));
-        show_files(&meter, &Arc::downgrade(&self.0));
-        work::repeat(&stop, || async {
-            let start = Instant::now();
-            let counted = count(&self.0.library).await.inspect_err(
-                |failure| tracing::debug!(reason = %failure, "files are not counted now"),
-            );
-            *self.0.gauges.0.locked() = counted.ok();
-            COUNT.max(start.elapsed() * COUNTING)
-        })
-        .await;
-    }
-}
-
-async fn count(library: &Library) -> Result<Files, Failure> {
-    let (pending, left_out) = library.db().waiting_files().await?;
-    Ok(Files { held: library.db().versions_held().await?, pending, left_out })
+async fn count(library: &Library) -> Result<FileCounts, Failure> {
+    let waiting = library.db().waiting_files().await?;
+    Ok(FileCounts { held: library.db().versions_held().await?, waiting })
 }
 
 /// The callbacks live as long as the meter, and look through weak references.
@@ -78,74 +63,74 @@ fn gauge(
     meter.u64_observable_gauge(name).with_description(about).with_callback(observe).build();
 }
 
-fn show_state(meter: &Meter, peer: &Weak<Inner>) {
-    let seen = Weak::clone(peer);
+fn show_state(meter: &Meter, view: &Weak<View>) {
+    let seen = Weak::clone(view);
     gauge(
         meter,
         "peral.peer.state",
-        "State of this peer: 1 for the one that it is in",
+        "State of this peer: 1 for the present one, 0 for the others",
         move |gauge| {
             let Some(peer) = seen.upgrade() else { return };
-            let now = status::state(&peer);
+            let now = peer.state();
             for state in STATES {
                 gauge.observe((state == now).into(), &[KeyValue::new("state", state)]);
             }
         },
     );
-    let seen = Weak::clone(peer);
+    let seen = Weak::clone(view);
     gauge(
         meter,
         "peral.central.connected",
-        "Central took the last heartbeat of this peer: 1 for yes",
+        "1 if central accepted the last heartbeat of this peer, else 0",
         move |gauge| {
             let Some(peer) = seen.upgrade() else { return };
-            gauge.observe(is_connected(&peer).into(), &[]);
+            gauge.observe(peer.is_connected().into(), &[]);
         },
     );
-    let seen = Weak::clone(peer);
+    let seen = Weak::clone(view);
     gauge(
         meter,
         "peral.peer.epoch",
         "Fencing number of this peer, raised at each registration",
         move |gauge| {
-            if let Some(standing) = seen.upgrade().and_then(|peer| peer.library.link().standing()) {
-                gauge.observe(standing.epoch, &[]);
+            let peer = seen.upgrade();
+            if let Some(now) = peer.and_then(|peer| peer.library.link().registration()) {
+                gauge.observe(now.epoch, &[]);
             }
         },
     );
-    let seen = Weak::clone(peer);
+    let seen = Weak::clone(view);
     let age = meter.f64_observable_gauge("peral.heartbeat.age").with_unit("s");
-    age.with_description("Time since central took a heartbeat of this peer; its lease lasts 30 s")
-        .with_callback(move |gauge| {
-            if let Some(age) = seen.upgrade().and_then(|peer| peer.membership.since_heartbeat()) {
-                gauge.observe(age.as_secs_f64(), &[]);
-            }
-        })
-        .build();
+    age.with_description(
+        "Time since central accepted a heartbeat of this peer; its lease lasts 30 s",
+    )
+    .with_callback(move |gauge| {
+        if let Some(age) = seen.upgrade().and_then(|peer| peer.membership.since_heartbeat()) {
+            gauge.observe(age.as_secs_f64(), &[]);
+        }
+    })
+    .build();
 }
 
-fn is_connected(peer: &Inner) -> bool {
-    let link = peer.library.link();
-    link.standing().is_some() && link.ended().is_none() && peer.membership.trouble().is_none()
-}
-
-fn show_files(meter: &Meter, peer: &Weak<Inner>) {
-    let shown: [(_, _, Of); 3] = [
+fn show_files(meter: &Meter, view: &Weak<View>, counts: &LastCounts) {
+    let shown: [(_, _, Count); 3] = [
         ("peral.files.held", "File versions that this peer holds", |files| files.held),
         ("peral.files.pending", "Files that are hashed and wait to be published", |files| {
-            files.pending
+            files.waiting.pending
         }),
         (
             "peral.files.left.out",
             "Files that the indexer leaves out of the catalogue; peral status says why",
-            |files| files.left_out,
+            |files| files.waiting.left_out,
         ),
     ];
-    for (name, about, of) in shown {
-        let seen = Weak::clone(peer);
+    for (name, about, value) in shown {
+        let (seen, counts) = (Weak::clone(view), Arc::clone(counts));
         gauge(meter, name, about, move |gauge| {
-            if let Some(files) = seen.upgrade().and_then(|peer| peer.gauges.files()) {
-                gauge.observe(of(files), &[]);
+            // A peer that is gone shows nothing.
+            let counted = seen.upgrade().and_then(|_| *counts.locked());
+            if let Some(files) = counted {
+                gauge.observe(value(files), &[]);
             }
         });
     }

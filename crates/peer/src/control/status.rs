@@ -1,29 +1,34 @@
-//! What a peer is doing, and what stands in its way.
+//! What a peer is doing, and what keeps it from its work.
 
 use std::time::{Duration, Instant};
 
 use peral_wire::{Failure, pb};
 use tokio::sync::Mutex;
 
-use super::Inner;
+use super::view::View;
 use crate::{
     db::{
         shares::{ShareCount, ShareRow},
         unsigned,
     },
     library::Library,
-    link::Ended,
 };
 
-/// Troubles that are shown.
+/// Maximum number of troubles of files that are shown.
 const MAX_TROUBLES: u32 = 1000;
-/// Counting may take one part in so many of the time: with a million files, who asks often is told
-/// a count of a few seconds ago.
+/// Counting may take one part in so many of the time: with a million files, frequent requests get a
+/// count of a few seconds ago.
 const COUNTING: u32 = 20;
 
-/// What was counted last, and when, and how long it took.
+/// What was counted last.
 #[derive(Default)]
-pub(super) struct Counted(Mutex<Option<(Instant, Duration, Counts)>>);
+pub(super) struct Counted(Mutex<Option<LastCount>>);
+
+struct LastCount {
+    at: Instant,
+    took: Duration,
+    counts: Counts,
+}
 
 #[derive(Clone, Default)]
 struct Counts {
@@ -34,32 +39,33 @@ struct Counts {
 impl Counted {
     async fn now(&self, library: &Library) -> Result<Counts, Failure> {
         let mut last = self.0.lock().await;
-        if let Some((at, took, counts)) = last.as_ref()
-            && at.elapsed() < *took * COUNTING
+        if let Some(last) = last.as_ref()
+            && last.at.elapsed() < last.took * COUNTING
         {
-            return Ok(counts.clone());
+            return Ok(last.counts.clone());
         }
         let start = Instant::now();
         let counts = Counts {
             shares: library.db().share_counts().await?,
             files: library.db().versions_held().await?,
         };
-        *last = Some((Instant::now(), start.elapsed(), counts.clone()));
+        let (at, took) = (Instant::now(), start.elapsed());
+        *last = Some(LastCount { at, took, counts: counts.clone() });
         Ok(counts)
     }
 }
 
-pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
+pub(super) async fn of(peer: &View, counted: &Counted) -> Result<pb::StatusResponse, Failure> {
     let link = peer.library.link();
-    let standing = link.standing();
+    let registration = link.registration();
     let room = peer.library.space().room();
-    let counts = peer.counted.now(&peer.library).await?;
+    let counts = counted.now(&peer.library).await?;
     Ok(pb::StatusResponse {
-        peer: standing.map(|standing| standing.peer.to_vec()).unwrap_or_default().into(),
-        epoch: standing.map_or(0, |standing| standing.epoch),
+        peer: registration.map(|now| now.peer.to_vec()).unwrap_or_default().into(),
+        epoch: registration.map_or(0, |now| now.epoch),
         address: peer.membership.address().map(|address| address.to_string()).unwrap_or_default(),
         central: link.base().into(),
-        state: state(peer).into(),
+        state: peer.state().into(),
         shares: shares(peer, &counts.shares).await?,
         troubles: troubles(peer).await?,
         jobs: peer.engine.get().map(|engine| engine.jobs.list()).unwrap_or_default(),
@@ -71,25 +77,7 @@ pub(super) async fn of(peer: &Inner) -> Result<pb::StatusResponse, Failure> {
     })
 }
 
-/// The state of a peer, in one word.
-pub(super) fn state(peer: &Inner) -> &'static str {
-    if let Some(ended) = peer.library.link().ended() {
-        match ended {
-            Ended::Superseded => "superseded",
-            Ended::Revoked => "revoked",
-        }
-    } else if peer.membership.is_leaving() {
-        "leaving"
-    } else if peer.library.link().standing().is_none() || peer.membership.trouble().is_some() {
-        "waiting-for-central"
-    } else if peer.library.space().is_full() {
-        "full"
-    } else {
-        "ready"
-    }
-}
-
-async fn shares(peer: &Inner, counts: &[ShareCount]) -> Result<Vec<pb::ShareStatus>, Failure> {
+async fn shares(peer: &View, counts: &[ShareCount]) -> Result<Vec<pb::ShareStatus>, Failure> {
     let shown = |share: ShareRow| {
         let count =
             counts.iter().find(|count| count.share == share.number).copied().unwrap_or_default();
@@ -106,8 +94,8 @@ async fn shares(peer: &Inner, counts: &[ShareCount]) -> Result<Vec<pb::ShareStat
     Ok(peer.library.shares().await?.into_iter().map(shown).collect())
 }
 
-/// What stands in the way of the peer itself, then of files.
-async fn troubles(peer: &Inner) -> Result<Vec<pb::Trouble>, Failure> {
+/// What keeps the peer itself from its work, then what keeps files from being published.
+async fn troubles(peer: &View) -> Result<Vec<pb::Trouble>, Failure> {
     let own = [peer.membership.trouble(), peer.library.db().trouble_writing().await];
     let mut troubles: Vec<_> = own
         .into_iter()
@@ -119,14 +107,13 @@ async fn troubles(peer: &Inner) -> Result<Vec<pb::Trouble>, Failure> {
             detail: failure.detail,
         })
         .collect();
-    let noted = peer.library.unindexable();
-    let noted = noted.into_iter().map(|(path, (code, detail))| pb::Trouble {
+    let unindexable = peer.library.unindexable();
+    troubles.extend(unindexable.into_iter().map(|(path, failure)| pb::Trouble {
         path: path.to_string_lossy().into_owned(),
         name: String::new(),
-        code: code.to_string(),
-        detail,
-    });
-    troubles.extend(noted);
+        code: failure.code.to_string(),
+        detail: failure.detail,
+    }));
     let rows = peer.library.db().troubles(MAX_TROUBLES).await?;
     troubles.extend(rows.into_iter().map(|row| pb::Trouble {
         path: row.path,

@@ -1,5 +1,5 @@
-//! Uploads from this machine: in place inside a share, taken over where a command wrote them for
-//! it, copied into the first share otherwise.
+//! Uploads from this machine: in place inside a share, moved where a command spooled them for the
+//! peer, copied into the first share otherwise.
 
 use std::{
     fs::File,
@@ -26,7 +26,7 @@ use crate::{
 
 type Tell = mpsc::Sender<Result<pb::Progress, Failure>>;
 
-/// Begins an upload; it goes on to its end even if the command goes away.
+/// Starts an upload; it runs to its end even if the command goes away.
 pub(super) async fn start(
     library: Library,
     path: PathBuf,
@@ -37,7 +37,7 @@ pub(super) async fn start(
     if ticket.value.name.as_str() != request.name {
         return Err(fail!(
             InvalidArgument,
-            "the ticket is for the name {}, not {}",
+            "the upload ticket is for the name {}, not {}",
             ticket.value.name,
             request.name
         ));
@@ -54,7 +54,7 @@ pub(super) async fn start(
             record: Some(record.envelope),
             ..step(pb::Phase::Done, record.value.content.size)
         });
-        // Nobody listens any more: the upload is done all the same.
+        // The upload is done even where nobody listens any more.
         drop(tell.send(last).await);
     };
     tokio::spawn(upload.instrument(span));
@@ -74,7 +74,7 @@ async fn run(
     if size > ticket.value.max_size {
         return Err(fail!(
             TooLarge,
-            "{} has {size} bytes, and the ticket is for {}; it grew meanwhile",
+            "{} has {size} bytes, but the upload ticket is for {}; the file grew meanwhile",
             path.display(),
             ticket.value.max_size
         ));
@@ -83,12 +83,12 @@ async fn run(
     let temp = library.upload_temp(ticket.value.upload);
     if is_spooled(library.data(), path) {
         say(pb::Phase::Hashing).await;
-        tokio::fs::rename(path, &temp)
-            .await
-            .map_err(|error| fail!(Internal, "{} cannot be taken over: {error}", path.display()))?;
+        tokio::fs::rename(path, &temp).await.map_err(|error| {
+            fail!(Internal, "cannot move {} into the upload folder: {error}", path.display())
+        })?;
         let landed = spooled(library, ticket, &temp, || say(pb::Phase::Publishing)).await;
         if landed.is_err() {
-            // Its command has read what it can read once only: nobody takes this up again.
+            // The command could read its input only once: nobody can resume this.
             drop(tokio::fs::remove_file(&temp).await);
         }
         return landed;
@@ -106,7 +106,7 @@ async fn run(
     let copied = tokio::task::spawn_blocking(move || -> Result<Content, Failure> {
         let file = copy(&disk, &from, &to)?;
         let size = file.metadata().map_err(broken)?.len();
-        lists.hash(&file, size).map_err(|error| fail!(Internal, "a copy cannot be read: {error}"))
+        lists.hash(&file, size).map_err(|error| fail!(Internal, "cannot read the copy: {error}"))
     });
     let content = copied.await.map_err(broken)??;
     say(pb::Phase::Publishing).await;
@@ -127,7 +127,7 @@ async fn spooled(
         lists.hash(&file, file.metadata()?.len())
     });
     let content = hashed.await.map_err(broken)?.map_err(|error: io::Error| {
-        fail!(Internal, "what was read cannot be read again: {error}")
+        fail!(Internal, "cannot read the spooled bytes again: {error}")
     })?;
     publishing().await;
     library.land(ticket, temp, content).await
@@ -139,7 +139,7 @@ fn copy(disk: &Disk, from: &Path, to: &Path) -> Result<File, Failure> {
         if is_full(&error) {
             fail!(NoSpace, "the disk of this peer is full: {error}")
         } else {
-            fail!(Internal, "{} cannot be copied: {error}", from.display())
+            fail!(Internal, "cannot copy {}: {error}", from.display())
         }
     };
     let source = open_plain(from).map_err(failed)?;
@@ -149,7 +149,7 @@ fn copy(disk: &Disk, from: &Path, to: &Path) -> Result<File, Failure> {
     target.set_len(0).map_err(failed)?;
     disk.copy(&source, &target).map_err(failed)?;
     if Stamp::of(&source).map_err(failed)? != before {
-        return Err(fail!(Changed, "{} was written while it was read; try again", from.display()));
+        return Err(fail!(Changed, "{} changed while it was copied; try again", from.display()));
     }
     Ok(target)
 }

@@ -10,7 +10,6 @@ use super::{Db, broken};
 /// An accepted download as it is kept.
 #[derive(Debug, Clone, FromRow)]
 pub struct JobRow {
-    /// Its id.
     pub id: Uuid,
     /// The encoded `DownloadRequest`, with the newest grant.
     pub request: Vec<u8>,
@@ -24,10 +23,7 @@ pub struct JobRow {
 
 impl Db {
     /// Keeps a job, new or changed. It is durable when this returns.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn save_job(&self, job: JobRow) -> Result<(), Failure> {
+    pub(crate) async fn save_job(&self, job: JobRow) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 let text = "INSERT INTO jobs (id, request, created_ms, state, detail) VALUES ($1,
@@ -46,11 +42,8 @@ impl Db {
         .await
     }
 
-    /// Forgets a job.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn remove_job(&self, id: Uuid) -> Result<(), Failure> {
+    /// Deletes a job.
+    pub(crate) async fn remove_job(&self, id: Uuid) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 sqlx::query("DELETE FROM jobs WHERE id = $1").bind(id).execute(db).await.map(drop)
@@ -60,19 +53,13 @@ impl Db {
     }
 
     /// All jobs, the oldest first.
-    ///
-    /// # Errors
-    /// INTERNAL.
     pub async fn jobs(&self) -> Result<Vec<JobRow>, Failure> {
         let text = "SELECT id, request, created_ms, state, detail FROM jobs ORDER BY created_ms";
         sqlx::query_as(text).fetch_all(self.reader()).await.map_err(broken)
     }
 
-    /// Notes that an upload was opened, the first time.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn open_upload(&self, id: UploadId, now_ms: i64) -> Result<(), Failure> {
+    /// Records when an upload was first opened.
+    pub(crate) async fn open_upload(&self, id: UploadId, now_ms: i64) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 sqlx::query("INSERT OR IGNORE INTO uploads (id, opened_ms) VALUES ($1, $2)")
@@ -87,10 +74,7 @@ impl Db {
     }
 
     /// When an upload was opened, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn upload_opened(&self, id: UploadId) -> Result<Option<i64>, Failure> {
+    pub(crate) async fn upload_opened(&self, id: UploadId) -> Result<Option<i64>, Failure> {
         sqlx::query_scalar("SELECT opened_ms FROM uploads WHERE id = $1")
             .bind(id.0)
             .fetch_optional(self.reader())
@@ -98,11 +82,8 @@ impl Db {
             .map_err(broken)
     }
 
-    /// Forgets uploads that were opened before a time.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn forget_uploads(&self, before_ms: i64) -> Result<(), Failure> {
+    /// Deletes uploads that were opened before a time.
+    pub(crate) async fn forget_uploads(&self, before_ms: i64) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 sqlx::query("DELETE FROM uploads WHERE opened_ms < $1")

@@ -1,10 +1,11 @@
 //! Records, and what is held of them.
 
+use futures::TryStreamExt;
 use peral_model::{ContentId, FileId, FileName, Record};
 use peral_wire::{
     Failure, Sealed,
     envelope::{Sealable, envelope_from_bytes},
-    rest::holdings::{Delta, Held, VersionRef, row_hash},
+    rest::holdings::{BUCKETS, Delta, Held, VersionRef, row_hash},
 };
 use serde_json::json;
 use sqlx::{FromRow, SqliteConnection};
@@ -12,10 +13,7 @@ use uuid::Uuid;
 
 use super::{Db, broken, shares::visibility_number, signed, unsigned};
 
-/// A record that comes from the database was checked before it went in.
-///
-/// # Errors
-/// INTERNAL, when it cannot be read.
+/// A record that comes from the database: it was verified before it went in.
 pub fn stored(envelope: &[u8]) -> Result<Sealed<Record>, Failure> {
     let envelope = envelope_from_bytes(envelope).map_err(broken)?;
     Ok(Sealed { value: Record::decode(&envelope.body).map_err(broken)?, envelope })
@@ -25,17 +23,17 @@ fn row(record: &Sealed<Record>) -> serde_json::Value {
     let value = &record.value;
     let version = VersionRef { file: value.file, version: value.version };
     let bucket = row_hash(&Delta { version, held: Held::All }).0;
-    json!([
-        value.file.0.simple().to_string(),
-        value.version,
-        value.name.as_str(),
-        value.content.hash.to_string(),
-        value.owner.0.simple().to_string(),
-        visibility_number(value.visibility),
-        value.serial,
-        hex(&record.to_bytes()),
-        bucket
-    ])
+    json!({
+        "file": value.file.0.simple().to_string(),
+        "version": value.version,
+        "name": value.name.as_str(),
+        "hash": value.content.hash.to_string(),
+        "owner": value.owner.0.simple().to_string(),
+        "visibility": visibility_number(value.visibility),
+        "serial": value.serial,
+        "envelope": hex(&record.to_bytes()),
+        "bucket": bucket,
+    })
 }
 
 /// Lower-case hexadecimal, as SQLite's `unhex` reads it.
@@ -52,25 +50,23 @@ pub fn rows<'a>(records: impl IntoIterator<Item = &'a Sealed<Record>>) -> String
     serde_json::Value::Array(records.into_iter().map(row).collect()).to_string()
 }
 
-/// Keeps records, and notes that all of each is held for which there is a path, with a delta for
-/// each that was not.
-///
-/// # Errors
-/// What the database says.
+/// Keeps records. Each for which there is a path is held whole from now on, with a delta where it
+/// was not held before.
 pub async fn hold(db: &mut SqliteConnection, rows: &str) -> sqlx::Result<()> {
     let deltas = "INSERT INTO deltas (file_id, version, held)
-        SELECT DISTINCT unhex(value ->> 0), value ->> 1, 1 FROM json_each($1)
-        WHERE EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 0) AND f.version =
-        value ->> 1)
-            AND NOT EXISTS (SELECT 1 FROM records r WHERE r.file_id = unhex(value ->> 0) AND
-            r.version = value ->> 1 AND r.held = 1)";
+        SELECT DISTINCT unhex(value ->> 'file'), value ->> 'version', 1 FROM json_each($1)
+        WHERE EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 'file') AND
+            f.version = value ->> 'version')
+            AND NOT EXISTS (SELECT 1 FROM records r WHERE r.file_id = unhex(value ->> 'file') AND
+            r.version = value ->> 'version' AND r.held = 1)";
     sqlx::query(deltas).bind(rows).execute(&mut *db).await?;
     let records = "INSERT INTO records (file_id, version, name, hash, owner, visibility, serial,
         envelope, held, bucket)
-        SELECT unhex(value ->> 0), value ->> 1, value ->> 2, unhex(value ->> 3), unhex(value ->>
-        4), value ->> 5, value ->> 6, unhex(value ->> 7),
-            EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 0) AND f.version =
-            value ->> 1), value ->> 8
+        SELECT unhex(value ->> 'file'), value ->> 'version', value ->> 'name',
+            unhex(value ->> 'hash'), unhex(value ->> 'owner'), value ->> 'visibility',
+            value ->> 'serial', unhex(value ->> 'envelope'),
+            EXISTS (SELECT 1 FROM files f WHERE f.file_id = unhex(value ->> 'file') AND f.version =
+            value ->> 'version'), value ->> 'bucket'
         FROM json_each($1) WHERE true
         ON CONFLICT (file_id, version) DO UPDATE SET held = excluded.held,
             visibility = CASE WHEN excluded.serial >= serial THEN excluded.visibility ELSE
@@ -81,11 +77,8 @@ pub async fn hold(db: &mut SqliteConnection, rows: &str) -> sqlx::Result<()> {
     sqlx::query(records).bind(rows).execute(db).await.map(drop)
 }
 
-/// Notes that nothing of a version is held any more, unless another path still has it. True if this
-/// changed something.
-///
-/// # Errors
-/// What the database says.
+/// Withdraws the holding of a version, unless another path still has it. True if this changed
+/// something.
 pub async fn release(db: &mut SqliteConnection, file: FileId, version: u64) -> sqlx::Result<bool> {
     let text = "UPDATE records SET held = 0 WHERE file_id = $1 AND version = $2 AND held > 0
         AND NOT EXISTS (SELECT 1 FROM files f WHERE f.file_id = $1 AND f.version = $2)";
@@ -104,9 +97,15 @@ pub async fn release(db: &mut SqliteConnection, file: FileId, version: u64) -> s
 }
 
 #[derive(FromRow)]
-struct HeldRow {
+struct VersionRow {
     file_id: Uuid,
     version: i64,
+}
+
+impl VersionRow {
+    fn version(&self) -> VersionRef {
+        VersionRef { file: FileId(self.file_id), version: unsigned(self.version) }
+    }
 }
 
 impl Db {
@@ -130,29 +129,24 @@ impl Db {
     }
 
     /// Takes newer records of versions that are known here; others are left out.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn renew_records(&self, records: &[Sealed<Record>]) -> Result<(), Failure> {
+    pub(crate) async fn renew_records(&self, records: &[Sealed<Record>]) -> Result<(), Failure> {
         let rows = rows(records);
         self.write(move |db| {
             Box::pin(async move {
-                let text = "UPDATE records SET visibility = n.value ->> 5, serial = n.value ->>
-                    6, envelope = unhex(n.value ->> 7), owner = unhex(n.value ->> 4)
+                let text = "UPDATE records SET visibility = n.value ->> 'visibility', serial =
+                    n.value ->> 'serial', envelope = unhex(n.value ->> 'envelope'), owner =
+                    unhex(n.value ->> 'owner')
                     FROM json_each($1) n
-                    WHERE file_id = unhex(n.value ->> 0) AND version = n.value ->> 1 AND serial <
-                    n.value ->> 6";
+                    WHERE file_id = unhex(n.value ->> 'file') AND version = n.value ->> 'version'
+                    AND serial < n.value ->> 'serial'";
                 sqlx::query(text).bind(rows).execute(db).await.map(drop)
             })
         })
         .await
     }
 
-    /// Forgets records of versions that are neither held nor last had; the highest serials stay.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn tidy_records(&self) -> Result<u64, Failure> {
+    /// Deletes records of versions that are neither held nor last had; the highest serials stay.
+    pub(crate) async fn tidy_records(&self) -> Result<u64, Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 let serials = "INSERT INTO serials (file_id, serial) SELECT file_id, MAX(serial)
@@ -170,38 +164,19 @@ impl Db {
         .await
     }
 
-    /// Does any path hold this content of more than one piece?
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn is_listed(&self, hash: ContentId) -> Result<bool, Failure> {
+    /// Whether any path holds this content and it has more than one piece.
+    pub(crate) async fn is_listed(&self, hash: ContentId) -> Result<bool, Failure> {
         let text = "SELECT EXISTS (SELECT 1 FROM files WHERE hash = $1 AND size > 1048576)";
         sqlx::query_scalar(text).bind(hash.to_vec()).fetch_one(self.reader()).await.map_err(broken)
     }
 
     /// Number of file versions that are held.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn versions_held(&self) -> Result<u64, Failure> {
+    pub(crate) async fn versions_held(&self) -> Result<u64, Failure> {
         sqlx::query_scalar("SELECT COUNT(*) FROM records WHERE held > 0")
             .fetch_one(self.reader())
             .await
             .map(unsigned)
             .map_err(broken)
-    }
-
-    /// Files that wait to be published, and files that are left out of the catalogue. Each is
-    /// counted by an index of only those.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn waiting_files(&self) -> Result<(u64, u64), Failure> {
-        let text = "SELECT (SELECT COUNT(*) FROM files WHERE state = 0), (SELECT COUNT(*) FROM \
-            files WHERE state = 2)";
-        let counted: (i64, i64) =
-            sqlx::query_as(text).fetch_one(self.reader()).await.map_err(broken)?;
-        Ok((unsigned(counted.0), unsigned(counted.1)))
     }
 
     /// The version that this peer last had of a name.
@@ -210,20 +185,16 @@ impl Db {
     /// INTERNAL.
     pub async fn last_had(&self, name: &FileName) -> Result<Option<VersionRef>, Failure> {
         let text = "SELECT file_id, version FROM names WHERE name = $1";
-        let found: Option<(Uuid, i64)> = sqlx::query_as(text)
+        let found: Option<VersionRow> = sqlx::query_as(text)
             .bind(name.as_str())
             .fetch_optional(self.reader())
             .await
             .map_err(broken)?;
-        Ok(found
-            .map(|(file, version)| VersionRef { file: FileId(file), version: unsigned(version) }))
+        Ok(found.map(|row| row.version()))
     }
 
     /// Holdings in a bucket after a version, in order; at most `limit`.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn bucket(
+    pub(crate) async fn bucket(
         &self,
         bucket: u16,
         after: Option<VersionRef>,
@@ -233,7 +204,7 @@ impl Db {
         let text = "SELECT file_id, version FROM records WHERE bucket = $1 AND held > 0 AND
             (file_id, version) > ($2, $3)
             ORDER BY file_id, version LIMIT $4";
-        let query = sqlx::query_as::<_, HeldRow>(text)
+        let query = sqlx::query_as::<_, VersionRow>(text)
             .bind(bucket)
             .bind(after.file.0)
             .bind(signed(after.version));
@@ -242,20 +213,12 @@ impl Db {
             .fetch_all(self.reader())
             .await
             .map_err(broken)?;
-        let delta = |row: HeldRow| Delta {
-            version: VersionRef { file: FileId(row.file_id), version: unsigned(row.version) },
-            held: Held::All,
-        };
+        let delta = |row: VersionRow| Delta { version: row.version(), held: Held::All };
         Ok(rows.into_iter().map(delta).collect())
     }
 
     /// The XOR of the row hashes in each bucket, and the number of the last delta that is in it.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn digest(&self) -> Result<(u64, Vec<u64>), Failure> {
-        use futures::TryStreamExt;
-        use peral_wire::rest::holdings::BUCKETS;
+    pub(crate) async fn digest(&self) -> Result<(u64, Vec<u64>), Failure> {
         let mut words = vec![0u64; BUCKETS];
         let mut transaction = self.reader().begin().await.map_err(broken)?;
         let last: i64 = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'deltas'")
@@ -263,10 +226,9 @@ impl Db {
             .await
             .map_err(broken)?;
         let text = "SELECT file_id, version FROM records WHERE held > 0";
-        let mut rows = sqlx::query_as::<_, HeldRow>(text).fetch(&mut *transaction);
+        let mut rows = sqlx::query_as::<_, VersionRow>(text).fetch(&mut *transaction);
         while let Some(row) = rows.try_next().await.map_err(broken)? {
-            let version = VersionRef { file: FileId(row.file_id), version: unsigned(row.version) };
-            let (bucket, hash) = row_hash(&Delta { version, held: Held::All });
+            let (bucket, hash) = row_hash(&Delta { version: row.version(), held: Held::All });
             if let Some(word) = words.get_mut(usize::from(bucket)) {
                 *word ^= hash;
             }

@@ -1,15 +1,21 @@
 //! What decides who is served: serials and revoked identities.
 
+use std::collections::HashMap;
+
 use peral_model::{FileId, Identity};
 use peral_wire::Failure;
+use sqlx::FromRow;
 
 use super::{Db, broken, signed, unsigned};
 
+#[derive(FromRow)]
+struct RevokedRow {
+    identity: String,
+    until_ms: i64,
+}
+
 impl Db {
-    /// The highest serial seen of a file; 0 for one never heard of.
-    ///
-    /// # Errors
-    /// INTERNAL.
+    /// The highest serial seen of a file; 0 for an unknown file.
     pub async fn serial(&self, file: FileId) -> Result<u64, Failure> {
         let text = "SELECT MAX(COALESCE((SELECT serial FROM serials WHERE file_id = $1), 0), \
             COALESCE((SELECT MAX(serial) FROM records WHERE file_id = $1), 0))";
@@ -22,10 +28,7 @@ impl Db {
     }
 
     /// Keeps a serial, if it is higher than the one kept.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn raise_serial(&self, file: FileId, serial: u64) -> Result<(), Failure> {
+    pub(crate) async fn raise_serial(&self, file: FileId, serial: u64) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 let text = "INSERT INTO serials (file_id, serial) VALUES ($1, $2)
@@ -37,10 +40,7 @@ impl Db {
     }
 
     /// Keeps a revoked identity.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn revoke(&self, identity: Identity, until_ms: i64) -> Result<(), Failure> {
+    pub(crate) async fn revoke(&self, identity: Identity, until_ms: i64) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 let text = "INSERT INTO revoked (identity, until_ms) VALUES ($1, $2)
@@ -57,18 +57,16 @@ impl Db {
         .await
     }
 
-    /// Revoked identities whose certificates have not all ended; the others are forgotten.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn revoked(&self, now_ms: i64) -> Result<Vec<(Identity, i64)>, Failure> {
+    /// Revoked identities with the time when their last certificate expires; those that have none
+    /// any more are deleted.
+    pub async fn revoked(&self, now_ms: i64) -> Result<HashMap<Identity, i64>, Failure> {
         let rows = self.write(move |db| {
             Box::pin(async move {
                 sqlx::query("DELETE FROM revoked WHERE until_ms < $1")
                     .bind(now_ms)
                     .execute(&mut *db)
                     .await?;
-                sqlx::query_as::<_, (String, i64)>("SELECT identity, until_ms FROM revoked")
+                sqlx::query_as::<_, RevokedRow>("SELECT identity, until_ms FROM revoked")
                     .fetch_all(db)
                     .await
             })
@@ -76,7 +74,7 @@ impl Db {
         Ok(rows
             .await?
             .into_iter()
-            .filter_map(|(identity, until)| Some((identity.parse().ok()?, until)))
+            .filter_map(|row| Some((row.identity.parse().ok()?, row.until_ms)))
             .collect())
     }
 }

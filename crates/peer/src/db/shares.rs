@@ -10,9 +10,8 @@ use super::{Db, broken};
 /// A folder that this peer publishes.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ShareRow {
-    /// Its number here; the lowest is the first share.
+    /// The lowest is that of the first share.
     pub number: i64,
-    /// Its id.
     pub id: Uuid,
     /// The folder, absolute and without symlinks.
     pub path: String,
@@ -41,13 +40,13 @@ impl ShareRow {
     }
 }
 
-/// How visibility is kept.
+/// Visibility as it is stored.
 pub fn visibility(number: i64) -> Visibility {
-    // What is not plainly public is kept from others.
+    // Anything unexpected is private.
     if number == 1 { Visibility::Public } else { Visibility::Private }
 }
 
-/// How visibility is kept.
+/// The other way.
 pub fn visibility_number(visibility: Visibility) -> i64 {
     match visibility {
         Visibility::Public => 1,
@@ -58,11 +57,9 @@ pub fn visibility_number(visibility: Visibility) -> i64 {
 /// Files, bytes and pending files of a share.
 #[derive(Debug, Clone, Copy, Default, FromRow)]
 pub struct ShareCount {
-    /// The share.
     pub share: i64,
     /// Files that are held.
     pub files: i64,
-    /// Their bytes.
     pub bytes: i64,
     /// Files that wait to be published.
     pub pending: i64,
@@ -70,10 +67,7 @@ pub struct ShareCount {
 
 impl Db {
     /// All shares, the first one first.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn shares(&self) -> Result<Vec<ShareRow>, Failure> {
+    pub(crate) async fn shares(&self) -> Result<Vec<ShareRow>, Failure> {
         sqlx::query_as(
             "SELECT number, id, path, prefix, visibility, configured FROM shares ORDER BY number",
         )
@@ -83,10 +77,7 @@ impl Db {
     }
 
     /// Adds a share, or changes prefix and visibility of one that is there.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn add_share(
+    pub(crate) async fn add_share(
         &self,
         id: ShareId,
         path: String,
@@ -113,13 +104,14 @@ impl Db {
         .await
     }
 
-    /// Removes a share and what it indexed, and withdraws the holdings. What downloads wrote into
-    /// it is held on. What others, or the owner of this peer by an upload, gave into it as private
-    /// is noted: the files lie there still, and only an upload publishes them again.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn remove_share(&self, number: i64, owner: Option<Uuid>) -> Result<(), Failure> {
+    /// Removes a share with the rows that it indexed, and withdraws their holdings. Downloads in it
+    /// stay held. Private content that came from others, or by an upload of this peer's owner, is
+    /// recorded: its files are still there, and only an upload may publish them again.
+    pub(crate) async fn remove_share(
+        &self,
+        number: i64,
+        owner: Option<Uuid>,
+    ) -> Result<(), Failure> {
         self.write(move |db| {
             Box::pin(async move {
                 let given = "INSERT OR IGNORE INTO fetched (hash) SELECT r.hash FROM files f JOIN
@@ -156,10 +148,7 @@ impl Db {
     }
 
     /// Counts of all shares.
-    ///
-    /// # Errors
-    /// INTERNAL.
-    pub async fn share_counts(&self) -> Result<Vec<ShareCount>, Failure> {
+    pub(crate) async fn share_counts(&self) -> Result<Vec<ShareCount>, Failure> {
         let text = "SELECT share, SUM(state = 1) AS files, SUM(CASE WHEN state = 1 THEN size ELSE
             0 END) AS bytes, SUM(state = 0) AS pending
             FROM files WHERE share IS NOT NULL GROUP BY share";

@@ -1,12 +1,13 @@
-//! `Echo`: gives back what it gets, within the limits that hold for files.
+//! `Echo`: returns what it receives, within the limits for files.
 
 use futures::{Stream, stream};
 use peral_runtime::tls::PeerCertificate;
+use peral_transfer::limits::IDLE;
 use peral_wire::{Failure, fail, pb};
 use tokio::time::timeout;
 use tonic::Streaming;
 
-use super::{IDLE, PeerService, watch::watched};
+use super::{PeerService, watch::watched};
 
 pub(super) fn echo(
     service: &PeerService,
@@ -20,8 +21,9 @@ pub(super) fn echo(
         (pieces, slot, limits, rights),
         move |(mut pieces, slot, limits, rights)| async move {
             let next = timeout(IDLE, pieces.message()).await;
-            let next = next
-                .map_err(|_| fail!(DeadlineExceeded, "nothing came for {} s", IDLE.as_secs()))??;
+            let next = next.map_err(|_| {
+                fail!(DeadlineExceeded, "the sender sent nothing for {} s", IDLE.as_secs())
+            })??;
             let Some(piece) = next else { return Ok(None) };
             rights.goes_on(caller)?;
             let bytes = piece.data.len() as u64;

@@ -45,8 +45,8 @@ impl peer_service_server::PeerService for PeerService {
         Ok(Response::new(upload::receive(self, &caller, request.into_inner()).await?))
     }
 
-    // The router serves this method by bodies of our own; this is the same by generated code, for
-    // whoever mounts only the service.
+    // The router serves this method with our own bodies; this does the same with generated code, for
+    // callers that mount only the service.
     async fn download_file(
         &self,
         request: Request<pb::DownloadFileRequest>,

@@ -1,4 +1,4 @@
-//! Streams that nobody takes are ended: what they hold in memory is needed by others.
+//! Ends streams whose receiver stopped reading: others need the memory that they hold.
 
 use std::{
     pin::Pin,
@@ -8,33 +8,34 @@ use std::{
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use peral_runtime::Lock;
+use peral_transfer::limits::IDLE;
 use peral_wire::{Failure, fail};
 use tokio::time::{Instant, sleep_until};
 
-use super::IDLE;
-
-struct State<T> {
-    /// Nothing once it was ended.
+struct Shared<T> {
+    /// `None` once it was ended.
     stream: Option<BoxStream<'static, Result<T, Failure>>>,
-    /// Since when the last item waits to be taken on.
+    /// Since when the next item could have been asked for.
     waiting: Option<Instant>,
 }
 
-/// A stream that gives up its source when the next item is not asked for in time. Time in which it
-/// is its source that is slow does not count.
-struct Watched<T>(Arc<Mutex<State<T>>>);
+/// A stream that drops its source when the next item is not asked for in time. Time in which the
+/// source is slow does not count.
+struct Watched<T>(Arc<Mutex<Shared<T>>>);
 
 /// Watches a stream until it is dropped.
 pub(super) fn watched<T: Send + 'static>(
     stream: impl Stream<Item = Result<T, Failure>> + Send + 'static,
 ) -> impl Stream<Item = Result<T, Failure>> + Send + 'static {
-    let state =
-        Arc::new(Mutex::new(State { stream: Some(stream.boxed()), waiting: Some(Instant::now()) }));
+    let state = Arc::new(Mutex::new(Shared {
+        stream: Some(stream.boxed()),
+        waiting: Some(Instant::now()),
+    }));
     tokio::spawn(watch(Arc::downgrade(&state)));
     Watched(state)
 }
 
-async fn watch<T>(state: Weak<Mutex<State<T>>>) {
+async fn watch<T>(state: Weak<Mutex<Shared<T>>>) {
     loop {
         let Some(shared) = state.upgrade() else { return };
         let next = {
@@ -60,7 +61,7 @@ impl<T> Stream for Watched<T> {
         let Some(stream) = &mut state.stream else {
             return Poll::Ready(Some(Err(fail!(
                 DeadlineExceeded,
-                "nothing was taken for {} s",
+                "the receiver read nothing for {} s",
                 IDLE.as_secs()
             ))));
         };

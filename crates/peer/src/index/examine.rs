@@ -1,4 +1,4 @@
-//! Files that were found, against the rows that are kept of them: what changed is hashed.
+//! Compares files that were found with their rows, and hashes those that changed.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,41 +15,44 @@ use peral_wire::{ErrorCode, Failure};
 
 use super::{steady::hash_steady, walk::Seen};
 use crate::{
-    db::{broken, files::Indexed},
+    db::{broken, pending::Indexed},
     library::Library,
-    metrics,
+    metrics::IndexMetrics,
 };
 
-/// Bytes after which what was hashed is written down, so that a crash costs no more.
+/// Hashes are written to the database after so many bytes: a crash costs no more work than this.
 const GROUP_BYTES: u64 = 256 << 20;
 
-/// What a chunk came to.
+/// Result of a chunk.
 #[derive(Debug, Default)]
-pub struct Found {
-    /// Rows of files that are there.
+pub struct Examined {
+    /// Rows of files that exist.
     pub rows: Vec<i64>,
     /// Files to look at again soon.
     pub again: Vec<PathBuf>,
 }
 
-type Outcome = Result<Indexed, (PathBuf, Failure)>;
+/// A file that was hashed, or why not.
+type Hashed = Result<Indexed, NotHashed>;
 
-/// Compares a chunk with its rows, hashes what changed and writes it down as pending.
-///
-/// # Errors
-/// INTERNAL, when the database fails.
+struct NotHashed {
+    path: PathBuf,
+    failure: Failure,
+}
+
+/// Compares a chunk with its rows, hashes what changed and records it as pending.
 pub async fn examine(
     library: Library,
-    counted: metrics::Indexed,
+    metrics: IndexMetrics,
     share: i64,
     chunk: Vec<Seen>,
-) -> Result<Found, Failure> {
-    let known = library.db().stamps(chunk.iter().map(|seen| seen.path.as_str())).await?;
+) -> Result<Examined, Failure> {
+    let known = library.db().known_files(chunk.iter().map(|seen| seen.path.as_str())).await?;
     let mut found =
-        Found { rows: known.values().map(|(row, _)| *row).collect(), again: Vec::new() };
-    let is_new = |seen: &Seen| known.get(&seen.path).is_none_or(|(_, stamp)| *stamp != seen.stamp);
+        Examined { rows: known.values().map(|row| row.id).collect(), again: Vec::new() };
+    let is_new = |seen: &Seen| known.get(&seen.path).is_none_or(|row| row.stamp != seen.stamp);
     let mut changed: Vec<Seen> = chunk.into_iter().filter(is_new).collect();
-    // Small files first: a large one holds up nothing else.
+    // Small files first: a large one delays nothing else.
     changed.sort_by_key(|seen| std::cmp::Reverse(seen.stamp.size));
     while !changed.is_empty() {
         let (mut group, mut bytes) = (Vec::new(), 0);
@@ -63,38 +66,38 @@ pub async fn examine(
         let hashed = tokio::task::spawn_blocking(move || hash_group(&lists, share, group, now_ms))
             .await
             .map_err(broken)?;
-        hashed.iter().flatten().for_each(|file| counted.file(file.stamp.size));
+        hashed.iter().flatten().for_each(|file| metrics.file(file.stamp.size));
         found.again.extend(write(&library, hashed).await?);
     }
     Ok(found)
 }
 
-/// Writes down what was hashed; gives what is to be looked at again.
-async fn write(library: &Library, hashed: Vec<Outcome>) -> Result<Vec<PathBuf>, Failure> {
+/// Records what was hashed; returns the files to look at again.
+async fn write(library: &Library, hashed: Vec<Hashed>) -> Result<Vec<PathBuf>, Failure> {
     let (mut indexed, mut again) = (Vec::new(), Vec::new());
-    for outcome in hashed {
-        match outcome {
+    for file in hashed {
+        match file {
             Ok(file) => indexed.push(file),
-            Err((path, failure)) => match failure.code {
+            Err(NotHashed { path, failure }) => match failure.code {
                 ErrorCode::Changed => again.push(path),
-                // Gone since it was found.
+                // Deleted since it was found.
                 ErrorCode::NotFound if !path.exists() => {}
-                code => library.note(&path, Some((code, failure.detail))),
+                code => library.note_unindexable(&path, code, failure.detail),
             },
         }
     }
     if !indexed.is_empty() {
         let went = library.db().index(indexed, library.now_ms()).await?;
-        library.kicks().publish.notify_one();
+        library.wake_ups().publish.notify_one();
         if went {
-            library.kicks().deltas.notify_one();
+            library.wake_ups().deltas.notify_one();
         }
     }
     Ok(again)
 }
 
-/// Hashes files: those of one piece side by side, a larger one by all threads together. Blocks.
-fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> Vec<Outcome> {
+/// Hashes files: those of one piece in parallel, a larger one by all threads together. Blocks.
+fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> Vec<Hashed> {
     let (small, large): (Vec<_>, Vec<_>) =
         group.into_iter().partition(|seen| seen.stamp.size <= PIECE);
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(small.len())));
@@ -119,9 +122,9 @@ fn hash_group(lists: &ListStore, share: i64, group: Vec<Seen>, now_ms: i64) -> V
     done
 }
 
-fn hash_one(lists: &ListStore, share: i64, seen: &Seen, now_ms: i64) -> Outcome {
+fn hash_one(lists: &ListStore, share: i64, seen: &Seen, now_ms: i64) -> Hashed {
     let (content, stamp) = hash_steady(lists, Path::new(&seen.path), now_ms)
-        .map_err(|failure| (PathBuf::from(&seen.path), failure))?;
+        .map_err(|failure| NotHashed { path: PathBuf::from(&seen.path), failure })?;
     Ok(Indexed {
         path: seen.path.clone(),
         share,

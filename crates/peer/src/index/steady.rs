@@ -10,23 +10,22 @@ use peral_model::Content;
 use peral_transfer::{Stamp, disk::open_plain, lists::ListStore};
 use peral_wire::{Failure, fail};
 
-/// A file that changed less than this ago may be being written, and another change would leave its
-/// time as it is.
+/// A file that changed less than this ago may still be written, without a change of its mtime.
 const SETTLE_MS: i64 = 1000;
-/// How long somebody who asked for one file waits for it to settle.
+/// How long a caller that asked for one file waits for it to settle.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Is this file left alone, as far as its time tells? A time in the future is an odd clock, and no
-/// reason to wait.
+/// Whether nobody writes this file, as far as its mtime tells. An mtime in the future comes from a
+/// wrong clock, and is not waited for.
 pub fn is_settled(stamp: &Stamp, now_ms: i64) -> bool {
     !(0..SETTLE_MS).contains(&(now_ms - stamp.mtime_ns / 1_000_000))
 }
 
-/// Hashes a file, if it is left alone meanwhile. Blocks.
+/// Hashes a file that nobody writes meanwhile. Blocks.
 ///
 /// # Errors
-/// CHANGED when it is being written: try again later. NOT_FOUND when it is not there or no regular
-/// file. INTERNAL.
+/// CHANGED when it is being written: try again later. NOT_FOUND when it does not exist or is not a
+/// regular file. INTERNAL.
 pub fn hash_steady(
     lists: &ListStore,
     path: &Path,
@@ -36,8 +35,13 @@ pub fn hash_steady(
         .map_err(|error| fail!(NotFound, "{} cannot be opened: {error}", path.display()))?;
     let unread = |error: io::Error| fail!(Internal, "{} cannot be read: {error}", path.display());
     let before = Stamp::of(&file).map_err(unread)?;
-    let busy =
-        || fail!(Changed, "{} is being written; it is indexed when that is over", path.display());
+    let busy = || {
+        fail!(
+            Changed,
+            "{} is being written; it is indexed when it no longer changes",
+            path.display()
+        )
+    };
     if !is_settled(&before, now_ms) {
         return Err(busy());
     }
@@ -52,8 +56,7 @@ pub fn hash_steady(
     }
 }
 
-/// The same for somebody who waits: tries again for a few seconds while the file is being written.
-/// Blocks.
+/// As [`hash_steady`], but tries again for a few seconds while the file is being written. Blocks.
 ///
 /// # Errors
 /// As [`hash_steady`].
@@ -100,7 +103,7 @@ mod tests {
         assert_eq!((content.hash, content.size, stamp.size), (ContentId::of(b"content"), 7, 7));
         assert!(
             hash_steady(&lists, &path, written_ms - 100_000).is_ok(),
-            "a time in the future is no reason to wait"
+            "an mtime in the future is not waited for"
         );
         assert_eq!(
             hash_steady(&lists, &root.join("absent"), 0).unwrap_err().code,

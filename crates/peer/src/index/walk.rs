@@ -13,13 +13,13 @@ use crate::db::shares::ShareRow;
 
 /// Files of one chunk.
 const CHUNK: usize = 1000;
-/// Troubles of one walk that are told.
-const MAX_TROUBLES: usize = 1000;
+/// Maximum number of paths that one walk reports as not indexable.
+const MAX_UNINDEXABLE: usize = 1000;
 
-/// A file that is there.
+/// A file that a walk found.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Absolute path; UTF-8, as its name is.
+    /// Absolute path.
     pub path: String,
     /// Its name in the catalogue.
     pub name: String,
@@ -27,36 +27,42 @@ pub struct Seen {
     pub stamp: Stamp,
 }
 
-/// A path that is not indexed, and why.
-pub type Trouble = (PathBuf, ErrorCode, String);
+/// A path that cannot be indexed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unindexable {
+    pub path: PathBuf,
+    pub code: ErrorCode,
+    /// Why, for a person.
+    pub detail: String,
+}
 
 /// One walk over some paths of a share.
 pub struct Walk {
     share: ShareRow,
     chunks: mpsc::Sender<Vec<Seen>>,
     chunk: Vec<Seen>,
-    troubles: Vec<Trouble>,
+    unindexable: Vec<Unindexable>,
 }
 
 impl Walk {
-    /// A walk that sends what it finds.
+    /// A walk that sends chunks of what it finds.
     pub fn new(share: ShareRow, chunks: mpsc::Sender<Vec<Seen>>) -> Self {
-        Self { share, chunks, chunk: Vec::new(), troubles: Vec::new() }
+        Self { share, chunks, chunk: Vec::new(), unindexable: Vec::new() }
     }
 
-    /// Walks from these paths downwards. Blocks. Gives what cannot be indexed.
-    pub fn run(mut self, from: &[PathBuf]) -> Vec<Trouble> {
+    /// Walks from these paths downwards. Blocks. Returns what cannot be indexed.
+    pub fn run(mut self, from: &[PathBuf]) -> Vec<Unindexable> {
         for start in from {
             if self.is_visible(start) && !self.below(start) {
                 // Nobody takes the chunks any more.
-                return self.troubles;
+                return self.unindexable;
             }
         }
         self.send();
-        self.troubles
+        self.unindexable
     }
 
-    /// Nothing from the share's folder down to it is hidden or a symlink.
+    /// Whether nothing from the share's folder down to it is hidden or a symlink.
     fn is_visible(&self, start: &Path) -> bool {
         let Ok(below) = start.strip_prefix(&self.share.path) else { return false };
         let hidden =
@@ -76,10 +82,10 @@ impl Walk {
                     if error
                         .io_error()
                         .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) => {}
-                Err(error) => self.trouble(
+                Err(error) => self.leave_out(
                     error.path().unwrap_or(start).into(),
                     ErrorCode::Forbidden,
-                    format!("it cannot be read: {error}"),
+                    format!("cannot be read: {error}"),
                 ),
             }
             if self.chunk.len() >= CHUNK && !self.send() {
@@ -94,30 +100,30 @@ impl Walk {
         let Some((path, below)) =
             path.to_str().zip(path.strip_prefix(&self.share.path).ok().and_then(Path::to_str))
         else {
-            return self.trouble(
+            return self.leave_out(
                 path.into(),
                 ErrorCode::InvalidName,
-                "its name is no UTF-8".into(),
+                "its name is not valid UTF-8".into(),
             );
         };
         let name = match FileName::new(self.share.name_of(below)) {
             Ok(name) => name.to_string(),
             Err(error) => {
-                return self.trouble(
+                return self.leave_out(
                     entry.path().into(),
                     ErrorCode::InvalidName,
                     error.to_string(),
                 );
             }
         };
-        // Gone between the listing and now: the next walk sees it so.
+        // Deleted since it was listed: the next walk sees that.
         let Ok(found) = entry.metadata() else { return };
         self.chunk.push(Seen { path: path.to_owned(), name, stamp: Stamp::from_metadata(&found) });
     }
 
-    fn trouble(&mut self, path: PathBuf, code: ErrorCode, detail: String) {
-        if self.troubles.len() < MAX_TROUBLES {
-            self.troubles.push((path, code, detail));
+    fn leave_out(&mut self, path: PathBuf, code: ErrorCode, detail: String) {
+        if self.unindexable.len() < MAX_UNINDEXABLE {
+            self.unindexable.push(Unindexable { path, code, detail });
         }
     }
 
@@ -150,7 +156,7 @@ impl SeenRows {
         }
     }
 
-    /// Is the number among them?
+    /// Whether the number was added.
     pub fn has(&self, row: i64) -> bool {
         Self::place(row)
             .is_some_and(|(word, bit)| self.0.get(word).is_some_and(|found| found & bit != 0))
@@ -165,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    fn names(root: &Path, from: &[PathBuf]) -> (Vec<String>, Vec<Trouble>) {
+    fn names(root: &Path, from: &[PathBuf]) -> (Vec<String>, Vec<Unindexable>) {
         let share = ShareRow {
             number: 1,
             id: Uuid::nil(),
@@ -175,13 +181,13 @@ mod tests {
             configured: false,
         };
         let (chunks, mut found) = mpsc::channel(100);
-        let troubles = Walk::new(share, chunks).run(from);
+        let unindexable = Walk::new(share, chunks).run(from);
         let mut names = Vec::new();
         while let Ok(chunk) = found.try_recv() {
             names.extend(chunk.into_iter().map(|seen| seen.name));
         }
         names.sort();
-        (names, troubles)
+        (names, unindexable)
     }
 
     #[test]
@@ -219,7 +225,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_name_that_cannot_be_is_told() {
+    fn an_invalid_name_is_reported() {
         use std::os::unix::ffi::OsStrExt;
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
@@ -230,10 +236,10 @@ mod tests {
         );
         fs::create_dir_all(&deep).unwrap();
         fs::write(deep.join("file"), "x").unwrap();
-        let (names, troubles) = names(&root, std::slice::from_ref(&root));
+        let (names, unindexable) = names(&root, std::slice::from_ref(&root));
         assert!(names.is_empty());
         assert_eq!(
-            troubles.iter().map(|(_, code, _)| *code).collect::<Vec<_>>(),
+            unindexable.iter().map(|path| path.code).collect::<Vec<_>>(),
             [ErrorCode::InvalidName; 2]
         );
     }

@@ -1,4 +1,4 @@
-//! Events of the file system: hints where to look. They get lost; the walk finds the rest.
+//! File system events: hints where to look. Some get lost; walks find the rest.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -26,7 +26,7 @@ const DEBOUNCE: Duration = Duration::from_millis(400);
 
 type Debounced = Debouncer<RecommendedWatcher, RecommendedCache>;
 
-/// Paths that changed; nothing when events were lost.
+/// Paths that changed; `None` when events were lost.
 pub type Changed = Option<BTreeSet<PathBuf>>;
 
 /// Watches the folders of all shares.
@@ -38,7 +38,7 @@ pub struct Watcher {
 impl Watcher {
     /// A watcher that sends what changed.
     pub fn new(events: mpsc::Sender<Changed>) -> Self {
-        // When the indexer is behind, it is told so once it takes events again: then it walks.
+        // When the indexer is behind, the next event that it takes says so: then it walks.
         let lost = Arc::new(AtomicBool::new(false));
         let handler = move |result: DebounceEventResult| {
             let changed = match result {
@@ -72,13 +72,13 @@ impl Watcher {
         );
         let debouncer = made
             .inspect_err(
-                |error| tracing::warn!(%error, "changes in shares are found by walks alone"),
+                |error| tracing::warn!(%error, "cannot watch shares; rescans find their changes"),
             )
             .ok();
         Self { debouncer, watched: HashSet::new() }
     }
 
-    /// Watches these shares and no others.
+    /// Watches exactly these shares.
     pub async fn watch(&mut self, shares: &[ShareRow]) {
         let wanted: HashSet<PathBuf> =
             shares.iter().map(|share| PathBuf::from(&share.path)).collect();
@@ -103,12 +103,12 @@ impl Watcher {
 fn add(debouncer: &mut Debounced, path: &Path) -> bool {
     let watched = debouncer.watch(path, RecursiveMode::Recursive);
     if let Err(error) = &watched {
-        tracing::warn!(path = %path.display(), %error, "changes in this share are found by walks alone");
+        tracing::warn!(path = %path.display(), %error, "cannot watch this share; rescans find its changes");
     }
     watched.is_ok()
 }
 
-/// Reading a file is no change.
+/// Reading a file is not a change.
 fn is_change(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
 }

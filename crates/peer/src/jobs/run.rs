@@ -8,53 +8,59 @@ use peral_runtime::{Backoff, Jitter, propagate};
 use peral_transfer::{
     Here,
     fetch::{Asker, CatalogueFinder, FetchDeps, fetch},
+    progress::Observer,
 };
 use peral_wire::{Catalogue, ErrorCode, Failure, Sealed, fail, keys::Verifier, pb};
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Jobs, Wanted, state::State};
-use crate::library::Adopt;
+use super::{Jobs, job::Job, request::CheckedRequest};
+use crate::library::FinishedDownload;
 
 /// Longest pause between two attempts while central cannot be reached and no source is known.
 const PAUSE: Duration = Duration::from_secs(3);
 
 impl Jobs {
-    /// Runs a download in a task that the drain ends; it is taken up again by the next process.
-    pub(super) fn start(&self, state: Arc<State>, wanted: Wanted, request: pb::DownloadRequest) {
+    /// Runs a download in a task that the drain ends; the next process resumes it.
+    pub(super) fn start(
+        &self,
+        job: Arc<Job>,
+        checked: CheckedRequest,
+        request: pb::DownloadRequest,
+    ) {
         let this = self.clone();
         let draining = self.0.deps.shutdown.draining().clone();
-        // Of the trace of whoever asked for it, and longer than the call.
-        let span = propagate::follow(tracing::info_span!(parent: None, "job", job = %state.id()));
-        let job = async move {
+        // In the trace of the call that asked for it, though it outlives the call.
+        let span = propagate::follow(tracing::info_span!(parent: None, "job", job = %job.id()));
+        let running = async move {
             tokio::select! {
                 () = draining.cancelled() => {}
-                () = this.run(&state, wanted, request) => {}
+                () = this.run(&job, checked, request) => {}
             }
         };
-        self.0.deps.shutdown.spawn(job.instrument(span));
+        self.0.deps.shutdown.spawn(running.instrument(span));
     }
 
-    async fn run(&self, state: &Arc<State>, wanted: Wanted, request: pb::DownloadRequest) {
+    async fn run(&self, job: &Arc<Job>, checked: CheckedRequest, request: pb::DownloadRequest) {
         let running = self.0.downloads.begin();
         let end = tokio::select! {
-            end = self.fetched(state, &wanted, &request) => end,
-            () = state.cancelled().cancelled() => Err(fail!(Cancelled, "the download was cancelled")),
+            end = self.fetched(job, &checked, &request) => end,
+            () = job.cancelled().cancelled() => Err(fail!(Cancelled, "the download was cancelled")),
         };
-        // A cancelled one is forgotten by who cancelled it.
+        // Who cancelled it forgets it.
         if end.as_ref().err().is_none_or(|failure| failure.code != ErrorCode::Cancelled) {
-            self.ended(state, &request, &end).await;
+            self.ended(job, &request, &end).await;
         }
         running.ended(&end);
-        state.end(end);
+        job.end(end);
         self.trim();
     }
 
     async fn fetched(
         &self,
-        state: &Arc<State>,
-        wanted: &Wanted,
+        job: &Arc<Job>,
+        checked: &CheckedRequest,
         request: &pb::DownloadRequest,
     ) -> Result<pb::Envelope, Failure> {
         let inner = &self.0;
@@ -63,12 +69,45 @@ impl Jobs {
             .await
             .map_err(|error| fail!(Internal, "{error}"))?;
         let library = &inner.deps.library;
-        library.will_fetch(&wanted.fetch.record.value).await?;
+        library.will_fetch(&checked.fetch.record.value).await?;
         let start = Instant::now();
-        let asker = PeerAsker { jobs: self.clone(), id: state.id(), request: request.clone() };
-        let finder = CatalogueFinder::new(Arc::new(asker), &wanted.fetch.record.value)
-            .renewing(wanted.grant.clone());
-        let deps = FetchDeps {
+        let deps = self.fetch_deps(job.id(), checked, request);
+        let mut backoff = Backoff::new(PAUSE, PAUSE).with_jitter(Jitter::Equal);
+        let fetched = loop {
+            let observer: Arc<Job> = Arc::clone(job);
+            match fetch(checked.fetch.clone(), &deps, observer, job.cancelled().clone()).await {
+                // After a restart central may not be reachable yet.
+                Err(failure)
+                    if failure.code == ErrorCode::Unavailable
+                        && start.elapsed() < checked.fetch.wait =>
+                {
+                    Observer::note(job.as_ref(), &failure.to_string());
+                    sleep(backoff.next_pause()).await;
+                }
+                fetched => break fetched?,
+            }
+        };
+        library
+            .adopt(FinishedDownload {
+                record: fetched.record.clone(),
+                path: fetched.path,
+                stamp: fetched.stamp,
+            })
+            .await?;
+        Ok(fetched.record.envelope)
+    }
+
+    fn fetch_deps(
+        &self,
+        id: Uuid,
+        checked: &CheckedRequest,
+        request: &pb::DownloadRequest,
+    ) -> FetchDeps {
+        let (inner, library) = (&self.0, &self.0.deps.library);
+        let asker = PeerAsker { jobs: self.clone(), id, request: request.clone() };
+        let finder = CatalogueFinder::new(Arc::new(asker), &checked.fetch.record.value)
+            .renewing(checked.grant.clone());
+        FetchDeps {
             dialer: inner.deps.dialer.clone(),
             finder: Arc::new(finder),
             lists: library.lists().clone(),
@@ -78,34 +117,11 @@ impl Jobs {
             here: library.link().here(),
             metrics: inner.deps.metrics.clone(),
             seed: rand::random,
-        };
-        let mut backoff = Backoff::new(PAUSE, PAUSE).with_jitter(Jitter::Equal);
-        let fetched = loop {
-            let observer: Arc<State> = Arc::clone(state);
-            match fetch(wanted.fetch.clone(), &deps, observer, state.cancelled().clone()).await {
-                // After a restart central may not be reached yet.
-                Err(failure)
-                    if failure.code == ErrorCode::Unavailable
-                        && start.elapsed() < wanted.fetch.wait =>
-                {
-                    peral_transfer::progress::Observer::note(state.as_ref(), &failure.to_string());
-                    sleep(backoff.next_pause()).await;
-                }
-                fetched => break fetched?,
-            }
-        };
-        library
-            .adopt(Adopt {
-                record: fetched.record.clone(),
-                path: fetched.path,
-                stamp: fetched.stamp,
-            })
-            .await?;
-        Ok(fetched.record.envelope)
+        }
     }
 }
 
-/// Asks central as the peer, and keeps each renewed grant for the time after a restart.
+/// Asks central as the peer, and stores each renewed grant for after a restart.
 struct PeerAsker {
     jobs: Jobs,
     id: Uuid,

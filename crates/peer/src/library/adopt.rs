@@ -1,31 +1,19 @@
-//! Taking a finished download into the library.
+//! Takes finished downloads into the library.
 
 use std::path::{Path, PathBuf};
 
 use peral_model::Record;
-use peral_transfer::Stamp;
-use peral_wire::{Failure, Sealed, fail};
+use peral_wire::{Failure, fail};
 
-use super::Library;
+use super::{Library, finished::FinishedDownload};
 use crate::db::{
     files::{Placed, put_held},
     records::{hold, rows},
 };
 
-/// A finished download.
-#[derive(Debug, Clone)]
-pub struct Adopt {
-    /// The version that it is.
-    pub record: Sealed<Record>,
-    /// Where it was written; absolute.
-    pub path: PathBuf,
-    /// What the disk says of it.
-    pub stamp: Stamp,
-}
-
 impl Library {
-    /// Notes that a content is about to be written by a download, so that the indexer does not
-    /// publish it under another name. To be called before the file appears under its name.
+    /// Records that a download is about to write a content, so that the indexer does not publish it
+    /// under another name. To be called before the file appears under its name.
     ///
     /// # Errors
     /// INTERNAL, when the database fails.
@@ -40,29 +28,29 @@ impl Library {
     /// Takes a finished download: from now on this peer is a source of it.
     ///
     /// # Errors
-    /// INTERNAL, when the database fails or the path has no name that it could keep.
-    pub async fn adopt(&self, adopt: Adopt) -> Result<(), Failure> {
-        self.will_fetch(&adopt.record.value).await?;
-        let path = plain(&adopt.path)?;
+    /// INTERNAL, when the database fails or the path is not valid UTF-8.
+    pub async fn adopt(&self, download: FinishedDownload) -> Result<(), Failure> {
+        self.will_fetch(&download.record.value).await?;
+        let path = plain(&download.path)?;
         let share = self.share_of(&path).await?;
         let last_had =
-            share.as_ref().is_some_and(|(_, name)| name == adopt.record.value.name.as_str());
+            share.as_ref().is_some_and(|(_, name)| name == download.record.value.name.as_str());
         let path = path
             .into_os_string()
             .into_string()
-            .map_err(|path| fail!(Internal, "{} is no UTF-8", path.to_string_lossy()))?;
-        let (record, share) = (adopt.record, share.map(|(share, _)| share.number));
-        // It was there already, shared in place: it stays the user's own.
+            .map_err(|path| fail!(Internal, "{} is not valid UTF-8", path.to_string_lossy()))?;
+        let (record, share) = (download.record, share.map(|(share, _)| share.number));
+        // It was there before, shared in place: it stays the user's own.
         let fetched = !self
             .0
             .db
             .file_at(&path)
             .await?
-            .is_some_and(|row| !row.fetched && row.stamp() == adopt.stamp);
+            .is_some_and(|row| !row.fetched && row.stamp() == download.stamp);
         self.place(Placed {
             path,
             share,
-            stamp: adopt.stamp,
+            stamp: download.stamp,
             record,
             fetched,
             last_had,
@@ -81,17 +69,16 @@ impl Library {
             })
         });
         write.await?;
-        self.0.kicks.deltas.notify_one();
+        self.0.wake_ups.deltas.notify_one();
         Ok(())
     }
 }
 
 /// The path without symlinks in its folders; the last segment stays as it is.
 pub(super) fn plain(path: &Path) -> Result<PathBuf, Failure> {
-    let wrong =
-        |error: std::io::Error| fail!(Internal, "{} cannot be found: {error}", path.display());
+    let wrong = |error: std::io::Error| fail!(Internal, "cannot find {}: {error}", path.display());
     let (Some(folder), Some(last)) = (path.parent(), path.file_name()) else {
-        return Err(fail!(InvalidArgument, "{} is no path of a file", path.display()));
+        return Err(fail!(InvalidArgument, "{} is not the path of a file", path.display()));
     };
     Ok(folder.canonicalize().map_err(wrong)?.join(last))
 }

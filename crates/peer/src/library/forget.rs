@@ -1,4 +1,4 @@
-//! Rows of files that are gone from disk.
+//! Forgets files that are gone from disk, and what is no longer needed.
 
 use std::{path::Path, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 const PAGE: u32 = 1000;
-/// A piece list that nobody needs is kept for a while: a download may be about to.
+/// A piece list without a file is kept for this time: a running download may need it.
 const LIST_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Library {
@@ -45,7 +45,7 @@ impl Library {
 
     async fn forget_if_gone(&self, row: &FileRow) -> Result<(), Failure> {
         let _moves = self.0.moves.lock().await;
-        // Looked at again, now that nobody moves anything: only what is surely gone is forgotten.
+        // Looked at again, now that nobody moves anything: only what is certainly gone is forgotten.
         match tokio::fs::symlink_metadata(&row.path).await {
             Ok(found) if found.is_file() => Ok(()),
             Err(error)
@@ -83,20 +83,16 @@ impl Library {
         Ok(())
     }
 
-    /// Notes why a file is not indexed, or that this is over.
-    pub(crate) fn note(&self, path: &Path, trouble: Option<(ErrorCode, String)>) {
-        let mut noted = self.0.noted.locked();
-        match trouble {
-            Some(trouble) if noted.len() < super::MAX_NOTED || noted.contains_key(path) => {
-                drop(noted.insert(path.into(), trouble));
-            }
-            Some(_) => {}
-            None => drop(noted.remove(path)),
+    /// Remembers why a file cannot be indexed, until the next walk of all shares.
+    pub(crate) fn note_unindexable(&self, path: &Path, code: ErrorCode, detail: String) {
+        let mut unindexable = self.0.unindexable.locked();
+        if unindexable.len() < super::MAX_UNINDEXABLE || unindexable.contains_key(path) {
+            unindexable.insert(path.into(), Failure::new(code, detail));
         }
     }
 
-    /// A walk of all shares begins: it notes anew.
-    pub(crate) fn forget_notes(&self) {
-        self.0.noted.locked().clear();
+    /// A walk of all shares begins: it finds anew what cannot be indexed.
+    pub(crate) fn forget_unindexable(&self) {
+        self.0.unindexable.locked().clear();
     }
 }

@@ -31,7 +31,7 @@ impl Library {
         match why {
             Withdraw::Changed => {
                 self.forget_row(row.id).await?;
-                self.0.kicks.rescan.notify_one();
+                self.0.wake_ups.rescan.notify_one();
                 Ok(())
             }
             Withdraw::Integrity => {
@@ -77,7 +77,7 @@ impl Library {
             })
         });
         write.await?;
-        self.0.kicks.deltas.notify_one();
+        self.0.wake_ups.deltas.notify_one();
         Ok(())
     }
 

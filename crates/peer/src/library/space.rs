@@ -1,4 +1,4 @@
-//! Room on the disk: what is free, less what was promised.
+//! Room on the disk: what is free, less what is reserved.
 
 use std::{
     io,
@@ -16,36 +16,36 @@ use rustix::fs::StatVfsMountFlags;
 
 /// Kept free for the database and the journals.
 const RESERVE: u64 = 64 << 20;
-/// With less room than this a peer takes no uploads: bytes.
+/// A peer with fewer free bytes than this accepts no uploads.
 const FULL: u64 = 256 << 20;
 
-/// Counts what was promised and not yet written. Cheap to clone.
+/// Counts what is reserved and not written yet. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Space {
     folder: Arc<Path>,
-    promised: Arc<AtomicU64>,
+    reserved: Arc<AtomicU64>,
 }
 
 impl Space {
     /// The volume of this folder.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.into(), promised: Arc::default() }
+        Self { folder: folder.into(), reserved: Arc::default() }
     }
 
-    /// Bytes that can still be promised.
+    /// Bytes that can still be reserved.
     pub fn room(&self) -> u64 {
         free(&self.folder)
             .unwrap_or(0)
             .saturating_sub(RESERVE)
-            .saturating_sub(self.promised.load(Ordering::SeqCst))
+            .saturating_sub(self.reserved.load(Ordering::SeqCst))
     }
 
-    /// Is there too little room to take uploads?
+    /// Whether there is too little room for uploads.
     pub fn is_full(&self) -> bool {
         self.room() < FULL
     }
 
-    /// What keeps the volume from being written at all, in words.
+    /// Why the volume cannot be written at all, if so.
     pub fn trouble(&self) -> Option<String> {
         let folder = self.folder.display();
         match rustix::fs::statvfs(&*self.folder) {
@@ -53,60 +53,62 @@ impl Space {
                 Some(format!("the volume of the data folder {folder} is read-only"))
             }
             Ok(_) => None,
-            Err(error) => Some(format!("the data folder {folder} cannot be looked at: {error}")),
+            Err(error) => Some(format!(
+                "cannot read the state of the volume of the data folder {folder}: {error}"
+            )),
         }
     }
 
-    /// Promises bytes on the volume of the data folder.
+    /// Reserves bytes on the volume of the data folder.
     ///
     /// # Errors
     /// NO_SPACE.
     pub fn reserve(&self, bytes: u64) -> Result<Reservation, Failure> {
         // Others ask for room here too, and no path goes over the network.
-        let promised = self
-            .promise(&self.folder, bytes)
-            .map_err(|_| fail!(Internal, "the room on this peer's volume is not known"))?;
-        promised.map_err(|lack| fail!(NoSpace, "this peer has no room for {bytes} bytes: {lack}"))
+        let reserved = self
+            .try_reserve(&self.folder, bytes)
+            .map_err(|_| fail!(Internal, "cannot tell how much room this peer's volume has"))?;
+        reserved.map_err(|lack| fail!(NoSpace, "this peer has no room for {bytes} bytes: {lack}"))
     }
 
-    /// Promises bytes on the volume of another folder. Promises are counted together: at worst
-    /// somebody waits for room that there is.
+    /// Reserves bytes on the volume of another folder. Reservations are counted together: at worst a
+    /// transfer waits for room that exists.
     ///
     /// # Errors
     /// NO_SPACE.
     pub fn reserve_at(&self, folder: &Path, bytes: u64) -> Result<Reservation, Failure> {
         let shown = folder.display();
-        let promised = self.promise(folder, bytes).map_err(|error| {
-            fail!(Internal, "the room on the volume of {shown} is not known: {error}")
+        let reserved = self.try_reserve(folder, bytes).map_err(|error| {
+            fail!(Internal, "cannot tell how much room the volume of {shown} has: {error}")
         })?;
-        promised.map_err(|lack| {
+        reserved.map_err(|lack| {
             fail!(
                 NoSpace,
-                "{shown} has no room for {bytes} bytes: {lack}; make room there, or choose \
-            another folder"
+                "{shown} has no room for {bytes} bytes: {lack}; free some space, or choose another \
+                 folder"
             )
         })
     }
 
-    /// The inner error says what there is.
-    fn promise(&self, folder: &Path, bytes: u64) -> io::Result<Result<Reservation, String>> {
+    /// The inner error says how much there is.
+    fn try_reserve(&self, folder: &Path, bytes: u64) -> io::Result<Result<Reservation, String>> {
         let free = free(folder)?;
         // Database and journals are on the volume of the data folder only.
         let kept = if device(folder)? == device(&self.folder)? { RESERVE } else { 0 };
-        let fits = |promised: u64| {
-            promised.checked_add(bytes).filter(|sum| *sum <= free.saturating_sub(kept))
+        let fits = |reserved: u64| {
+            reserved.checked_add(bytes).filter(|sum| *sum <= free.saturating_sub(kept))
         };
-        Ok(match self.promised.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits) {
+        Ok(match self.reserved.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits) {
             Ok(_) => Ok(Reservation { space: self.clone(), bytes }),
-            Err(promised) => Err(format!(
-                "{free} bytes are free, {kept} of them are kept for the peer itself and \
-                 {promised} promised to other transfers"
+            Err(reserved) => Err(format!(
+                "{free} bytes are free, {kept} of them reserved for the peer itself and \
+                 {reserved} for other transfers"
             )),
         })
     }
 }
 
-/// Bytes that are kept free for one transfer; given back when it is dropped.
+/// Bytes that are reserved for one transfer; released when it is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     space: Space,
@@ -114,21 +116,21 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// So many of them were written, and are no longer free anyway.
+    /// These bytes were written, and need no reservation any more.
     pub fn used(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.space.promised.fetch_sub(bytes, Ordering::SeqCst);
+        self.space.reserved.fetch_sub(bytes, Ordering::SeqCst);
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.space.promised.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.space.reserved.fetch_sub(self.bytes, Ordering::SeqCst);
     }
 }
 
-/// The folder of a download's target need not be there yet.
+/// The folder of a download's target need not exist yet.
 fn existing(folder: &Path) -> &Path {
     folder.ancestors().find(|path| path.exists()).unwrap_or(folder)
 }
@@ -142,7 +144,7 @@ fn free(folder: &Path) -> io::Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// For downloads of the daemon: what the file system says, less what was promised to others.
+/// For downloads of the daemon: what the file system says, less what is reserved for others.
 impl Room for Space {
     fn reserve(&self, folder: &Path, bytes: u64) -> Result<RoomGuard, Failure> {
         Ok(Box::new(self.reserve_at(folder, bytes)?))
@@ -156,22 +158,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_promised_is_gone_until_it_is_given_back() {
+    fn what_is_reserved_is_not_free_until_it_is_released() {
         let temp = tempfile::tempdir().unwrap();
         let space = Space::new(temp.path());
         let half = space.room() / 2 + (1 << 30);
         let mut first = space.reserve(half).unwrap();
         assert_eq!(space.reserve(half).unwrap_err().code, ErrorCode::NoSpace);
-        let told = space.reserve_at(temp.path(), half).unwrap_err().detail;
+        let detail = space.reserve_at(temp.path(), half).unwrap_err().detail;
         assert!(
-            told.contains(temp.path().to_str().unwrap())
-                && told.contains(&format!("{half} promised")),
-            "{told}"
+            detail.contains(temp.path().to_str().unwrap())
+                && detail.contains(&format!("{half} for other transfers")),
+            "{detail}"
         );
         first.used(half - 1);
         drop(space.reserve(half).unwrap());
         drop(first);
-        assert_eq!(space.promised.load(Ordering::SeqCst), 0);
+        assert_eq!(space.reserved.load(Ordering::SeqCst), 0);
     }
 
     #[test]

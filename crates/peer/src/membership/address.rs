@@ -7,9 +7,8 @@ use peral_wire::{Failure, fail};
 /// How the registered address is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advertise {
-    /// As the operator says; found out where nobody does.
+    /// As configured; found out where it is not.
     pub ip: Option<IpAddr>,
-    /// The port that others dial.
     pub port: u16,
     /// Where this peer listens.
     pub listen: IpAddr,
@@ -20,7 +19,7 @@ impl Advertise {
     /// talks to central.
     ///
     /// # Errors
-    /// UNAVAILABLE, when there is no way to central to tell it by.
+    /// UNAVAILABLE, when there is no route to central.
     pub async fn address(self, central: &str) -> Result<SocketAddr, Failure> {
         let ip = match self.ip {
             Some(ip) => ip,
@@ -36,16 +35,16 @@ async fn source_ip(central: &str) -> Result<IpAddr, Failure> {
     let unknown = |error: &dyn std::fmt::Display| {
         fail!(
             Unavailable,
-            "no address of this machine leads to central at {central} ({error}); give one with \
-             --advertise"
+            "cannot tell which address of this machine reaches central at {central} ({error}); set \
+             one with --advertise"
         )
     };
     let url = reqwest::Url::parse(central)
-        .map_err(|error| fail!(InvalidArgument, "--central {central:?} is no URL: {error}"))?;
+        .map_err(|error| fail!(InvalidArgument, "--central {central:?} is not a URL: {error}"))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     let mut found = tokio::net::lookup_host((host, port)).await.map_err(|error| unknown(&error))?;
-    let to = found.next().ok_or_else(|| unknown(&"its name has no address"))?;
+    let to = found.next().ok_or_else(|| unknown(&"its host name has no address"))?;
     let any: SocketAddr =
         if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let probe = async {

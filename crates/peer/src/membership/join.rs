@@ -1,4 +1,4 @@
-//! Coming into the network, the first time and again.
+//! Joining the network, the first time and again.
 
 use std::ops::ControlFlow;
 
@@ -7,173 +7,170 @@ use peral_transfer::{
     Here,
     trust::{DEADLINE, FirstContact, Network},
 };
-use peral_wire::{ErrorCode, Failure, fail, rest::peers::RegisterRequest};
-
-use super::{FIRST_PAUSE, LONGEST_PAUSE, Membership};
-use crate::{
-    args::{JoinToken, PodToken},
-    holdings,
-    link::Standing,
+use peral_wire::{
+    ErrorCode, Failure, fail,
+    rest::peers::{RegisterRequest, Registration},
 };
 
-const NETWORK: &str = "network.json";
+use super::{
+    keys::NETWORK,
+    member::{FIRST_PAUSE, LONGEST_PAUSE, Membership},
+};
+use crate::{
+    holdings,
+    link::RegisteredPeer,
+    secret::{JoinToken, PodToken},
+};
 
-/// Waits until the network is known.
-pub(super) async fn meet(of: &Membership) -> Result<Network, Failure> {
-    let path = of.0.library.data().file(NETWORK);
-    let base = of.link().base().to_owned();
-    let network = match Network::load(&path)? {
-        Some(known) => known,
-        None => {
-            let network = contact(of, &base).await?;
-            network.save(&path)?;
-            network
-        }
-    };
-    of.link().connect(network.catalogue(&base, of.0.inject, DEADLINE)?);
-    of.0.library.rights().set_keys(network.verifier());
-    if let Some((standing, lifetime)) = of.0.key.resume()? {
-        if standing.network != network.id {
-            return Err(fail!(
-                Internal,
-                "the data folder {} holds the identity of another network",
-                of.0.library.data().root().display()
-            ));
-        }
-        // From before a restart: good for serving while central is away.
-        of.link().stand(standing);
-        *of.0.lifetime.locked() = Some(lifetime);
-        of.0.check.ok();
-    } else if let Some(token) = &of.0.about.join_token {
-        // Needed for sure, and no waiting brings it.
-        token.read()?;
-    } else if let Some(token) = &of.0.about.pod_token {
-        token.read()?;
-    }
-    *of.0.network.locked() = Some(network.clone());
-    Ok(network)
-}
-
-async fn contact(of: &Membership, base: &str) -> Result<Network, Failure> {
-    let first = of.0.about.first_contact.clone().unwrap_or(FirstContact::PublicName);
-    let inject = of.0.inject;
-    let attempt = || async {
-        match Network::contact(base, &first, inject).await {
-            Ok(network) => ControlFlow::Break(Ok(network)),
-            // Another server answers than the expected one: waiting does not change that.
-            Err(failure)
-                if matches!(failure.code, ErrorCode::Untrusted | ErrorCode::Unauthenticated) =>
-            {
-                let how = "--ca-fingerprint HEX (`peral central fingerprint` prints it) or \
-                    --ca-file FILE";
-                ControlFlow::Break(Err(fail!(
-                    Untrusted,
-                    "{}; {how} says which authority is central's",
-                    failure.detail
-                )))
+impl Membership {
+    /// Waits until the network is known.
+    pub(super) async fn learn_network(&self) -> Result<Network, Failure> {
+        let path = self.0.library.data().file(NETWORK);
+        let base = self.link().base().to_owned();
+        let network = match Network::load(&path)? {
+            Some(known) => known,
+            None => {
+                let network = self.contact(&base).await?;
+                network.save(&path)?;
+                network
             }
-            Err(failure) => ControlFlow::Continue(failure),
-        }
-    };
-    let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    of.retry(backoff, "central is not known yet", attempt).await
-}
-
-/// Registers once. A pod shows its token each time. Else a key that is known needs no token; one
-/// that central does not know, or no longer, does.
-pub(super) async fn register(of: &Membership) -> Result<(), Failure> {
-    if of.0.about.pod_token.is_some() {
-        return register_with(of, None).await;
+        };
+        self.link().connect(network.catalogue(&base, self.0.inject, DEADLINE)?);
+        self.0.library.rights().set_keys(network.verifier());
+        self.resume(&network)?;
+        *self.0.network.locked() = Some(network.clone());
+        Ok(network)
     }
-    let token = of.0.about.join_token.as_ref();
-    if of.link().standing().is_some() {
-        match (register_with(of, None).await, token) {
+
+    async fn contact(&self, base: &str) -> Result<Network, Failure> {
+        let first = self.0.about.first_contact.clone().unwrap_or(FirstContact::PublicName);
+        let inject = self.0.inject;
+        let attempt = || async {
+            match Network::contact(base, &first, inject).await {
+                Ok(network) => ControlFlow::Break(Ok(network)),
+                // Another server answers than the expected one: waiting does not change that.
+                Err(failure)
+                    if matches!(
+                        failure.code,
+                        ErrorCode::Untrusted | ErrorCode::Unauthenticated
+                    ) =>
+                {
+                    let how = "--ca-fingerprint HEX (`peral central fingerprint` prints it) or \
+                        --ca-file FILE";
+                    ControlFlow::Break(Err(fail!(
+                        Untrusted,
+                        "{}; say which authority is central's with {how}",
+                        failure.detail
+                    )))
+                }
+                Err(failure) => ControlFlow::Continue(failure),
+            }
+        };
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        self.retry(backoff, "this peer has not reached central yet", attempt).await
+    }
+
+    /// Takes the identity from before a restart, which is good for serving while central is away.
+    /// Where there is none, reads the token that is needed: waiting does not bring one.
+    fn resume(&self, network: &Network) -> Result<(), Failure> {
+        if let Some(before) = self.0.key.resume()? {
+            if before.registration.network != network.id {
+                return Err(fail!(
+                    Internal,
+                    "the data folder {} holds the identity of a peer in another network",
+                    self.0.library.data().root().display()
+                ));
+            }
+            self.link().set_registration(before.registration);
+            *self.0.lifetime.locked() = Some(before.lifetime);
+            self.0.check.ok();
+        } else if let Some(token) = &self.0.about.join_token {
+            token.read()?;
+        } else if let Some(token) = &self.0.about.pod_token {
+            token.read()?;
+        }
+        Ok(())
+    }
+
+    /// Registers once. A pod shows its token each time. Otherwise a registered key needs no token,
+    /// unless central does not know it, or no longer.
+    pub(super) async fn register_once(&self) -> Result<(), Failure> {
+        if self.0.about.pod_token.is_some() {
+            return self.register_with(None).await;
+        }
+        let token = self.0.about.join_token.as_ref();
+        if self.link().registration().is_none() {
+            return self.register_with(token.map(JoinToken::read).transpose()?).await;
+        }
+        match (self.register_with(None).await, token) {
             (Err(failure), Some(token)) if failure.code == ErrorCode::Unauthenticated => {
                 let token = token.read().map_err(|missing| {
                     fail!(Unauthenticated, "{}: {}", failure.detail, missing.detail)
                 })?;
-                register_with(of, Some(token)).await
+                self.register_with(Some(token)).await
             }
             (registered, _) => registered,
         }
-    } else {
-        register_with(of, token.map(JoinToken::read).transpose()?).await
     }
-}
 
-async fn register_with(of: &Membership, join_token: Option<String>) -> Result<(), Failure> {
-    let catalogue = of.anonymous()?;
-    let network = of.network().ok_or_else(|| fail!(Unavailable, "the network is not known yet"))?;
-    let about = &of.0.about;
-    let address = about.advertise.address(catalogue.base()).await?;
-    let request = RegisterRequest {
-        csr: of.0.key.csr()?,
-        join_token,
-        pod_token: about.pod_token.as_ref().map(PodToken::read).transpose()?,
-        address: address.to_string(),
-        label: about.label.clone(),
-        node: about.node.clone(),
-        zone: about.zone.clone(),
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    let proof = of.0.key.prove(&catalogue, network.id, &request).await?;
-    let given = catalogue.register(&proof).await?;
-    if given.network != network.id {
-        return Err(fail!(Internal, "central registered this peer in another network"));
+    async fn register_with(&self, join_token: Option<String>) -> Result<(), Failure> {
+        let catalogue = self.anonymous()?;
+        let network =
+            self.network().ok_or_else(|| fail!(Unavailable, "the network is not known yet"))?;
+        let about = &self.0.about;
+        let address = about.advertise.address(catalogue.base()).await?;
+        let request = RegisterRequest {
+            csr: self.0.key.csr()?,
+            join_token,
+            pod_token: about.pod_token.as_ref().map(PodToken::read).transpose()?,
+            address: address.to_string(),
+            label: about.label.clone(),
+            node: about.node.clone(),
+            zone: about.zone.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let proof = self.0.key.prove(&catalogue, network.id, &request).await?;
+        let registered = catalogue.register(&proof).await?;
+        if registered.network != network.id {
+            return Err(fail!(Internal, "central registered this peer in another network"));
+        }
+        let registration = RegisteredPeer {
+            peer: registered.peer,
+            epoch: registered.epoch,
+            account: registered.account,
+            network: registered.network,
+        };
+        self.take(registration, &registered.credentials).await?;
+        *self.0.address.locked() = Some(address);
+        let RegisteredPeer { peer, epoch, .. } = registration;
+        tracing::info!(%peer, epoch, address = request.address, "registered");
+        self.catch_up(&registered).await
     }
-    let standing = Standing {
-        peer: given.peer,
-        epoch: given.epoch,
-        account: given.account,
-        network: given.network,
-    };
-    of.take(standing, &given.credentials).await?;
-    of.link().place(Here {
-        node: known(&given.node, &about.node),
-        zone: known(&given.zone, &about.zone),
-    });
-    *of.0.address.locked() = Some(address);
-    tracing::info!(peer = %given.peer, epoch = given.epoch, address = request.address, "registered");
-    if given.last_delta > of.0.library.db().last_delta().await? {
-        tracing::warn!(
-            central = given.last_delta,
-            "central has later deltas than this data folder: it is an old copy; all holdings are \
-             compared"
-        );
-        of.0.library.db().skip_deltas(given.last_delta).await?;
+
+    /// Adjusts to what central knows of this peer.
+    async fn catch_up(&self, registered: &Registration) -> Result<(), Failure> {
+        let (about, library) = (&self.0.about, &self.0.library);
+        self.link().place(Here {
+            node: known(&registered.node, &about.node),
+            zone: known(&registered.zone, &about.zone),
+        });
+        if registered.last_delta > library.db().last_delta().await? {
+            tracing::warn!(
+                central = registered.last_delta,
+                "central has later deltas than this data folder, which is an old copy; comparing \
+                 all holdings"
+            );
+            library.db().skip_deltas(registered.last_delta).await?;
+        }
+        holdings::acknowledge(library, registered.last_delta).await?;
+        self.refresh_keys().await;
+        self.0.compare.notify_one();
+        library.wake_ups().publish.notify_one();
+        Ok(())
     }
-    holdings::acknowledge(&of.0.library, given.last_delta).await?;
-    refresh_keys(of).await;
-    of.0.compare.notify_one();
-    of.0.library.kicks().publish.notify_one();
-    Ok(())
 }
 
 /// In Kubernetes central knows where a peer runs, and the peer does not.
 fn known(to_central: &str, here: &str) -> String {
     if to_central.is_empty() { here.to_owned() } else { to_central.to_owned() }
-}
-
-/// Fetches central's keys again.
-pub(super) async fn refresh_keys(of: &Membership) {
-    let fetched = async { of.anonymous()?.jwks().await };
-    match fetched.await {
-        Ok(jwks) => keep_keys(of, jwks),
-        Err(failure) => tracing::info!(reason = %failure, "central's keys are not fetched now"),
-    }
-}
-
-fn keep_keys(of: &Membership, jwks: peral_wire::keys::Jwks) {
-    let mut known = of.0.network.locked();
-    let Some(network) =
-        known.as_mut().filter(|network| network.jwks != jwks && !jwks.keys.is_empty())
-    else {
-        return;
-    };
-    tracing::info!(keys = jwks.keys.len(), "central's keys changed");
-    network.jwks = jwks;
-    of.0.library.rights().set_keys(network.verifier());
-    if let Err(failure) = network.save(&of.0.library.data().file(NETWORK)) {
-        tracing::warn!(reason = %failure, "central's new keys are not kept");
-    }
 }

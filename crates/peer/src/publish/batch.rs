@@ -11,23 +11,20 @@ use peral_wire::{
         holdings::VersionRef,
     },
 };
-use serde_json::json;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use crate::{
     db::{
         broken,
-        files::PendingRow,
-        records::{hex, hold, rows},
+        pending::{LeftOut, PendingRow, Published},
         shares::visibility,
         unsigned,
     },
     library::Library,
 };
 
-/// The same batch with the same key, so that a lost answer does no harm, is tried so often; then
-/// the files are read anew.
+/// How often a batch is tried with the same idempotency key, so that a lost answer does no harm; then
+/// its files are read again.
 const TRIES: u32 = 6;
 
 /// Files that are published together.
@@ -45,61 +42,70 @@ struct Entry {
 }
 
 impl Batch {
-    /// A batch of at most 1,000 files.
     pub fn new(library: Library, rows: Vec<PendingRow>) -> Self {
         Self { library, rows }
     }
 
-    /// Publishes it and notes what became of each file.
+    /// Publishes it and records the result of each file.
     ///
     /// # Errors
-    /// UNAVAILABLE and the like: nothing was noted, try again later.
+    /// UNAVAILABLE and the like: nothing was recorded, try again later.
     pub async fn publish(self) -> Result<(), Failure> {
-        let mut troubles = Vec::new();
+        let mut left_out = Vec::new();
         let mut entries = Vec::new();
         for row in self.rows {
             match held_back(&row) {
-                Some(detail) => troubles.push((row.id, ErrorCode::Held, detail)),
+                Some(detail) => {
+                    left_out.push(LeftOut { id: row.id, code: ErrorCode::Held, detail });
+                }
                 None => entries.push(entry(row)?),
             }
         }
         let mut published = Vec::new();
         for (entry, result) in entries.iter().zip(send(&self.library, &entries).await?) {
-            match outcome(&self.library, entry, result) {
-                Ok(record) => published.push((entry.id, record)),
-                Err(failure) => troubles.push((entry.id, shown(failure.code), failure.detail)),
+            let id = entry.id;
+            match checked(&self.library, entry, result) {
+                Ok(record) => published.push(Published { id, record }),
+                Err(failure) => {
+                    left_out.push(LeftOut {
+                        id,
+                        code: shown(failure.code),
+                        detail: failure.detail,
+                    });
+                }
             }
         }
-        for (id, code, detail) in &troubles {
+        for LeftOut { id, code, detail } in &left_out {
             tracing::debug!(id, %code, detail, "a file is left out of the catalogue");
         }
-        if !troubles.is_empty() {
-            self.library.db().trouble(troubles).await?;
+        if !left_out.is_empty() {
+            self.library.db().leave_out(&left_out).await?;
         }
         if !published.is_empty() {
-            note(&self.library, published).await?;
+            self.library.db().set_published(&published).await?;
+            self.library.wake_ups().deltas.notify_one();
         }
         Ok(())
     }
 }
 
-/// Only an upload publishes this content under another name.
+/// Why only an upload may publish this content under this name, if so.
 fn held_back(row: &PendingRow) -> Option<String> {
     if row.size == 0 {
-        // No bytes, nothing to give away.
+        // No bytes, nothing to disclose.
         return None;
     }
     let private_here = visibility(row.visibility) == peral_model::Visibility::Private;
     if row.was_fetched {
         return Some(
-            "this content came from others, by a download or an upload; publish it under \
-            this name with: peral upload"
+            "this content came from others, by a download or an upload; to publish it under \
+            this name, use: peral upload"
                 .into(),
         );
     }
     let private = if private_here { row.private_of_other_owners } else { row.private_of_others };
     (private > 0).then(|| {
-        "this peer holds this content for a private file; publish it under this name with: \
+        "this peer holds this content for a private file; to publish it under this name, use: \
         peral upload"
             .into()
     })
@@ -142,7 +148,7 @@ async fn send(library: &Library, entries: &[Entry]) -> Result<Vec<PublishResult>
             Ok(answer) => {
                 return Err(fail!(
                     Internal,
-                    "central gave {} results for {} files",
+                    "central returned {} results for {} files",
                     answer.results.len(),
                     entries.len()
                 ));
@@ -165,7 +171,8 @@ fn is_passing(code: ErrorCode) -> bool {
     )
 }
 
-fn outcome(
+/// The record in central's answer, if it is the one for this file.
+fn checked(
     library: &Library,
     entry: &Entry,
     result: PublishResult,
@@ -177,48 +184,16 @@ fn outcome(
         PublishResult::Problem(problem) => return Err(problem.into()),
     };
     if record.value.name.as_str() != entry.name || record.value.content != entry.content {
-        return Err(fail!(Internal, "central published something else for {}", entry.path));
+        return Err(fail!(
+            Internal,
+            "central returned the record of another file for {}",
+            entry.path
+        ));
     }
     Ok(record)
 }
 
-/// A newer version than this copy is what people call outdated.
+/// Where the catalogue has a newer version, people know this copy as outdated.
 fn shown(code: ErrorCode) -> ErrorCode {
     if code == ErrorCode::VersionConflict { ErrorCode::Outdated } else { code }
-}
-
-/// Notes what was published: what the peer last had of each name, the rows that did not change
-/// meanwhile, and their holdings.
-async fn note(library: &Library, published: Vec<(i64, Sealed<Record>)>) -> Result<(), Failure> {
-    let records = rows(published.iter().map(|(_, record)| record));
-    let ids = published.iter().map(|(id, record)| {
-        let value = &record.value;
-        json!([
-            id,
-            value.file.0.simple().to_string(),
-            value.version,
-            hex(&value.content.hash.0),
-            value.name.as_str()
-        ])
-    });
-    let ids = serde_json::Value::Array(ids.collect()).to_string();
-    let write = library.db().write(move |db: &mut SqliteConnection| {
-        Box::pin(async move {
-            let names = "INSERT INTO names (name, file_id, version, hash)
-                SELECT value ->> 4, unhex(value ->> 1), value ->> 2, unhex(value ->> 3) FROM
-                json_each($1) WHERE true
-                ON CONFLICT (name) DO UPDATE SET file_id = excluded.file_id, version =
-                excluded.version, hash = excluded.hash";
-            sqlx::query(names).bind(&ids).execute(&mut *db).await?;
-            let files = "UPDATE files SET state = 1, file_id = unhex(n.value ->> 1), version =
-                n.value ->> 2, code = NULL, detail = NULL
-                FROM json_each($1) n WHERE files.id = n.value ->> 0 AND state = 0 AND hash =
-                unhex(n.value ->> 3)";
-            sqlx::query(files).bind(&ids).execute(&mut *db).await?;
-            hold(db, &records).await
-        })
-    });
-    write.await?;
-    library.kicks().deltas.notify_one();
-    Ok(())
 }

@@ -10,9 +10,14 @@ use std::{
 
 use peral_model::{FileId, Identity};
 use peral_runtime::{Lock, tls::PeerCertificate};
-use peral_wire::Failure;
+use peral_wire::{Failure, fail};
 
-use super::{Rights, absent};
+use super::callers::Callers;
+
+/// What a caller is told of a file that is not here, and of one that it may not have: the same.
+pub fn absent() -> Failure {
+    fail!(NotFound, "this peer does not hold this file version")
+}
 
 /// What can end the open streams of a file.
 #[derive(Debug, Default)]
@@ -23,15 +28,16 @@ struct Active {
 
 /// Files with open streams. An entry lives as long as one of its permits.
 #[derive(Debug, Default)]
-pub struct Files(Mutex<HashMap<FileId, Weak<Active>>>);
+pub struct OpenFiles(Mutex<HashMap<FileId, Weak<Active>>>);
 
-impl Files {
+impl OpenFiles {
     fn enter(&self, file: FileId) -> Arc<Active> {
         let mut files = self.0.locked();
         if let Some(active) = files.get(&file).and_then(Weak::upgrade) {
             return active;
         }
-        // Swept when it would grow anyway, so that it stays as small as the number of open streams.
+        // Cleaned up when it would grow anyway, so that it stays as small as the number of open
+        // streams.
         if files.len() == files.capacity() {
             files.retain(|_, active| active.strong_count() > 0);
         }
@@ -62,7 +68,7 @@ impl Files {
 /// A right to read one file version, until something ends it: ask [`Permit::check`] before each
 /// piece.
 pub struct Permit {
-    rights: Rights,
+    callers: Arc<Callers>,
     active: Arc<Active>,
     serial: u64,
     identity: Identity,
@@ -72,15 +78,15 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(
-        rights: Rights,
+        callers: Arc<Callers>,
         caller: &PeerCertificate,
-        files: &Files,
+        files: &OpenFiles,
         file: FileId,
     ) -> Self {
         let active = files.enter(file);
         // Zero: the first check looks at the revocations.
         Self {
-            rights,
+            callers,
             active,
             serial: 0,
             identity: caller.identity,
@@ -93,24 +99,23 @@ impl Permit {
         self.serial = serial;
     }
 
-    /// Does the right still hold? Cheap: no lock, no disk.
+    /// Whether the right still holds. Cheap: no lock, no disk.
     ///
     /// # Errors
     /// NOT_FOUND when the file's rights changed or it is gone; UNAUTHENTICATED when the caller was
     /// revoked; SUPERSEDED.
     pub fn check(&self) -> Result<(), Failure> {
-        let inner = &self.rights.0;
-        inner.link.check()?;
+        self.callers.may_serve()?;
         if self.active.cut.load(Ordering::SeqCst)
             || self.active.serial.load(Ordering::SeqCst) > self.serial
         {
             return Err(absent());
         }
-        let generation = inner.generation.load(Ordering::SeqCst);
+        let generation = self.callers.generation();
         if generation != self.generation.load(Ordering::Relaxed)
-            || self.not_after_ms < inner.clock.now_ms()
+            || self.callers.has_expired(self.not_after_ms)
         {
-            self.rights.standing(self.identity, self.not_after_ms)?;
+            self.callers.admits(self.identity, self.not_after_ms)?;
             self.generation.store(generation, Ordering::Relaxed);
         }
         Ok(())

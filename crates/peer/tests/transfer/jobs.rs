@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use futures::{Stream, StreamExt};
 use peral_model::{Record, Visibility};
-use peral_peer::jobs::{Jobs, JobsDeps};
+use peral_peer::{Jobs, JobsDeps};
 use peral_runtime::Shutdown;
 use peral_transfer::{
     limits::{Limits, Rates},

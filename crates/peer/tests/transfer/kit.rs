@@ -17,12 +17,7 @@ use peral_model::{
     Ticket, UploadId, Verb, Visibility,
 };
 use peral_peer::{
-    data::DataDir,
-    db::Db,
-    grpc::PeerService,
-    library::{Adopt, Library},
-    link::{Link, Standing},
-    rights::Rights,
+    DataDir, Db, FinishedDownload, Library, Link, PeerService, RegisteredPeer, Rights,
 };
 use peral_runtime::{
     Clock, Shutdown, SystemClock,
@@ -206,7 +201,12 @@ impl Peer {
         std::fs::create_dir(dir.path().join("files")).unwrap();
         let db = Db::open(&data.file("peer.db")).await.unwrap();
         let link = Link::new(central, clock.clone());
-        link.stand(Standing { peer: id, epoch: 1, account: net.account, network: net.network });
+        link.set_registration(RegisteredPeer {
+            peer: id,
+            epoch: 1,
+            account: net.account,
+            network: net.network,
+        });
         let rights =
             Rights::open(db.clone(), clock.clone(), link.clone(), net.verifier()).await.unwrap();
         let library = Library::new(data, db, rights, link, clock.clone()).unwrap();
@@ -239,7 +239,7 @@ impl Peer {
         let path = self.path(&record.value.file.to_string());
         std::fs::write(&path, bytes).unwrap();
         let stamp = Stamp::of(&std::fs::File::open(&path).unwrap()).unwrap();
-        self.library.adopt(Adopt { record: record.clone(), path, stamp }).await.unwrap();
+        self.library.adopt(FinishedDownload { record: record.clone(), path, stamp }).await.unwrap();
     }
 
     pub fn source(&self) -> Source {

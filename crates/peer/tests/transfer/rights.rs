@@ -4,7 +4,7 @@ use std::{fs, sync::Arc, time::Duration};
 
 use futures::stream;
 use peral_model::{Identity, PeerId, SessionId, Visibility};
-use peral_peer::link::Ended;
+use peral_peer::IdentityLoss;
 use peral_runtime::tls::CertStore;
 use peral_transfer::{
     dial::{Dialer, OutboundPolicy},
@@ -40,7 +40,7 @@ async fn a_private_file_goes_to_the_bearer_of_a_grant_alone() {
     let absent = Getter::new(&net, &record, &[peer.source()]).get().await.unwrap_err();
     assert_eq!(absent.code, ErrorCode::NoSource);
     assert!(
-        absent.detail.contains("holds no such file version"),
+        absent.detail.contains("does not hold this file version"),
         "as if it were not there: {absent}"
     );
     let stolen = Getter::showing(&net, &record, Some(grant.clone()), &[peer.source()], thief);
@@ -214,7 +214,7 @@ async fn each_method_looks_at_who_calls() {
     for (method, answer) in matrix(&peer, &stranger).await {
         assert_eq!(answer, Err(ErrorCode::Unavailable), "{method} with a stranger's certificate");
     }
-    peer.library.link().end(Ended::Superseded);
+    peer.library.link().lose(IdentityLoss::Superseded);
     for (method, answer) in matrix(&peer, &net.dialer(user())).await {
         assert_eq!(answer, Err(ErrorCode::Superseded), "{method} of a process that was superseded");
     }
@@ -325,7 +325,7 @@ async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_n
         fs::write(&path, b"x").unwrap();
         let stamp = peral_transfer::Stamp::of(&fs::File::open(&path).unwrap()).unwrap();
         let record = peral_wire::Sealed::seal(next, &net.key);
-        peer.library.adopt(peral_peer::library::Adopt { record, path, stamp }).await.unwrap();
+        peer.library.adopt(peral_peer::FinishedDownload { record, path, stamp }).await.unwrap();
     }
     peer.hold(&net, "b", b"two", Visibility::Public).await;
     let mut client = peer.client(&net.dialer(user())).await;

@@ -380,7 +380,7 @@ async fn uploads_of_yesterday_are_swept() {
     let (central, base) = Central::start().await;
     let peer = central.peer(&base, Limits::default()).await;
     let service =
-        peral_peer::grpc::PeerService::new(peer.library.clone(), Limits::default(), Metrics::new());
+        peral_peer::PeerService::new(peer.library.clone(), Limits::default(), Metrics::new());
     let path = peer.library.upload_temp(peral_model::UploadId(Uuid::new_v4()));
     fs::write(&path, b"half").unwrap();
     service.sweep_uploads(now_ms()).await.unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use peral_model::FileName;
-use peral_peer::args::JoinToken;
+use peral_peer::JoinToken;
 use peral_runtime::tls::Pin;
 use peral_testkit::{files::copy_folder, until};
 use peral_transfer::trust::FirstContact;

@@ -14,7 +14,7 @@ use axum::{
     routing::{get, post},
 };
 use peral_central::Kubernetes;
-use peral_peer::{Config, args::PodToken};
+use peral_peer::{Config, PodToken};
 use peral_runtime::{Clock, MockClock, SystemClock};
 use peral_testkit::until;
 use peral_wire::ErrorCode;

@@ -9,10 +9,7 @@ use std::{
 
 use peral_central::{Central, Config as CentralConfig, Kubernetes};
 use peral_model::{FileName, PeerId, Visibility};
-use peral_peer::{
-    Config, Peer,
-    args::{ConfiguredShare, JoinToken},
-};
+use peral_peer::{Config, ConfiguredShare, JoinToken, Peer};
 use peral_runtime::{
     Ports, SharedClock, Shutdown, SystemClock,
     tls::{CertStore, KeyPkcs8Der, Pin, install_provider},
@@ -178,8 +175,10 @@ impl Net {
             first_contact: Some(FirstContact::Fingerprint(Pin::new(&fingerprint).unwrap())),
             join_token: Some(JoinToken::Secret(token)),
             pod_token: None,
-            listen: (LOCAL, Ports::one(0)),
-            advertise: (None, None),
+            listen_address: LOCAL,
+            ports: Ports::one(0),
+            advertise_ip: None,
+            advertise_port: None,
             admin_listen: SocketAddr::new(LOCAL, 0),
             shares: vec![ConfiguredShare {
                 path: root.join(format!("{name}-share")),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use peral_model::ContentId;
-use peral_peer::library::Spool;
+use peral_peer::Spool;
 use peral_transfer::hashing;
 use peral_wire::{Failure, fail};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};

@@ -1,8 +1,8 @@
-//! What is known of one accepted download, and those who watch it.
+//! The state of one accepted download, and how it is watched.
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -18,16 +18,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::same_path;
-
-/// Notes that are kept for those who come late.
+/// Maximum number of notes that are kept for late watchers.
 const MAX_NOTES: usize = 64;
 
 /// How a download ended: the record of what was fetched, or why not.
-pub(super) type Ended = Result<pb::Envelope, Failure>;
+pub(super) type JobResult = Result<pb::Envelope, Failure>;
 
-/// One download.
-pub(super) struct State {
+/// One accepted download.
+pub(super) struct Job {
     id: Uuid,
     name: String,
     path: PathBuf,
@@ -43,10 +41,10 @@ struct Inside {
     progress: Progress,
     notes: VecDeque<(u64, String)>,
     noted: u64,
-    end: Option<Ended>,
+    end: Option<JobResult>,
 }
 
-impl State {
+impl Job {
     pub fn new(id: Uuid, request: &FetchRequest) -> Self {
         let record = &request.record.value;
         let progress = Progress {
@@ -72,7 +70,7 @@ impl State {
         self.id
     }
 
-    /// Is it a download of this version to this path?
+    /// Whether it is a download of this version to this path.
     pub fn same(&self, request: &FetchRequest) -> bool {
         let record = &request.record.value;
         self.version == (record.file, record.version)
@@ -92,7 +90,7 @@ impl State {
         &self.cancel
     }
 
-    pub fn end(&self, end: Ended) {
+    pub fn end(&self, end: JobResult) {
         self.lock().end = Some(end);
         self.tell();
     }
@@ -139,7 +137,7 @@ impl State {
     }
 }
 
-impl Observer for State {
+impl Observer for Job {
     fn progress(&self, progress: &Progress) {
         self.lock().progress = *progress;
         self.tell();
@@ -178,14 +176,14 @@ pub(super) fn message(id: Uuid, progress: &Progress) -> pb::Progress {
     }
 }
 
-/// What there is to say now, of which a watcher has heard some.
+/// What a watcher has not seen yet.
 struct News {
     progress: Progress,
     notes: Vec<String>,
-    end: Option<Ended>,
+    end: Option<JobResult>,
 }
 
-impl State {
+impl Job {
     fn news(&self, heard: &mut u64) -> News {
         let inside = self.lock();
         let notes = inside
@@ -199,26 +197,31 @@ impl State {
     }
 }
 
+/// Whether two paths name the same file, as far as can be told without looking.
+fn same_path(one: &Path, other: &Path) -> bool {
+    one.components().eq(other.components())
+}
+
 /// All notes that are kept, each change of the progress, and the end.
-pub(super) fn watch(state: Arc<State>) -> impl Stream<Item = Result<pb::Progress, Failure>> + Send {
+pub(super) fn watch(job: Arc<Job>) -> impl Stream<Item = Result<pb::Progress, Failure>> + Send {
     async_stream::try_stream! {
-        let mut changed = state.changed.subscribe();
+        let mut changed = job.changed.subscribe();
         let (mut heard, mut told) = (0, None);
         loop {
             changed.mark_unchanged();
-            let News { progress, notes, end } = state.news(&mut heard);
+            let News { progress, notes, end } = job.news(&mut heard);
             for note in notes {
-                yield pb::Progress { note, ..message(state.id, &progress) };
+                yield pb::Progress { note, ..message(job.id, &progress) };
             }
             if told.replace(progress) != Some(progress) {
-                yield message(state.id, &progress);
+                yield message(job.id, &progress);
             }
             if let Some(end) = end {
                 let last = Progress { done: progress.total, ..progress };
-                yield pb::Progress { record: Some(end?), phase: pb::Phase::Done.into(), ..message(state.id, &last) };
+                yield pb::Progress { record: Some(end?), phase: pb::Phase::Done.into(), ..message(job.id, &last) };
                 return;
             }
-            // The sender is in `state`.
+            // The sender is in `job`.
             drop(changed.changed().await);
         }
     }
