@@ -10,12 +10,9 @@ use peral_model::{
 };
 use peral_peer::{Db, Held, IdentityLoss, Link, Permit, RegisteredPeer, Rights, UPLOAD_LIFE_MS};
 use peral_runtime::{MockClock, tls::PeerCertificate};
+use peral_testkit::identity::{record_key, verifier};
 use peral_transfer::Stamp;
-use peral_wire::{
-    ErrorCode, Failure, Sealed,
-    keys::{Jwks, KeyUse, SigningKey, Verifier},
-    pb,
-};
+use peral_wire::{ErrorCode, Failure, Sealed, keys::SigningKey, pb};
 use uuid::Uuid;
 
 const NOW: i64 = 1_800_000_000_000;
@@ -34,19 +31,10 @@ struct World {
     folder: tempfile::TempDir,
 }
 
-fn key() -> SigningKey {
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-    SigningKey::from_pkcs8(&pair.serialize_der(), KeyUse::Record).unwrap()
-}
-
-fn verifier(key: &SigningKey) -> Verifier {
-    Verifier::new(&Jwks { keys: vec![key.public()] }, KeyUse::Record)
-}
-
 async fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::open(&folder.path().join("peer.db")).await.unwrap();
-    let (clock, key) = (Arc::new(MockClock::new(NOW)), key());
+    let (clock, key) = (Arc::new(MockClock::new(NOW)), record_key());
     let link = Link::new("https://central", clock.clone());
     link.set_registration(RegisteredPeer {
         peer: ME,
@@ -214,12 +202,12 @@ async fn what_central_did_not_sign_counts_for_nothing() {
     let world = world().await;
     let private = world.held(record(Visibility::Private, 5));
     let reader = caller(user(1), READER);
-    let forged = Sealed::seal(grant(record(Visibility::Private, 5)), &key()).envelope;
+    let forged = Sealed::seal(grant(record(Visibility::Private, 5)), &record_key()).envelope;
     assert_eq!(
         code(world.show(&reader, &private, None, Some(forged)).await),
         Some(ErrorCode::Unauthenticated)
     );
-    let forged = Sealed::seal(record(Visibility::Public, 9), &key()).envelope;
+    let forged = Sealed::seal(record(Visibility::Public, 9), &record_key()).envelope;
     assert_eq!(
         code(world.show(&reader, &private, Some(forged), None).await),
         Some(ErrorCode::Unauthenticated)
@@ -387,7 +375,7 @@ async fn an_order_is_for_one_bearer_one_peer_and_a_time() {
         code(world.rights.open_ticket(&bearer, &seal(&elsewhere)).await),
         Some(ErrorCode::Forbidden)
     );
-    let forged = Sealed::seal(ticket.clone(), &key()).envelope;
+    let forged = Sealed::seal(ticket.clone(), &record_key()).envelope;
     assert_eq!(
         code(world.rights.open_ticket(&bearer, &forged).await),
         Some(ErrorCode::Unauthenticated)

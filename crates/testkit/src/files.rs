@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, FileTimes},
     os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Long enough ago that an indexer does not wait for more to be written.
@@ -18,15 +18,28 @@ pub fn write_settled(path: &Path, bytes: &[u8]) -> PathBuf {
     write_dated(path, bytes, A_WHILE)
 }
 
-/// The same with another age. The file appears whole, with its date.
+/// The same with another age.
 ///
 /// # Panics
 /// It cannot be written.
 pub fn write_dated(path: &Path, bytes: &[u8], age: Duration) -> PathBuf {
+    write_then(path, bytes, |written| written - age)
+}
+
+/// The same with this date.
+///
+/// # Panics
+/// It cannot be written.
+pub fn write_at(path: &Path, bytes: &[u8], date: SystemTime) -> PathBuf {
+    write_then(path, bytes, |_| date)
+}
+
+/// The file appears whole, with its date.
+fn write_then(path: &Path, bytes: &[u8], date: impl Fn(SystemTime) -> SystemTime) -> PathBuf {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let temp = path.with_file_name(".being-written");
     fs::write(&temp, bytes).unwrap();
-    make_older(&temp, age);
+    change_date(&temp, date);
     fs::rename(&temp, path).unwrap();
     path.to_owned()
 }
@@ -36,8 +49,13 @@ pub fn write_dated(path: &Path, bytes: &[u8], age: Duration) -> PathBuf {
 /// # Panics
 /// There is no such file.
 pub fn make_older(path: &Path, by: Duration) {
-    let before = fs::metadata(path).unwrap().modified().unwrap();
-    File::options().write(true).open(path).unwrap().set_modified(before - by).unwrap();
+    change_date(path, |before| before - by);
+}
+
+fn change_date(path: &Path, change: impl Fn(SystemTime) -> SystemTime) {
+    let file = File::options().write(true).open(path).unwrap();
+    let before = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(change(before)).unwrap();
 }
 
 /// Changes one bit as a bad disk does: the file's dates and size stay.

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use peral_model::{Identity, PeerId, Record, Visibility, pieces::PIECE};
+use peral_model::{Record, Visibility, pieces::PIECE};
+use peral_testkit::{
+    identity::{Issuer, a_peer},
+    sample::{MIB, sample},
+    until,
+};
 use peral_transfer::limits::{Limits, Rates};
 use peral_wire::{ErrorCode, Sealed, pb, pb::peer_service_client::PeerServiceClient, peer::failed};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
-use uuid::Uuid;
 
-use crate::kit::{Getter, MIB, Net, Peer, sample, shown, until};
+use crate::kit::{Getter, Peer, dial_as, shown};
 
 const PIECES: u64 = 32;
 
@@ -30,7 +34,7 @@ async fn piece(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_download_serves_the_pieces_that_it_has_and_no_others() {
-    let net = Net::new();
+    let net = Issuer::new();
     let slow = Limits::new(Rates { upload: 4 << 20, ..Rates::default() });
     let seed = Peer::with(&net, slow, "https://127.0.0.1:1").await;
     let bytes = sample(usize::try_from(PIECES).unwrap() * MIB);
@@ -39,10 +43,10 @@ async fn a_running_download_serves_the_pieces_that_it_has_and_no_others() {
     let mut getter =
         Getter::new(&net, &record, &[seed.source()]).with_registry(peer.library.registry());
     getter.request.wait = Duration::from_secs(60);
-    let mut client = peer.client(&net.dialer(Identity::Peer(PeerId(Uuid::new_v4())))).await;
+    let mut client = peer.client(&dial_as(&net, a_peer())).await;
     let cancel = CancellationToken::new();
     let asking = async {
-        until("two pieces are there", || getter.watcher.done() >= 2 * PIECE).await;
+        until("two pieces are there", async || getter.watcher.done() >= 2 * PIECE).await;
         // Nothing more comes, and the download waits.
         seed.kill();
         let mut served = 0;

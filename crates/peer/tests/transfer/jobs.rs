@@ -6,6 +6,12 @@ use futures::{Stream, StreamExt};
 use peral_model::{Record, Visibility};
 use peral_peer::{Jobs, JobsDeps};
 use peral_runtime::Shutdown;
+use peral_testkit::{
+    PATIENCE,
+    identity::Issuer,
+    sample::{MIB, sample},
+    until,
+};
 use peral_transfer::{
     limits::{Limits, Rates},
     metrics::Metrics,
@@ -14,14 +20,14 @@ use peral_wire::{ErrorCode, Failure, Sealed, pb};
 use uuid::Uuid;
 
 use crate::{
-    kit::{MIB, Net, Peer, sample, until},
+    kit::{Peer, dial_as},
     uploads::Central,
 };
 
-fn jobs(net: &Net, peer: &Peer, shutdown: &Shutdown) -> Jobs {
+fn jobs(net: &Issuer, peer: &Peer, shutdown: &Shutdown) -> Jobs {
     Jobs::new(JobsDeps {
         library: peer.library.clone(),
-        dialer: net.dialer(peral_model::Identity::Peer(peer.id)),
+        dialer: dial_as(net, peral_model::Identity::Peer(peer.id)),
         limits: Limits::default(),
         metrics: Metrics::new(),
         clock: peer.clock.clone(),
@@ -41,9 +47,8 @@ fn request(record: &Sealed<Record>, path: &Path) -> pb::DownloadRequest {
 async fn end(
     stream: impl Stream<Item = Result<pb::Progress, Failure>>,
 ) -> Result<pb::Progress, Failure> {
-    let all = tokio::time::timeout(Duration::from_secs(60), stream.collect::<Vec<_>>())
-        .await
-        .expect("a download ends");
+    let all =
+        tokio::time::timeout(PATIENCE, stream.collect::<Vec<_>>()).await.expect("a download ends");
     all.into_iter().last().unwrap()
 }
 
@@ -92,7 +97,8 @@ async fn it_goes_on_after_a_restart() {
         id,
         "the same wish is the same job"
     );
-    until("some of it came", || before.list().first().is_some_and(|job| job.done >= 3 << 20)).await;
+    until("some of it came", async || before.list().first().is_some_and(|job| job.done >= 3 << 20))
+        .await;
     assert!(shutdown.finish(Duration::from_secs(10)).await);
     drop(before);
     assert!(!path.exists());
@@ -116,7 +122,7 @@ async fn a_cancelled_one_leaves_nothing() {
     fs::create_dir(&folder).unwrap();
     let id = jobs.accept(&request(&record, &folder.join("file"))).await.unwrap();
     let watched = tokio::spawn(end(jobs.watch(id).unwrap()));
-    until("some of it came", || jobs.list().first().is_some_and(|job| job.done > 0)).await;
+    until("some of it came", async || jobs.list().first().is_some_and(|job| job.done > 0)).await;
     jobs.cancel(id).await.unwrap();
     assert_eq!(watched.await.unwrap().unwrap_err().code, ErrorCode::Cancelled);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);

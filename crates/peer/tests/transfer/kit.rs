@@ -1,4 +1,4 @@
-//! A network without central: an authority, signing keys, peers that serve, and one who fetches.
+//! A network without central: peers that serve, and one who fetches.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -10,22 +10,20 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
 use futures::future::BoxFuture;
-use peral_model::{
-    AccountId, Content, ContentId, FileId, FileName, Grant, Identity, NetworkId, PeerId, Record,
-    Ticket, UploadId, Verb, Visibility,
-};
+use peral_model::{Grant, Identity, PeerId, Record, Visibility};
 use peral_peer::{
     DataDir, Db, FinishedDownload, Library, Link, PeerService, RegisteredPeer, Rights,
 };
 use peral_runtime::{
-    Clock, Shutdown, SystemClock,
+    Shutdown, SystemClock,
     serve::{Listener, ServeConfig, serve},
-    tls::{
-        Alpn, Authority, CertStore, ClientAuth, Purpose, TrustRoots, new_key, server_config,
-        signing_request,
-    },
+    tls::{Alpn, CertStore, ClientAuth, server_config},
+};
+use peral_testkit::{
+    PATIENCE,
+    identity::{Issuer, a_peer, content_of},
+    sample::MIB,
 };
 use peral_transfer::{
     Here, Registry, Stamp,
@@ -38,140 +36,16 @@ use peral_transfer::{
     progress::{Observer, Progress},
 };
 use peral_wire::{
-    Failure, Sealed,
-    keys::{Jwks, KeyUse, SigningKey, Verifier},
-    pb,
-    pb::peer_service_client::PeerServiceClient,
-    rest::files::Source,
+    Failure, Sealed, pb, pb::peer_service_client::PeerServiceClient, rest::files::Source,
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-pub const MIB: usize = 1 << 20;
-
-pub fn now_ms() -> i64 {
-    SystemClock::new().now_ms()
-}
-
-/// Bytes in which no two pieces are alike.
-pub fn sample(size: usize) -> Vec<u8> {
-    let mut bytes = vec![0; size];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&size.to_le_bytes());
-    hasher.finalize_xof().fill(&mut bytes);
-    bytes
-}
-
-/// Waits until something is so.
-pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(30), async {
-        while !so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    waited.await.unwrap_or_else(|_| panic!("never happened: {what}"));
-}
-
-pub struct Net {
-    pub authority: Authority,
-    pub key: SigningKey,
-    pub network: NetworkId,
-    pub account: AccountId,
-}
-
-impl Net {
-    pub fn new() -> Self {
-        let network = NetworkId(Uuid::new_v4());
-        let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        Self {
-            authority: Authority::generate(network, now_ms() - 1000).unwrap(),
-            key: SigningKey::from_pkcs8(der.as_ref(), KeyUse::Record).unwrap(),
-            network,
-            account: AccountId(Uuid::new_v4()),
-        }
-    }
-
-    pub fn verifier(&self) -> Verifier {
-        Verifier::new(&Jwks { keys: vec![self.key.public()] }, KeyUse::Record)
-    }
-
-    pub fn roots(&self) -> TrustRoots {
-        TrustRoots::authority(self.authority.certificate().clone()).unwrap()
-    }
-
-    pub fn certs(&self, identity: Identity) -> Arc<CertStore> {
-        let key = new_key();
-        let purpose =
-            if matches!(identity, Identity::User(_)) { Purpose::Client } else { Purpose::Peer };
-        let csr = signing_request(&key).unwrap();
-        let leaf = self
-            .authority
-            .issue(
-                &csr,
-                &identity,
-                Some(self.account),
-                purpose,
-                now_ms() - 60_000,
-                Duration::from_secs(3600),
-            )
-            .unwrap();
-        let certs = CertStore::shared();
-        certs.set(self.authority.chain(leaf), &key).unwrap();
-        certs
-    }
-
-    pub fn dialer(&self, identity: Identity) -> Dialer {
-        Dialer::new(self.certs(identity), self.roots(), OutboundPolicy { allow_loopback: true })
-    }
-
-    pub fn record(&self, name: &str, content: Content, visibility: Visibility) -> Sealed<Record> {
-        let record = Record {
-            file: FileId(Uuid::new_v4()),
-            name: FileName::new(name).unwrap(),
-            version: 1,
-            content,
-            owner: self.account,
-            visibility,
-            serial: 1,
-            published_ms: now_ms(),
-        };
-        Sealed::seal(record, &self.key)
-    }
-
-    pub fn grant(&self, record: &Record, bearer: Identity) -> Sealed<Grant> {
-        let (account, now) = (self.account, now_ms());
-        let grant = Grant {
-            record: record.clone(),
-            verbs: vec![Verb::Get],
-            account,
-            bearer,
-            expires_ms: now + 600_000,
-            asked_ms: now,
-        };
-        Sealed::seal(grant, &self.key)
-    }
-
-    pub fn ticket(
-        &self,
-        peer: PeerId,
-        bearer: Identity,
-        name: &str,
-        max_size: u64,
-    ) -> Sealed<Ticket> {
-        let ticket = Ticket {
-            upload: UploadId(Uuid::new_v4()),
-            peer,
-            name: FileName::new(name).unwrap(),
-            max_size,
-            visibility: Visibility::Public,
-            account: self.account,
-            bearer,
-            expires_ms: now_ms() + 600_000,
-        };
-        Sealed::seal(ticket, &self.key)
-    }
+/// Calls peers of this network as this identity.
+pub fn dial_as(net: &Issuer, identity: Identity) -> Dialer {
+    Dialer::new(net.certs(identity), net.roots(), OutboundPolicy { allow_loopback: true })
 }
 
 /// A peer that serves what it holds.
@@ -186,15 +60,15 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub async fn start(net: &Net) -> Self {
+    pub async fn start(net: &Issuer) -> Self {
         Self::with(net, Limits::default(), "http://127.0.0.1:1").await
     }
 
-    pub async fn with(net: &Net, limits: Limits, central: &str) -> Self {
+    pub async fn with(net: &Issuer, limits: Limits, central: &str) -> Self {
         Self::on(Disk::default(), net, limits, central).await
     }
 
-    pub async fn on(disk: Disk, net: &Net, limits: Limits, central: &str) -> Self {
+    pub async fn on(disk: Disk, net: &Issuer, limits: Limits, central: &str) -> Self {
         let (dir, id, clock) =
             (tempfile::tempdir().unwrap(), PeerId(Uuid::new_v4()), Arc::new(SystemClock::new()));
         let data = DataDir::open(&dir.path().join("data")).unwrap().on(disk);
@@ -223,13 +97,12 @@ impl Peer {
     /// Holds these bytes as a file of its own.
     pub async fn hold(
         &self,
-        net: &Net,
+        net: &Issuer,
         name: &str,
         bytes: &[u8],
         visibility: Visibility,
     ) -> Sealed<Record> {
-        let content = Content { hash: ContentId::of(bytes), size: bytes.len() as u64 };
-        let record = net.record(name, content, visibility);
+        let record = net.record(name, content_of(bytes), visibility);
         self.hold_record(&record, bytes).await;
         record
     }
@@ -263,7 +136,11 @@ impl Drop for Peer {
     }
 }
 
-pub fn listen(net: &Net, certs: &Arc<CertStore>, router: axum::Router) -> (SocketAddr, Shutdown) {
+pub fn listen(
+    net: &Issuer,
+    certs: &Arc<CertStore>,
+    router: axum::Router,
+) -> (SocketAddr, Shutdown) {
     let listener = Listener::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), 0).unwrap();
     let (address, shutdown) = (listener.local_addr(), Shutdown::new());
     let tls = server_config(Arc::clone(certs), ClientAuth::Required(net.roots()), Alpn::Http2);
@@ -355,12 +232,12 @@ pub struct Getter {
 }
 
 impl Getter {
-    pub fn new(net: &Net, record: &Sealed<Record>, sources: &[Source]) -> Self {
-        Self::showing(net, record, None, sources, Identity::Peer(PeerId(Uuid::new_v4())))
+    pub fn new(net: &Issuer, record: &Sealed<Record>, sources: &[Source]) -> Self {
+        Self::showing(net, record, None, sources, a_peer())
     }
 
     pub fn showing(
-        net: &Net,
+        net: &Issuer,
         record: &Sealed<Record>,
         grant: Option<Sealed<Grant>>,
         sources: &[Source],
@@ -385,7 +262,7 @@ impl Getter {
             wait: Duration::from_secs(3),
         };
         let deps = FetchDeps {
-            dialer: net.dialer(identity),
+            dialer: dial_as(net, identity),
             finder: finder.clone(),
             lists: ListStore::new(&dir.path().join("lists")).unwrap(),
             limits: Limits::default(),
@@ -415,7 +292,7 @@ impl Getter {
 
     pub async fn get_until(&self, cancel: CancellationToken) -> Result<Fetched, Failure> {
         let running = fetch::fetch(self.request.clone(), &self.deps, self.watcher.clone(), cancel);
-        tokio::time::timeout(Duration::from_secs(60), running).await.expect("a download ends")
+        tokio::time::timeout(PATIENCE, running).await.expect("a download ends")
     }
 
     pub fn path(&self) -> &Path {

@@ -3,7 +3,6 @@
 use std::{
     fs,
     net::SocketAddr,
-    os::unix::fs::FileExt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,8 +11,13 @@ use std::{
 };
 
 use futures::{StreamExt, stream, stream::BoxStream};
-use peral_model::{Content, ContentId, Identity, PeerId, Visibility, pieces, pieces::PIECE};
+use peral_model::{Identity, PeerId, Visibility, pieces, pieces::PIECE};
 use peral_runtime::Shutdown;
+use peral_testkit::{
+    files::flip_bit,
+    identity::{Issuer, a_peer, content_of},
+    sample::{MIB, sample},
+};
 use peral_wire::{
     ErrorCode, pb,
     pb::peer_service_server::{PeerService, PeerServiceServer},
@@ -22,7 +26,7 @@ use peral_wire::{
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 use uuid::Uuid;
 
-use crate::kit::{Getter, MIB, Net, Peer, listen, sample, source};
+use crate::kit::{Getter, Peer, dial_as, listen, source};
 
 /// Serves wrong bytes under the right list, or a wrong list.
 struct Liar {
@@ -57,7 +61,7 @@ fn list_of(bytes: &[u8]) -> Vec<u8> {
     bytes.chunks(MIB).enumerate().flat_map(entry).collect()
 }
 
-fn start(net: &Net, bytes: Vec<u8>, list: Vec<u8>) -> Running {
+fn start(net: &Issuer, bytes: Vec<u8>, list: Vec<u8>) -> Running {
     let (id, served) = (PeerId(Uuid::new_v4()), Arc::new(AtomicU64::new(0)));
     let liar = Liar { bytes, list, served: served.clone() };
     let router = Routes::new(PeerServiceServer::new(liar).max_encoding_message_size(8 * MIB))
@@ -92,9 +96,10 @@ impl PeerService for Liar {
         _: Request<pb::PieceListRequest>,
     ) -> Result<Response<Self::PieceListStream>, Status> {
         let part = pb::PieceListPart { entries: self.list.clone().into() };
-        let parts = stream::repeat(part).map(Ok).then(|part| async {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            part
+        let pace = tokio::time::interval(Duration::from_millis(1));
+        let parts = stream::unfold((part, pace), |(part, mut pace)| async {
+            pace.tick().await;
+            Some((Ok(part.clone()), (part, pace)))
         });
         // One that has nothing to say says so without end.
         Ok(Response::new(parts.take(if self.list.is_empty() { usize::MAX } else { 1 }).boxed()))
@@ -137,14 +142,10 @@ fn wrong(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|byte| byte ^ 1).collect()
 }
 
-fn content(bytes: &[u8]) -> Content {
-    Content { hash: ContentId::of(bytes), size: bytes.len() as u64 }
-}
-
 /// I2: no byte reaches a user unless its piece hashed to the signed content.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_liar_is_banned_and_the_file_comes_from_another() {
-    let net = Net::new();
+    let net = Issuer::new();
     let bytes = sample(20 * MIB + 3);
     let honest = Peer::start(&net).await;
     let record = honest.hold(&net, "a file", &bytes, Visibility::Public).await;
@@ -168,9 +169,9 @@ async fn a_liar_is_banned_and_the_file_comes_from_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_of_other_bytes_is_no_echo() {
-    let net = Net::new();
+    let net = Issuer::new();
     let liar = start(&net, Vec::new(), Vec::new());
-    let dialer = net.dialer(Identity::Peer(PeerId(Uuid::new_v4())));
+    let dialer = dial_as(&net, a_peer());
     let failure = peral_transfer::echo::echo(&dialer, liar.id, liar.address, 3).await.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Integrity, "{failure}");
 }
@@ -178,10 +179,10 @@ async fn an_echo_of_other_bytes_is_no_echo() {
 /// I2: no byte reaches a user unless its piece hashed to the signed content.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_only_liars_it_fails_and_names_piece_and_peer() {
-    let net = Net::new();
+    let net = Issuer::new();
     for size in [MIB / 3, 6 * MIB] {
         let bytes = sample(size);
-        let record = net.record("a file", content(&bytes), Visibility::Public);
+        let record = net.record("a file", content_of(&bytes), Visibility::Public);
         let liars = [
             start(&net, wrong(&bytes), list_of(&bytes)),
             start(&net, wrong(&bytes), list_of(&bytes)),
@@ -205,7 +206,7 @@ async fn with_only_liars_it_fails_and_names_piece_and_peer() {
 /// I2: no byte reaches a user unless its piece hashed to the signed content.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_does_not_fold_is_taken_from_another() {
-    let net = Net::new();
+    let net = Issuer::new();
     let bytes = sample(5 * MIB);
     let honest = Peer::start(&net).await;
     let record = honest.hold(&net, "a file", &bytes, Visibility::Public).await;
@@ -237,27 +238,16 @@ async fn a_list_that_does_not_fold_is_taken_from_another() {
     );
 }
 
-/// Flips one bit so that size, time and inode stay.
-fn damage(peer: &Peer, file: &str, at: u64) {
-    let path = peer.path(file);
-    let changed = fs::metadata(&path).unwrap().modified().unwrap();
-    let opened = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let mut byte = [0];
-    opened.read_exact_at(&mut byte, at).unwrap();
-    opened.write_all_at(&[byte[0] ^ 1], at).unwrap();
-    opened.set_modified(changed).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_disk_is_no_lie_and_its_copy_is_given_up() {
-    let net = Net::new();
+    let net = Issuer::new();
     let bytes = sample(6 * MIB);
     let (bad, good) = (Peer::start(&net).await, Peer::start(&net).await);
     let record = bad.hold(&net, "a file", &bytes, Visibility::Public).await;
     // Its list is there from before.
     let held = bad.library.find(record.value.file, 1).await.unwrap().unwrap();
     bad.library.piece_list(&held).await.unwrap();
-    damage(&bad, &record.value.file.to_string(), 3 * PIECE + 9);
+    flip_bit(&bad.path(&record.value.file.to_string()), 3 * PIECE + 9);
     let alone = Getter::new(&net, &record, &[bad.source()]);
     let failure = alone.get().await.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Integrity, "{failure}");

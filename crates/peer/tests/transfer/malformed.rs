@@ -1,11 +1,15 @@
 //! Requests that no honest caller sends: a typed error each, and no big allocation.
 
 use futures::stream;
-use peral_model::{Identity, PeerId, Visibility};
+use peral_model::{PeerId, Visibility};
+use peral_testkit::{
+    identity::{Issuer, a_peer},
+    sample::{MIB, sample},
+};
 use peral_wire::{ErrorCode, pb, pb::upload_file_request::Part};
 use uuid::Uuid;
 
-use crate::kit::{MIB, Net, Peer, sample, shown};
+use crate::kit::{Peer, dial_as, shown};
 
 fn code<T>(answer: Result<T, tonic::Status>) -> ErrorCode {
     peral_wire::peer::failed(answer.map(drop).unwrap_err()).code
@@ -17,10 +21,10 @@ fn range(first: u64, count: u64) -> pb::PieceRange {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_that_a_file_has_not() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let record = peer.hold(&net, "a file", &sample(3 * MIB), Visibility::Public).await;
-    let mut client = peer.client(&net.dialer(Identity::Peer(PeerId(Uuid::new_v4())))).await;
+    let mut client = peer.client(&dial_as(&net, a_peer())).await;
     let bad = [
         vec![range(3, 1)],
         vec![range(0, 4)],
@@ -49,10 +53,10 @@ async fn ranges_that_a_file_has_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn references_that_name_nothing() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let record = peer.hold(&net, "a file", &sample(10), Visibility::Public).await;
-    let mut client = peer.client(&net.dialer(Identity::Peer(PeerId(Uuid::new_v4())))).await;
+    let mut client = peer.client(&dial_as(&net, a_peer())).await;
     let right = shown(&record, None);
     let cases = [
         (None, ErrorCode::InvalidArgument),
@@ -100,13 +104,13 @@ async fn references_that_name_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_that_begin_or_go_on_wrongly() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let share = peer.path("").parent().unwrap().join("shared");
     std::fs::create_dir(&share).unwrap();
     peer.library.share(&share, "", Visibility::Public).await.unwrap();
-    let bearer = Identity::Peer(PeerId(Uuid::new_v4()));
-    let mut client = peer.client(&net.dialer(bearer)).await;
+    let bearer = a_peer();
+    let mut client = peer.client(&dial_as(&net, bearer)).await;
     let ticket = net.ticket(peer.id, bearer, "up", 3 << 20);
     let open = |size| pb::OpenUploadRequest { ticket: Some(ticket.envelope.clone()), size };
     assert_eq!(code(client.open_upload(open((3 << 20) + 1)).await), ErrorCode::TooLarge);
@@ -117,8 +121,7 @@ async fn uploads_that_begin_or_go_on_wrongly() {
         code(client.open_upload(pb::OpenUploadRequest { ticket: Some(elsewhere), size: 1 }).await),
         ErrorCode::Forbidden
     );
-    let others =
-        net.ticket(peer.id, Identity::Peer(PeerId(Uuid::new_v4())), "up", 3 << 20).envelope;
+    let others = net.ticket(peer.id, a_peer(), "up", 3 << 20).envelope;
     assert_eq!(
         code(client.open_upload(pb::OpenUploadRequest { ticket: Some(others), size: 1 }).await),
         ErrorCode::Forbidden

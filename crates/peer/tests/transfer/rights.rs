@@ -3,9 +3,14 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use futures::stream;
-use peral_model::{Identity, PeerId, SessionId, Visibility};
+use peral_model::Visibility;
 use peral_peer::IdentityLoss;
 use peral_runtime::tls::CertStore;
+use peral_testkit::{
+    PATIENCE,
+    identity::{Issuer, a_peer, a_user, now_ms},
+    sample::{MIB, sample},
+};
 use peral_transfer::{
     dial::{Dialer, OutboundPolicy},
     limits::{Limits, Rates},
@@ -15,11 +20,7 @@ use peral_wire::{ErrorCode, Failure, pb, peer::DOWNLOAD};
 use tower::{Service, ServiceExt};
 use uuid::Uuid;
 
-use crate::kit::{Getter, MIB, Net, Peer, now_ms, sample, shown};
-
-fn user() -> Identity {
-    Identity::User(SessionId(Uuid::new_v4()))
-}
+use crate::kit::{Getter, Peer, dial_as, shown};
 
 fn all(record: &peral_wire::Sealed<peral_model::Record>, pieces: u64) -> pb::DownloadFileRequest {
     pb::DownloadFileRequest {
@@ -31,11 +32,11 @@ fn all(record: &peral_wire::Sealed<peral_model::Record>, pieces: u64) -> pb::Dow
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_file_goes_to_the_bearer_of_a_grant_alone() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let bytes = sample(3 * MIB);
     let record = peer.hold(&net, "secret", &bytes, Visibility::Private).await;
-    let (bearer, thief) = (user(), user());
+    let (bearer, thief) = (a_user(), a_user());
     let grant = net.grant(&record.value, bearer);
     let absent = Getter::new(&net, &record, &[peer.source()]).get().await.unwrap_err();
     assert_eq!(absent.code, ErrorCode::NoSource);
@@ -49,7 +50,7 @@ async fn a_private_file_goes_to_the_bearer_of_a_grant_alone() {
     let forged = Getter::showing(
         &net,
         &record,
-        Some(Net::new().grant(&record.value, bearer)),
+        Some(Issuer::new().grant(&record.value, bearer)),
         &[peer.source()],
         bearer,
     );
@@ -71,13 +72,13 @@ async fn open(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revoking_an_identity_cuts_its_open_stream() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer =
         Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1")
             .await;
     let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
-    let caller = user();
-    let dialer = net.dialer(caller);
+    let caller = a_user();
+    let dialer = dial_as(&net, caller);
     let mut stream = open(&peer, &dialer, &all(&record, 30)).await.unwrap();
     stream.next().await.unwrap().unwrap();
     peer.library.rights().revoke(caller, now_ms() + 3_600_000).await.unwrap();
@@ -97,12 +98,12 @@ async fn revoking_an_identity_cuts_its_open_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_higher_serial_cuts_streams_under_the_old_one() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer =
         Peer::with(&net, Limits::new(Rates { upload: 4 << 20, download: 0 }), "http://127.0.0.1:1")
             .await;
     let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
-    let mut stream = open(&peer, &net.dialer(user()), &all(&record, 30)).await.unwrap();
+    let mut stream = open(&peer, &dial_as(&net, a_user()), &all(&record, 30)).await.unwrap();
     stream.next().await.unwrap().unwrap();
     peer.library.rights().learn(record.value.file, 2).await.unwrap();
     let cut = loop {
@@ -116,10 +117,10 @@ async fn a_higher_serial_cuts_streams_under_the_old_one() {
 /// I7: whatever a remote can grow has a cap.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_identity_cannot_take_all_streams() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let record = peer.hold(&net, "a file", &sample(30 * MIB), Visibility::Public).await;
-    let (greedy, other) = (net.dialer(user()), net.dialer(user()));
+    let (greedy, other) = (dial_as(&net, a_user()), dial_as(&net, a_user()));
     let mut open_streams = Vec::new();
     let busy = loop {
         match open(&peer, &greedy, &all(&record, 30)).await {
@@ -133,7 +134,7 @@ async fn one_identity_cannot_take_all_streams() {
     );
     let mut stream = open(&peer, &other, &all(&record, 30)).await.unwrap();
     for _ in 0..30 {
-        tokio::time::timeout(Duration::from_secs(20), stream.next())
+        tokio::time::timeout(PATIENCE, stream.next())
             .await
             .expect("others are not held up")
             .unwrap()
@@ -174,12 +175,12 @@ async fn matrix(peer: &Peer, dialer: &Dialer) -> Vec<(&'static str, Result<(), E
 /// I3: deny by default.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_method_looks_at_who_calls() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     // The descriptors name the methods: a new one needs a row above.
     let descriptors = <prost_types_set::Set as prost::Message>::decode(pb::DESCRIPTORS).unwrap();
     let methods = descriptors.methods("PeerService");
-    let rows = matrix(&peer, &net.dialer(user())).await;
+    let rows = matrix(&peer, &dial_as(&net, a_user())).await;
     let mut named: Vec<&str> = rows.iter().map(|(method, _)| *method).collect();
     named.sort_unstable();
     assert_eq!(named, methods);
@@ -193,9 +194,9 @@ async fn each_method_looks_at_who_calls() {
         assert_eq!(answer, expected, "{method} for a user");
     }
 
-    let revoked = user();
+    let revoked = a_user();
     peer.library.rights().revoke(revoked, now_ms() + 3_600_000).await.unwrap();
-    for (method, answer) in matrix(&peer, &net.dialer(revoked)).await {
+    for (method, answer) in matrix(&peer, &dial_as(&net, revoked)).await {
         assert_eq!(answer, Err(ErrorCode::Unauthenticated), "{method} for a revoked identity");
     }
 
@@ -209,13 +210,16 @@ async fn each_method_looks_at_who_calls() {
         );
     }
     // Of another network.
-    let stranger =
-        Dialer::new(Net::new().certs(user()), net.roots(), OutboundPolicy { allow_loopback: true });
+    let stranger = Dialer::new(
+        Issuer::new().certs(a_user()),
+        net.roots(),
+        OutboundPolicy { allow_loopback: true },
+    );
     for (method, answer) in matrix(&peer, &stranger).await {
         assert_eq!(answer, Err(ErrorCode::Unavailable), "{method} with a stranger's certificate");
     }
     peer.library.link().lose(IdentityLoss::Superseded);
-    for (method, answer) in matrix(&peer, &net.dialer(user())).await {
+    for (method, answer) in matrix(&peer, &dial_as(&net, a_user())).await {
         assert_eq!(answer, Err(ErrorCode::Superseded), "{method} of a process that was superseded");
     }
 }
@@ -263,7 +267,7 @@ mod prost_types_set {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_show_what_a_caller_may_see() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     for number in 0..5 {
         peer.hold(&net, &format!("public/{number}"), &sample(10 + number), Visibility::Public)
@@ -277,7 +281,7 @@ async fn lists_show_what_a_caller_may_see() {
         let hidden = peral_wire::Sealed::seal(hidden.value, &net.key);
         peer.hold_record(&hidden, b"x").await;
     }
-    let mut client = peer.client(&net.dialer(user())).await;
+    let mut client = peer.client(&dial_as(&net, a_user())).await;
     let (mut after, mut names) = (String::new(), Vec::new());
     loop {
         let request =
@@ -312,7 +316,7 @@ async fn lists_show_what_a_caller_may_see() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_not_known_of() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let first = peer.hold(&net, "a", b"one", Visibility::Public).await.value;
     for version in 2..=3 {
@@ -328,7 +332,7 @@ async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_n
         peer.library.adopt(peral_peer::FinishedDownload { record, path, stamp }).await.unwrap();
     }
     peer.hold(&net, "b", b"two", Visibility::Public).await;
-    let mut client = peer.client(&net.dialer(user())).await;
+    let mut client = peer.client(&dial_as(&net, a_user())).await;
     let mut list = async |after: &str| {
         let page = client
             .list_files(pb::ListFilesRequest {
@@ -366,10 +370,10 @@ async fn lists_never_part_the_versions_of_a_name_and_leave_out_what_rights_are_n
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revoking_an_identity_ends_its_echo() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
-    let caller = user();
-    let mut client = peer.client(&net.dialer(caller)).await;
+    let caller = a_user();
+    let mut client = peer.client(&dial_as(&net, caller)).await;
     let (sender, pieces) = futures::channel::mpsc::unbounded();
     sender.unbounded_send(pb::Piece { index: 1, data: vec![1].into() }).unwrap();
     let mut echoed = client.echo(pieces).await.unwrap().into_inner();
@@ -381,18 +385,18 @@ async fn revoking_an_identity_ends_its_echo() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_comes_back() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
-    let dialer = net.dialer(Identity::Peer(PeerId(Uuid::new_v4())));
+    let dialer = dial_as(&net, a_peer());
     for bytes in [0, 1, 5 * MIB as u64 + 3] {
         let report =
             peral_transfer::echo::echo(&dialer, peer.id, peer.address, bytes).await.unwrap();
         assert_eq!(report.bytes, bytes);
-        assert!(report.round_trip > Duration::ZERO && report.round_trip < Duration::from_secs(5));
+        assert!(report.round_trip > Duration::ZERO);
     }
     peer.kill();
     let away = Arc::new(
-        peral_transfer::echo::echo(&net.dialer(user()), peer.id, peer.address, 1)
+        peral_transfer::echo::echo(&dial_as(&net, a_user()), peer.id, peer.address, 1)
             .await
             .unwrap_err(),
     );

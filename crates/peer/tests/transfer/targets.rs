@@ -8,15 +8,20 @@ use std::{
     time::Duration,
 };
 
-use peral_model::{Content, ContentId, Identity, PeerId, Visibility};
+use peral_model::{Content, ContentId, Visibility};
+use peral_testkit::{
+    identity::{HOUR, Issuer, a_peer},
+    sample::{MIB, sample},
+    until,
+};
 use peral_transfer::limits::{Limits, Rates};
 use peral_wire::{ErrorCode, fail};
 
-use crate::kit::{Getter, MIB, Net, Peer, sample, until};
+use crate::kit::{Getter, Peer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_plain_file_is_never_replaced() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let record = peer.hold(&net, "a file", &sample(2 * MIB), Visibility::Public).await;
     let mut getter = Getter::new(&net, &record, &[peer.source()]);
@@ -46,7 +51,7 @@ async fn what_is_no_plain_file_is_never_replaced() {
 /// A pipe that comes while the download runs is not replaced either.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_meanwhile_is_looked_at_again() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::with(
         &net,
         Limits::new(Rates { upload: 10 << 20, download: 0 }),
@@ -57,7 +62,7 @@ async fn what_comes_meanwhile_is_looked_at_again() {
     let mut getter = Getter::new(&net, &record, &[peer.source()]);
     getter.request.overwrite = true;
     let comes = async {
-        until("some of it came", || getter.watcher.done() >= 1 << 20).await;
+        until("some of it came", async || getter.watcher.done() >= 1 << 20).await;
         rustix::fs::mkfifoat(rustix::fs::CWD, getter.path(), rustix::fs::Mode::RUSR).unwrap();
     };
     assert_eq!(tokio::join!(getter.get(), comes).0.unwrap_err().code, ErrorCode::InvalidArgument);
@@ -66,7 +71,7 @@ async fn what_comes_meanwhile_is_looked_at_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_cannot_be_written_is_named() {
-    let net = Net::new();
+    let net = Issuer::new();
     let record = net.record(
         "a file",
         Content { hash: ContentId([7; 32]), size: 5 << 20 },
@@ -87,7 +92,7 @@ async fn a_place_that_cannot_be_written_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_without_a_piece_leaves_nothing() {
-    let net = Net::new();
+    let net = Issuer::new();
     let record =
         net.record("gone", Content { hash: ContentId([7; 32]), size: 5 << 20 }, Visibility::Public);
     let mut getter = Getter::new(&net, &record, &[]);
@@ -98,23 +103,23 @@ async fn a_download_without_a_piece_leaves_nothing() {
     getter.finder.away.store(1, Ordering::SeqCst);
     let cancel = tokio_util::sync::CancellationToken::new();
     let stop = async {
-        until("it waits", || getter.watcher.last.lock().unwrap().is_some()).await;
+        until("it waits", async || getter.watcher.last.lock().unwrap().is_some()).await;
         cancel.cancel();
     };
     assert_eq!(
         tokio::join!(getter.get_until(cancel.clone()), stop).0.unwrap_err().code,
         ErrorCode::Cancelled
     );
-    until("nothing stays", || getter.files().is_empty()).await;
+    until("nothing stays", async || getter.files().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_file_is_for_its_owner_only() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::start(&net).await;
     for size in [0, MIB / 2, 3 * MIB] {
         let record = peer.hold(&net, "mine", &sample(size), Visibility::Private).await;
-        let bearer = Identity::Peer(PeerId(uuid::Uuid::new_v4()));
+        let bearer = a_peer();
         let getter = Getter::showing(
             &net,
             &record,
@@ -129,7 +134,7 @@ async fn a_private_file_is_for_its_owner_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_that_is_withdrawn_meanwhile_ends_it_with_the_reason() {
-    let net = Net::new();
+    let net = Issuer::new();
     let peer = Peer::with(
         &net,
         Limits::new(Rates { upload: 10 << 20, download: 0 }),
@@ -138,10 +143,10 @@ async fn a_right_that_is_withdrawn_meanwhile_ends_it_with_the_reason() {
     .await;
     let record = peer.hold(&net, "a file", &sample(20 * MIB), Visibility::Public).await;
     let mut getter = Getter::new(&net, &record, &[peer.source()]);
-    getter.request.wait = Duration::from_secs(40);
-    let start = std::time::Instant::now();
+    // Whoever waited for another source would do so for longer than this test.
+    getter.request.wait = HOUR;
     let withdraw = async {
-        until("some of it came", || getter.watcher.done() >= 2 << 20).await;
+        until("some of it came", async || getter.watcher.done() >= 2 << 20).await;
         *getter.finder.refuses.lock().unwrap() =
             Some(fail!(Unauthenticated, "the account is disabled"));
         peer.kill();
@@ -151,5 +156,4 @@ async fn a_right_that_is_withdrawn_meanwhile_ends_it_with_the_reason() {
         (failure.code, failure.detail.as_str()),
         (ErrorCode::Unauthenticated, "the account is disabled")
     );
-    assert!(start.elapsed() < getter.request.wait);
 }

@@ -8,8 +8,12 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State, routing::post};
-use peral_model::{
-    Content, FileId, FileName, Identity, PeerId, Record, Ticket, Visibility, pieces::PIECE,
+use peral_model::{Content, FileId, FileName, Identity, Record, Ticket, Visibility, pieces::PIECE};
+use peral_testkit::{
+    PATIENCE,
+    identity::{Issuer, a_peer, now_ms},
+    sample::{MIB, sample},
+    until,
 };
 use peral_transfer::{
     disk::{Disk, Operation},
@@ -28,11 +32,11 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::kit::{MIB, Net, Peer, Watcher, now_ms, sample, until};
+use crate::kit::{Peer, Watcher, dial_as};
 
 /// Signs what is published, notes what is held, and names sources.
 pub struct Central {
-    pub net: Net,
+    pub net: Issuer,
     pub published: Mutex<Vec<Record>>,
     pub sources: Mutex<Option<(Sealed<Record>, Vec<Source>)>>,
     pub twisted: Mutex<bool>,
@@ -41,7 +45,7 @@ pub struct Central {
 impl Central {
     pub async fn start() -> (Arc<Self>, String) {
         let central = Arc::new(Self {
-            net: Net::new(),
+            net: Issuer::new(),
             published: Mutex::default(),
             sources: Mutex::default(),
             twisted: Mutex::default(),
@@ -135,11 +139,11 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(net: &Net, rate: usize) -> Self {
-        let identity = Identity::Peer(PeerId(Uuid::new_v4()));
+    fn new(net: &Issuer, rate: usize) -> Self {
+        let identity = a_peer();
         let limits = Limits::new(Rates { upload: rate as u64, download: 0 });
         let deps = SendDeps {
-            dialer: net.dialer(identity),
+            dialer: dial_as(net, identity),
             verifier: Arc::new(net.verifier()),
             limits,
             metrics: Metrics::new(),
@@ -164,7 +168,7 @@ impl Sender {
         cancel: CancellationToken,
     ) -> Result<Sealed<Record>, Failure> {
         let running = send(request, &self.deps, self.watcher.clone(), cancel);
-        tokio::time::timeout(Duration::from_secs(60), running).await.expect("an upload ends")
+        tokio::time::timeout(PATIENCE, running).await.expect("an upload ends")
     }
 }
 
@@ -205,7 +209,7 @@ async fn a_broken_upload_goes_on_where_it_was() {
     let request = sender.request(&peer, &ticket, &bytes);
     let cancel = CancellationToken::new();
     let stop = async {
-        until("some of it went", || sender.watcher.done() >= 8 * PIECE).await;
+        until("some of it went", async || sender.watcher.done() >= 8 * PIECE).await;
         cancel.cancel();
     };
     let (broken, ()) = tokio::join!(sender.send(request.clone(), cancel.clone()), stop);
@@ -292,7 +296,7 @@ async fn revoking_an_identity_ends_its_upload() {
             async move { client.upload_file(stream).await.map_err(|status| status.code()) },
         );
     let temp = peer.library.upload_temp(ticket.value.upload);
-    until("the first piece is there", || {
+    until("the first piece is there", async || {
         fs::metadata(&temp).is_ok_and(|found| found.len() == PIECE)
     })
     .await;
@@ -315,7 +319,7 @@ async fn what_the_peer_kept_of_another_state_is_sent_again() {
     let ticket = central.net.ticket(peer.id, sender.identity, "edited", size as u64);
     let cancel = CancellationToken::new();
     let stop = async {
-        until("some of it went", || sender.watcher.done() >= 6 * PIECE).await;
+        until("some of it went", async || sender.watcher.done() >= 6 * PIECE).await;
         cancel.cancel();
     };
     assert!(
@@ -344,7 +348,7 @@ async fn a_file_that_is_written_while_it_is_sent_is_not_published() {
     let request = sender.request(&peer, &ticket, &sample(12 * MIB));
     let path = request.path.clone();
     let edit = async {
-        until("some of it went", || sender.watcher.done() >= 2 * PIECE).await;
+        until("some of it went", async || sender.watcher.done() >= 2 * PIECE).await;
         fs::write(&path, sample(12 * MIB - 1)).unwrap();
     };
     let (sent, ()) = tokio::join!(sender.send(request, CancellationToken::new()), edit);
