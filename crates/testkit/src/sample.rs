@@ -12,7 +12,7 @@ pub fn noise(seed: &str, size: usize) -> Vec<u8> {
     bytes
 }
 
-/// The same, of which those of one size are no beginning of those of another.
+/// The same; bytes of one size are not the beginning of those of another size.
 pub fn sample(size: usize) -> Vec<u8> {
     noise(&format!("{size} bytes"), size)
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Shows: central is killed, then another tag of central and of the peers is rolled out, and all
-/// the while a file is being fetched by a pod that is none of the release's, and by a peer. The pod
+/// the while a file is being fetched by a pod that is not of the release, and by a peer. The pod
 /// is not restarted and never fails, although the only source is, with another address; the peer is
 /// restarted, and goes on with what it had accepted, although the command that asked for it is
 /// gone.

@@ -39,7 +39,7 @@ fn the_defaults_install_and_a_real_file_crosses() {
 
     let file = &settings().file;
     let size = file.metadata().unwrap().len();
-    assert!(size > 100_000_000, "{} is no file of over 100 MB", file.display());
+    assert!(size > 100_000_000, "{} has less than 100 MB", file.display());
     let (hash, crossed) = (b3sum(file), cross(&release, file));
     assert_eq!(crossed["hash"], *hash);
     assert_eq!(release.b3sum(2, "driver.so"), hash, "what lies on peer 2 is not what was put in");

@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use peral_model::{AccountId, FileId, FileName, Visibility};
-use peral_peer::library::Withdraw;
+use peral_peer::Withdraw;
 use peral_testkit::{files::write_dated, until};
 use peral_wire::{
     ErrorCode,
@@ -52,9 +52,9 @@ async fn a_download_is_held_and_never_published_under_another_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_for_a_private_file_is_marked() {
-    for (visibility, owner, expected) in [
-        (Visibility::Public, OWNER, (1, 0)),
-        (Visibility::Private, AccountId(Uuid::from_u128(9)), (1, 1)),
+    for (visibility, owner, of_others, of_other_owners) in [
+        (Visibility::Public, OWNER, 1, 0),
+        (Visibility::Private, AccountId(Uuid::from_u128(9)), 1, 1),
     ] {
         let world = world(visibility).await;
         let secret = world.write("secret", b"secret");
@@ -67,7 +67,7 @@ async fn what_is_held_for_a_private_file_is_marked() {
         let row = world.until_some_pending().await;
         assert_eq!(
             (row.name.as_str(), row.private_of_others, row.private_of_other_owners),
-            ("p/leak", expected.0, expected.1)
+            ("p/leak", of_others, of_other_owners)
         );
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use peral_model::{ContentId, Visibility};
-use peral_peer::{args::ConfiguredShare, db::files::Indexed};
+use peral_peer::{ConfiguredShare, Indexed};
 use peral_runtime::{Clock, MockClock};
 use peral_testkit::{files::write_at, identity::now_ms, until};
 use peral_transfer::Stamp;

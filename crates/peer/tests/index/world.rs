@@ -8,12 +8,7 @@ use std::{
 
 use peral_model::{AccountId, ContentId, FileId, FileName, NetworkId, PeerId, Record, Visibility};
 use peral_peer::{
-    data::DataDir,
-    db::{Db, files::PendingRow},
-    index::Indexer,
-    library::{Adopt, Library},
-    link::{Link, Standing},
-    rights::Rights,
+    DataDir, Db, FinishedDownload, Indexer, Library, Link, PendingRow, RegisteredPeer, Rights,
 };
 use peral_runtime::{SharedClock, SystemClock};
 use peral_testkit::{
@@ -56,7 +51,7 @@ pub async fn world_at(visibility: Visibility, clock: SharedClock) -> World {
     let db = Db::open(&data.file("peer.db")).await.unwrap();
     let key = record_key();
     let link = Link::new("https://central", clock.clone());
-    link.stand(Standing {
+    link.set_registration(RegisteredPeer {
         peer: PeerId(Uuid::from_u128(1)),
         epoch: 1,
         account: OWNER,
@@ -131,7 +126,7 @@ impl World {
     /// As a download into `path` would.
     pub async fn adopt(&self, record: Sealed<Record>, path: &Path) {
         let stamp = Stamp::of(&fs::File::open(path).unwrap()).unwrap();
-        self.library.adopt(Adopt { record, path: path.into(), stamp }).await.unwrap();
+        self.library.adopt(FinishedDownload { record, path: path.into(), stamp }).await.unwrap();
     }
 
     pub async fn deltas(&self) -> Vec<(u64, Held)> {

@@ -299,21 +299,14 @@ async fn a_holder_that_is_away_is_waited_for() {
             .await;
             getter.finder.sources.lock().unwrap().push(peer.source());
         };
-        getter_done(tokio::join!(getter.get(), comes).0, &getter, &bytes);
+        let (fetched, ()) = tokio::join!(getter.get(), comes);
+        fetched.unwrap();
+        assert_eq!(fs::read(getter.path()).unwrap(), bytes);
         let mut vain = Getter::new(&net, &record, &[]);
         vain.request.wait = Duration::from_secs(1);
         vain.finder.away.store(1, Ordering::SeqCst);
         assert_eq!(vain.get().await.unwrap_err().code, ErrorCode::NoSource);
     }
-}
-
-fn getter_done(
-    fetched: Result<peral_transfer::fetch::Fetched, Failure>,
-    getter: &Getter,
-    bytes: &[u8],
-) {
-    fetched.unwrap();
-    assert_eq!(fs::read(getter.path()).unwrap(), bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

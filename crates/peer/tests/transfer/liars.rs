@@ -168,7 +168,7 @@ async fn a_liar_is_banned_and_the_file_comes_from_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_echo_of_other_bytes_is_no_echo() {
+async fn an_echo_of_other_bytes_is_refused() {
     let net = Issuer::new();
     let liar = start(&net, Vec::new(), Vec::new());
     let dialer = dial_as(&net, a_peer());
@@ -239,7 +239,7 @@ async fn a_list_that_does_not_fold_is_taken_from_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_disk_is_no_lie_and_its_copy_is_given_up() {
+async fn a_bad_disk_is_not_a_lie_and_its_copy_is_given_up() {
     let net = Issuer::new();
     let bytes = sample(6 * MIB);
     let (bad, good) = (Peer::start(&net).await, Peer::start(&net).await);

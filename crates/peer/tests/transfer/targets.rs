@@ -1,5 +1,5 @@
-//! Where a download is written: never over what is no plain file, readable by whom it is for, and
-//! nothing left behind.
+//! Where a download is written: never over anything but a regular file, readable by whom it is
+//! for, and nothing left behind.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use peral_wire::{ErrorCode, fail};
 use crate::kit::{Getter, Peer};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_plain_file_is_never_replaced() {
+async fn what_is_not_a_regular_file_is_never_replaced() {
     let net = Issuer::new();
     let peer = Peer::start(&net).await;
     let record = peer.hold(&net, "a file", &sample(2 * MIB), Visibility::Public).await;

@@ -56,9 +56,7 @@ fn compare(name: &str, what: &str, files: &[PathBuf], scratch: &Path) {
     // In turn, so that a change of the machine's speed meets both.
     let runs: Vec<(f64, f64)> = (0..=RUNS).map(|_| (ours(), theirs())).skip(1).collect();
     let rate = |seconds: Vec<f64>| bytes as f64 / MIB as f64 / median(seconds);
-    let (ours, theirs) = (
-        rate(runs.iter().map(|run| run.0).collect()),
-        rate(runs.iter().map(|run| run.1).collect()),
-    );
+    let (ours, theirs) = runs.into_iter().unzip();
+    let (ours, theirs) = (rate(ours), rate(theirs));
     print(name, ours, &format!("MiB/s, {what}"), "b3sum", theirs);
 }

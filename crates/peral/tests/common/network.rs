@@ -83,8 +83,8 @@ impl Network {
     /// Starts central again where it was, after it was ended or killed.
     pub fn restart_central(&mut self) {
         let address = self.url.trim_start_matches("https://").to_owned();
-        self.central =
-            run_central(self.root.path(), self.database.as_deref(), &address, &self.flags).0;
+        let database = self.database.as_deref();
+        (self.central, self.url) = run_central(self.root.path(), database, &address, &self.flags);
     }
 
     /// Somebody with an empty home folder of that name: nobody has logged in there.

@@ -165,8 +165,8 @@ fn get(address: &str, path: &str) -> Option<Value> {
     Some(serde_json::from_str(&answer.body).unwrap_or(Value::Null))
 }
 
-/// Names of metrics in an expression: words outside of braces, brackets and the lists of `by`, that
-/// are no function.
+/// Names of metrics in an expression: words outside of braces, brackets and the lists of `by`, but
+/// not functions.
 fn names(expr: &str) -> BTreeSet<String> {
     let mut plain = String::new();
     let mut rest = expr;

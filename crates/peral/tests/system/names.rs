@@ -72,7 +72,7 @@ fn a_name_belongs_to_its_first_publisher_and_a_version_replaces_the_one_it_names
         (up["version"].as_u64(), network.file("doc").unwrap()["owner"].as_str()),
         (Some(3), Some("ana"))
     );
-    // The same content again is no new version.
+    // The same content again does not make a new version.
     assert_eq!(network.ok(&ana, &["upload", path, "--name", "doc", "--replace"])["version"], 3);
     for name in ["../doc", "/doc", "a//b", "."] {
         assert_eq!(

@@ -48,10 +48,10 @@ fn an_acknowledged_publish_survives_postgres_being_killed() {
                 .into_iter()
                 .enumerate()
         {
-            let (done, refused) = uploads.count();
+            let before = uploads.count();
             share(&one, round);
             eventually(&format!("{moment:?}"), || match moment {
-                Moment::UploadAcknowledged => (uploads.count().0 > done).then_some(()),
+                Moment::UploadAcknowledged => (uploads.count().done > before.done).then_some(()),
                 Moment::FirstFileFound => {
                     (!listed(&network, &format!("round-{round}/")).is_empty()).then_some(())
                 }
@@ -61,7 +61,9 @@ fn an_acknowledged_publish_survives_postgres_being_killed() {
             });
             postgres.run("crash");
             without_postgres(&network, &probes);
-            eventually("an upload was refused meanwhile", || uploads.count().1 > refused);
+            eventually("an upload was refused meanwhile", || {
+                uploads.count().refused > before.refused
+            });
             postgres.run("restart");
             eventually("central is ready by itself", || readyz(&probes).is_ok());
         }
@@ -138,6 +140,12 @@ struct Uploads {
     refused: Mutex<Vec<String>>,
 }
 
+/// How many uploads succeeded, and how many did not.
+struct Count {
+    done: usize,
+    refused: usize,
+}
+
 /// Ends the uploads, also when the test fails.
 struct End<'a>(&'a AtomicBool);
 
@@ -169,9 +177,8 @@ impl Uploads {
         }
     }
 
-    /// How many succeeded, and how many did not.
-    fn count(&self) -> (usize, usize) {
-        (self.done.lock().unwrap().len(), self.refused.lock().unwrap().len())
+    fn count(&self) -> Count {
+        Count { done: self.done.lock().unwrap().len(), refused: self.refused.lock().unwrap().len() }
     }
 }
 

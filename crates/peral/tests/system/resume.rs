@@ -181,7 +181,7 @@ fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
     let target = network.path("fetched.bin");
     let args = ["download", "big.bin", "-o", target.to_str().unwrap()];
     let sent = || network.at(&one, &ana, &["status"]).ok()["sent"].as_u64().unwrap();
-    // In all: what the sender has sent, less what the receiver still had when it began again.
+    // What the sender has sent, less what the receiver still had when it began again.
     let (mut again, mut worst, mut before) = (0, 0, 0);
     for kill in 1..=20 {
         let mut running = network.begin(&ana, None, &args);
@@ -193,12 +193,14 @@ fn a_command_killed_twenty_times_finishes_and_fetches_little_again() {
         running.kill();
         before = before.max(sent());
         assert!(!target.exists());
-        eprintln!("kill {kill:2}: started from {start}, {again} bytes sent in vain so far");
+        eprintln!("kill {kill:2}: started from {start}, {again} bytes sent again so far");
     }
     network.ok(&ana, &args);
     assert_eq!(hash_of(&target), hash);
     again = sent() - GIB;
-    eprintln!("finished and equal; {again} bytes sent in vain in all, {worst} at most at one kill");
+    eprintln!(
+        "finished and equal; {again} bytes sent again in all, at most {worst} after one kill"
+    );
     assert!(
         worst <= AGAIN && again <= 20 * AGAIN,
         "{worst} bytes were fetched again after a kill, {again} in all"

@@ -86,7 +86,7 @@ fn a_command_logs_in_for_itself_and_out_again() {
 }
 
 #[test]
-fn a_token_that_is_none_and_a_central_that_is_another_are_told() {
+fn a_wrong_token_and_another_central_are_reported() {
     let network = Network::start(None);
     let (_ana, _one, token) = start(&network);
     let missing = run(&network, job(&network, &network.path("absent"), &["ls"])).finish();

@@ -1,5 +1,5 @@
-//! A peer's volume: one that cannot be used is waited for, a full one takes no uploads; the peer
-//! stays and says so.
+//! A peer's volume: the peer waits for one that it cannot use, and takes no uploads while it is
+//! full; it says so and goes on running.
 
 use std::{
     fs::{self, File, Permissions},
@@ -97,7 +97,7 @@ fn a_volume_that_cannot_be_used_is_waited_for() {
     eventually("it goes on by itself", || address.exists());
     assert_eq!(status(&network, &data, &admin).ok()["state"], "ready");
     assert_eq!(peer.terminate().code(), Some(0));
-    // A database that is none.
+    // A file that is not a database.
     let kept = fs::read(data.join("peer.db")).unwrap();
     for name in ["peer.db-wal", "peer.db-shm"] {
         drop(fs::remove_file(data.join(name)));

@@ -10,7 +10,7 @@ use peral_runtime::{
 };
 use prometheus::{IntCounter, Registry};
 
-use crate::support::{PATIENCE, connect, fetch};
+use crate::support::{Answer, PATIENCE, connect, fetch};
 
 #[tokio::test]
 async fn probes_name_what_fails_and_answer_until_the_end() {
@@ -23,7 +23,7 @@ async fn probes_name_what_fails_and_answer_until_the_end() {
     let admin = tokio::spawn(serve_admin(listener, checks.clone(), registry, shutdown.clone()));
     let get = async |path: &str| fetch(connect(address).await, path).await.unwrap();
     let readyz = async || {
-        let (status, text) = get("/readyz").await;
+        let Answer { status, text } = get("/readyz").await;
         (status, serde_json::from_str::<serde_json::Value>(&text).unwrap())
     };
 
@@ -46,18 +46,18 @@ async fn probes_name_what_fails_and_answer_until_the_end() {
     });
     assert_eq!(body, expected);
     assert_eq!(
-        get("/livez").await.0,
+        get("/livez").await.status,
         StatusCode::OK,
         "a failing check does not call for a restart"
     );
     database.ok();
     assert!(checks.ready());
-    assert_eq!(readyz().await.0, StatusCode::OK);
+    assert_eq!(get("/readyz").await.status, StatusCode::OK);
 
-    let (status, text) = get("/metrics").await;
-    assert_eq!(status, StatusCode::OK);
-    assert!(text.contains("peral_pears_total 3"), "{text}");
-    assert_eq!(get("/other").await.0, StatusCode::NOT_FOUND);
+    let page = get("/metrics").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("peral_pears_total 3"), "{page:?}");
+    assert_eq!(get("/other").await.status, StatusCode::NOT_FOUND);
 
     shutdown.drain();
     let (status, body) = readyz().await;
@@ -65,7 +65,7 @@ async fn probes_name_what_fails_and_answer_until_the_end() {
         (status, &body["checks"]["shutdown"]["text"]),
         (StatusCode::SERVICE_UNAVAILABLE, &"draining".into())
     );
-    assert_eq!(get("/livez").await.0, StatusCode::OK);
+    assert_eq!(get("/livez").await.status, StatusCode::OK);
     shutdown.kill();
     tokio::time::timeout(PATIENCE, admin).await.expect("it outlives the kill").unwrap();
 }

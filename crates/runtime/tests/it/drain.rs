@@ -7,7 +7,7 @@ use http::StatusCode;
 use peral_runtime::serve::ServeConfig;
 use tokio::{net::TcpStream, sync::Notify, time::timeout};
 
-use crate::support::{PATIENCE, connect, http1, http2, read, request, start};
+use crate::support::{Answer, PATIENCE, connect, http1, http2, read, request, start};
 
 /// `/slow` says when it has begun and then waits for leave to end.
 fn slow(begun: &Arc<Notify>, leave: &Arc<Notify>) -> Router {
@@ -54,10 +54,7 @@ async fn a_drain_ends_idle_connections_and_lets_running_requests_finish() {
 
     leave.notify_waiters();
     for answer in [first, second] {
-        assert_eq!(
-            timeout(PATIENCE, answer).await.unwrap().unwrap(),
-            (StatusCode::OK, "done".into())
-        );
+        assert_eq!(timeout(PATIENCE, answer).await.unwrap().unwrap(), Answer::ok("done"));
     }
     assert!(timeout(PATIENCE, finish).await.unwrap().unwrap(), "all ended within the grace");
     for task in [one_task, two_task] {

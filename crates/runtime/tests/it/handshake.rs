@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::support::{
-    PATIENCE, Running, authority, certified, connect, connect_tls, fetch, peer, renew, start,
-    until_closed, user, whoami,
+    Answer, PATIENCE, Running, authority, certified, connect, connect_tls, fetch, peer, renew,
+    start, until_closed, user, whoami,
 };
 
 fn serve_as(
@@ -60,7 +60,7 @@ async fn the_right_identity_is_accepted_and_any_other_refused() {
         .unwrap();
     assert_eq!(
         fetch(stream, "/").await.unwrap(),
-        (StatusCode::OK, format!("{} 127.0.0.1 encrypted", user(9)))
+        Answer::ok(format!("{} 127.0.0.1 encrypted", user(9)))
     );
     for other in [peer(2), Identity::Central] {
         let error =
@@ -141,7 +141,7 @@ async fn a_renewed_certificate_shows_at_the_next_handshake_and_running_connectio
     assert_eq!(Some(shown(&second)), certs.leaf());
     assert_ne!(shown(&first), shown(&second));
     for stream in [first, second] {
-        assert_eq!(fetch(stream, "/").await.unwrap().0, StatusCode::OK);
+        assert_eq!(fetch(stream, "/").await.unwrap().status, StatusCode::OK);
     }
 }
 
@@ -168,7 +168,7 @@ async fn first_contact_by_fingerprint_reaches_that_network_alone() {
         Pin::new(&authority.fingerprint().to_lowercase().replace(':', "")).unwrap()
     };
     let stream = connect_tls(server.address, pinned_client_config(pin(&ours))).await.unwrap();
-    assert_eq!(fetch(stream, "/").await.unwrap().0, StatusCode::OK);
+    assert_eq!(fetch(stream, "/").await.unwrap().status, StatusCode::OK);
     assert!(connect_tls(server.address, pinned_client_config(pin(&theirs))).await.is_err());
     // A peer of the network is not its central.
     let (impostor, _) = serve_as(&ours, peer(1), ServeConfig::default());
@@ -196,12 +196,12 @@ async fn plaintext_over_loopback_and_tls_share_a_port_where_that_is_allowed() {
     let lenient = ServeConfig { plaintext_on_loopback: true, ..ServeConfig::default() };
     let (server, _) = serve_as(&authority, Identity::Central, lenient);
     assert_eq!(
-        fetch(connect(server.address).await, "/").await.unwrap().1,
+        fetch(connect(server.address).await, "/").await.unwrap().text,
         "nobody 127.0.0.1 plain"
     );
     let stream =
         connect_tls(server.address, expecting(&authority, Identity::Central, None)).await.unwrap();
-    assert_eq!(fetch(stream, "/").await.unwrap().1, "nobody 127.0.0.1 encrypted");
+    assert_eq!(fetch(stream, "/").await.unwrap().text, "nobody 127.0.0.1 encrypted");
 
     let (strict, _) = serve_as(&authority, Identity::Central, ServeConfig::default());
     assert!(fetch(connect(strict.address).await, "/").await.is_err());
@@ -221,7 +221,7 @@ async fn a_caller_that_never_speaks_is_closed_and_holds_up_nobody() {
         let _silent = connect(server.address).await;
         let other = expecting(&authority, Identity::Central, None);
         let stream = connect_tls(server.address, other).await.unwrap();
-        assert_eq!(fetch(stream, "/").await.unwrap().0, StatusCode::OK);
+        assert_eq!(fetch(stream, "/").await.unwrap().status, StatusCode::OK);
 
         let server = serve(Duration::from_millis(300), plaintext);
         assert!(until_closed(connect(server.address).await).await.is_empty());

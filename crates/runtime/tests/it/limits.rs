@@ -39,7 +39,7 @@ async fn heads_that_come_too_slowly_are_cut_off() {
         }
         let (mut sender, _) = http2(connect(server.address).await).await;
         let response = sender.send_request(request("/")).await.unwrap();
-        assert_eq!(read(response).await.0, StatusCode::OK, "others are served meanwhile");
+        assert_eq!(read(response).await.status, StatusCode::OK, "others are served meanwhile");
     }
 }
 

@@ -120,17 +120,29 @@ pub fn request(path: &str) -> Request<Body> {
     Request::get(format!("http://peral{path}")).header("host", "peral").body(Body::empty()).unwrap()
 }
 
-pub async fn read(response: http::Response<hyper::body::Incoming>) -> (StatusCode, String) {
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn ok(text: impl Into<String>) -> Self {
+        Self { status: StatusCode::OK, text: text.into() }
+    }
+}
+
+pub async fn read(response: http::Response<hyper::body::Incoming>) -> Answer {
     let status = response.status();
     let body: Bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    Answer { status, text: String::from_utf8(body.to_vec()).unwrap() }
 }
 
 /// One request on a connection of its own.
 pub async fn fetch<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
     path: &str,
-) -> Result<(StatusCode, String), hyper::Error> {
+) -> Result<Answer, hyper::Error> {
     let (mut sender, _task) = http1(stream).await;
     let response =
         timeout(PATIENCE, sender.send_request(request(path))).await.expect("no answer")?;

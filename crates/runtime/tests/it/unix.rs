@@ -3,14 +3,13 @@
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 
 use axum::{Extension, Router, routing::get};
-use http::StatusCode;
 use peral_runtime::{
     Shutdown,
     serve::{Caller, LocalCaller, serve_unix},
 };
 use tokio::net::UnixStream;
 
-use crate::support::{PATIENCE, describe, http2, read, request};
+use crate::support::{Answer, PATIENCE, describe, http2, read, request};
 
 fn router() -> Router {
     let handler = |Extension(caller): Extension<Caller>,
@@ -33,10 +32,10 @@ async fn the_socket_is_ours_alone_and_goes_with_us() {
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
 
     let (mut sender, _task) = http2(UnixStream::connect(&path).await.unwrap()).await;
-    let (status, text) = read(sender.send_request(request("/")).await.unwrap()).await;
+    let answer = read(sender.send_request(request("/")).await.unwrap()).await;
     assert_eq!(
-        (status, text),
-        (StatusCode::OK, format!("nobody 127.0.0.1 plain pid Some({})", std::process::id()))
+        answer,
+        Answer::ok(format!("nobody 127.0.0.1 plain pid Some({})", std::process::id()))
     );
 
     let error = serve_unix(&path, router(), Shutdown::new()).await.unwrap_err();
