@@ -23,7 +23,10 @@ mod volume;
 pub use args::PeerArgs;
 pub use config::{Config, ConfiguredShare};
 pub use data::{DataDir, SOCKET};
-pub use db::{Db, pending::Indexed};
+pub use db::{
+    Db,
+    pending::{Indexed, PendingRow},
+};
 pub use grpc::PeerService;
 pub use index::Indexer;
 pub use jobs::{Jobs, JobsDeps};

@@ -31,16 +31,21 @@ pub struct Indexed {
 /// A file that waits to be published, with what decides how.
 #[derive(Debug, Clone, FromRow)]
 pub struct PendingRow {
+    /// Number of the row.
     pub id: i64,
     /// Absolute path.
     pub path: String,
+    /// The name to publish.
     pub name: String,
+    /// Bytes.
     pub size: i64,
+    /// The content's hash, 32 bytes.
     pub hash: Vec<u8>,
     /// Visibility of its share.
     pub visibility: i64,
     /// The file that this peer last had under the name.
     pub had_file: Option<Uuid>,
+    /// The version of that file.
     pub had_version: Option<i64>,
     /// A download wrote this content here, under another name than this.
     pub was_fetched: bool,
