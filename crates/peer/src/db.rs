@@ -5,6 +5,7 @@
 
 mod deltas;
 pub(crate) mod files;
+mod holding;
 pub(crate) mod jobs;
 pub(crate) mod pending;
 pub(crate) mod records;

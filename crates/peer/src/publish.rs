@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_secs(3600);
 /// These may pass without a change of the file.
 const PASSING: &[ErrorCode] = &[
     ErrorCode::NameTaken,
-    ErrorCode::Held,
+    ErrorCode::Extent,
     ErrorCode::Forbidden,
     ErrorCode::Internal,
     ErrorCode::Busy,

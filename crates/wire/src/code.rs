@@ -112,7 +112,7 @@ codes! {
     Removed "REMOVED" 409 Aborted Conflict;
     /// Content that this peer only fetched, or holds for a private file: only an upload publishes
     /// it.
-    Held "HELD" 409 FailedPrecondition Conflict;
+    Extent "HELD" 409 FailedPrecondition Conflict;
     /// A local copy that is older than the catalogue's.
     Outdated "OUTDATED" 409 Aborted Conflict;
     /// The caller's epoch is not the current one of its peer id.

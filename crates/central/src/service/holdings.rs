@@ -4,7 +4,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use peral_wire::{
     Failure, fail,
     rest::holdings::{
-        BUCKETS, Bucket, Delta, DeltaAnswer, Deltas, Digest, DigestAnswer, Held, MAX_ROWS, row_hash,
+        BUCKETS, Bucket, Delta, DeltaAnswer, Deltas, Digest, DigestAnswer, Extent, MAX_ROWS,
+        row_hash,
     },
 };
 
@@ -60,7 +61,7 @@ impl App {
         in_range(&bucket.rows)?;
         let belongs = |row: &Delta| {
             let (of, _) = row_hash(row);
-            row.held != Held::None && of == bucket.bucket
+            row.held != Extent::None && of == bucket.bucket
         };
         if usize::from(bucket.bucket) >= BUCKETS || !bucket.rows.iter().all(belongs) {
             return Err(fail!(

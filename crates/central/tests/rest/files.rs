@@ -7,7 +7,7 @@ use peral_wire::{
     rest::{
         accounts::{NewGroup, Role},
         files::{Access, FileChange, NewVersion, Publish, PublishResult, Right, SourcesRequest},
-        holdings::{BUCKETS, Delta, Deltas, Digest, Held, VersionRef},
+        holdings::{BUCKETS, Delta, Deltas, Digest, Extent, VersionRef},
         peers::PeerState,
     },
 };
@@ -257,7 +257,7 @@ async fn holdings_are_numbered_and_a_digest_finds_what_differs() {
     let net = Net::start().await;
     let peer = net.peer("root").await;
     let record = peer.publish("h", "h", Visibility::Public, None).await.unwrap();
-    let row = Delta { version: VersionRef { file: record.file, version: 1 }, held: Held::All };
+    let row = Delta { version: VersionRef { file: record.file, version: 1 }, held: Extent::All };
     assert_eq!(
         code(peer.api.index(&Deltas { first: 2, deltas: vec![row] }).await),
         ErrorCode::IndexGap

@@ -20,7 +20,7 @@ use peral_wire::{
     rest::{
         accounts::{NewAccount, NewApiToken, NewJoinToken, Role},
         files::{NewVersion, Publish, PublishResult},
-        holdings::{Delta, Deltas, Held, VersionRef},
+        holdings::{Delta, Deltas, Extent, VersionRef},
         peers::{Heartbeat, HeartbeatAnswer, PeerState, RegisterRequest, Registration},
         sessions::{Credential, Login, RenewRequest},
     },
@@ -290,7 +290,7 @@ impl Peer {
         let last = self.beat(PeerState::Ready, u64::MAX >> 1).await?.last_delta;
         let version = VersionRef { file: record.file, version: record.version };
         self.api
-            .index(&Deltas { first: last + 1, deltas: vec![Delta { version, held: Held::All }] })
+            .index(&Deltas { first: last + 1, deltas: vec![Delta { version, held: Extent::All }] })
             .await?;
         Ok(record)
     }

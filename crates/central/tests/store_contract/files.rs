@@ -6,7 +6,7 @@ use peral_central::store::{
 use peral_model::{FileId, Visibility};
 use peral_wire::rest::{
     files::{Access, FileChange, Right},
-    holdings::Held,
+    holdings::Extent,
     peers::{Notice, PeerState},
 };
 
@@ -99,7 +99,7 @@ pub async fn changing_who_may_have_it_signs_all_versions_again(world: &World) {
         (world.peer(alice).await, world.peer(bob).await, world.peer(bob).await);
     let one = world.published(peer, fresh("a", "one")).await;
     let two = world.published(peer, after(one, "a", "two")).await;
-    world.hold(holder, one, Held::All).await;
+    world.hold(holder, one, Extent::All).await;
 
     let detail = world.change("a", alice, make_private()).await;
     assert_eq!(detail.file.visibility, Visibility::Private);
@@ -141,7 +141,7 @@ pub async fn removing_leaves_a_tombstone(world: &World) {
     let (peer, holder) = (world.peer(alice).await, world.peer(bob).await);
     let one = world.published(peer, fresh("a", "one")).await;
     world.publish(peer, private("hidden", "one")).await.unwrap();
-    world.hold(holder, one, Held::Part).await;
+    world.hold(holder, one, Extent::Part).await;
     assert_eq!(
         refused(world.store.delete_file(&name("a"), member(bob), NOW).await),
         Refusal::Forbidden
@@ -168,7 +168,7 @@ pub async fn near_sources_come_first(world: &World) {
     }
     let one = world.published(peers[0], fresh("a", "one")).await;
     for peer in &peers {
-        world.hold(*peer, one, Held::All).await;
+        world.hold(*peer, one, Extent::All).await;
     }
     let leaving = Beat {
         writer: peers[4],
@@ -209,8 +209,8 @@ pub async fn locating_gives_address_and_port(world: &World) {
         world.peer_at(alice, "", "", "[fd00::1]:7199").await,
     );
     let one = world.published(v4, fresh("a", "one")).await;
-    world.hold(v4, one, Held::All).await;
-    world.hold(v6, one, Held::Part).await;
+    world.hold(v4, one, Extent::All).await;
+    world.hold(v6, one, Extent::Part).await;
     let located = world.store.locate(&name("a"), member(alice), NOW).await.unwrap().unwrap();
     let mut shown: Vec<_> = located
         .peers

@@ -6,13 +6,13 @@ use peral_central::store::{
 use peral_model::{FileId, Visibility};
 use peral_wire::rest::{
     files::FileChange,
-    holdings::{BUCKETS, Bucket, Delta, Deltas, Held, VersionRef, row_hash},
+    holdings::{BUCKETS, Bucket, Delta, Deltas, Extent, VersionRef, row_hash},
     peers::Notice,
 };
 
 use crate::support::*;
 
-fn deltas(first: u64, rows: &[(VersionRef, Held)]) -> Deltas {
+fn deltas(first: u64, rows: &[(VersionRef, Extent)]) -> Deltas {
     Deltas {
         first,
         deltas: rows
@@ -22,7 +22,7 @@ fn deltas(first: u64, rows: &[(VersionRef, Held)]) -> Deltas {
     }
 }
 
-fn digest(rows: &[(VersionRef, Held)]) -> Vec<u64> {
+fn digest(rows: &[(VersionRef, Extent)]) -> Vec<u64> {
     let mut words = vec![0; BUCKETS];
     for (version, held) in rows {
         let (bucket, hash) = row_hash(&Delta { version: *version, held: *held });
@@ -32,7 +32,7 @@ fn digest(rows: &[(VersionRef, Held)]) -> Vec<u64> {
 }
 
 fn bucket_of(version: VersionRef) -> u16 {
-    row_hash(&Delta { version, held: Held::All }).0
+    row_hash(&Delta { version, held: Extent::All }).0
 }
 
 async fn sources(world: &World, version: VersionRef) -> Vec<bool> {
@@ -53,13 +53,17 @@ pub async fn deltas_apply_without_gaps_and_once(world: &World) {
         world.published(peer, fresh("a", "1")).await,
         world.published(peer, fresh("b", "2")).await,
     );
-    let gap = world.store.apply_deltas(peer, deltas(2, &[(a, Held::All)]), NOW).await;
+    let gap = world.store.apply_deltas(peer, deltas(2, &[(a, Extent::All)]), NOW).await;
     assert_eq!(refused(gap), Refusal::IndexGap { last_delta: 0 });
     assert!(sources(world, a).await.is_empty());
     assert_eq!(
         world
             .store
-            .apply_deltas(peer, deltas(1, &[(a, Held::Part), (b, Held::All), (b, Held::Part)]), NOW)
+            .apply_deltas(
+                peer,
+                deltas(1, &[(a, Extent::Part), (b, Extent::All), (b, Extent::Part)]),
+                NOW
+            )
             .await
             .unwrap(),
         3
@@ -70,16 +74,22 @@ pub async fn deltas_apply_without_gaps_and_once(world: &World) {
         "the last word on a version counts"
     );
     // Numbers 1 to 3 come again, with 4 and 5 behind them.
-    let again =
-        [(a, Held::None), (b, Held::None), (b, Held::None), (a, Held::All), (b, Held::None)];
+    let again = [
+        (a, Extent::None),
+        (b, Extent::None),
+        (b, Extent::None),
+        (a, Extent::All),
+        (b, Extent::None),
+    ];
     assert_eq!(world.store.apply_deltas(peer, deltas(1, &again), NOW).await.unwrap(), 5);
     assert_eq!((sources(world, a).await, sources(world, b).await), (vec![true], vec![]));
     assert_eq!(
-        world.store.apply_deltas(peer, deltas(3, &[(a, Held::None)]), NOW).await.unwrap(),
+        world.store.apply_deltas(peer, deltas(3, &[(a, Extent::None)]), NOW).await.unwrap(),
         5
     );
     assert_eq!(sources(world, a).await, [true]);
-    let overflow = world.store.apply_deltas(peer, deltas(u64::MAX, &[(a, Held::None)]), NOW).await;
+    let overflow =
+        world.store.apply_deltas(peer, deltas(u64::MAX, &[(a, Extent::None)]), NOW).await;
     assert_eq!(refused(overflow), Refusal::IndexGap { last_delta: 5 });
 }
 
@@ -88,11 +98,12 @@ pub async fn what_is_not_in_the_catalogue_is_passed_over(world: &World) {
     let a = world.published(peer, fresh("a", "1")).await;
     let unknown = VersionRef { file: FileId(uuid::Uuid::from_u128(5)), version: 1 };
     let future = VersionRef { version: u64::MAX, ..a };
-    let rows = [(unknown, Held::All), (future, Held::All), (a, Held::All), (unknown, Held::None)];
+    let rows =
+        [(unknown, Extent::All), (future, Extent::All), (a, Extent::All), (unknown, Extent::None)];
     assert_eq!(world.store.apply_deltas(peer, deltas(1, &rows), NOW).await.unwrap(), 4);
     assert_eq!(sources(world, a).await, [true]);
     assert!(
-        world.store.compare_digest(peer, 4, digest(&[(a, Held::All)])).await.unwrap().is_empty()
+        world.store.compare_digest(peer, 4, digest(&[(a, Extent::All)])).await.unwrap().is_empty()
     );
 }
 
@@ -106,7 +117,7 @@ pub async fn a_stale_epoch_changes_nothing(world: &World) {
     let again =
         world.store.register(Registering { ..world.registering(b"k", None) }).await.unwrap();
     assert_eq!(
-        refused(world.store.apply_deltas(old, deltas(1, &[(a, Held::All)]), NOW).await),
+        refused(world.store.apply_deltas(old, deltas(1, &[(a, Extent::All)]), NOW).await),
         Refusal::StaleEpoch
     );
     assert_eq!(refused(world.store.compare_digest(old, 9, digest(&[])).await), Refusal::StaleEpoch);
@@ -114,12 +125,12 @@ pub async fn a_stale_epoch_changes_nothing(world: &World) {
         last_delta: 9,
         bucket: bucket_of(a),
         replace: true,
-        rows: vec![Delta { version: a, held: Held::All }],
+        rows: vec![Delta { version: a, held: Extent::All }],
     };
     assert_eq!(refused(world.store.replace_bucket(old, bucket, NOW).await), Refusal::StaleEpoch);
     assert!(sources(world, a).await.is_empty());
     assert_eq!(world.store.peer(first.peer).await.unwrap().unwrap().last_delta, 0);
-    world.hold(Writer { peer: again.peer, epoch: again.epoch }, a, Held::All).await;
+    world.hold(Writer { peer: again.peer, epoch: again.epoch }, a, Extent::All).await;
     assert_eq!(sources(world, a).await, [true]);
 }
 
@@ -131,13 +142,13 @@ pub async fn a_digest_finds_what_differs(world: &World) {
     );
     world
         .store
-        .apply_deltas(peer, deltas(1, &[(a, Held::All), (b, Held::Part)]), NOW)
+        .apply_deltas(peer, deltas(1, &[(a, Extent::All), (b, Extent::Part)]), NOW)
         .await
         .unwrap();
     assert!(
         world
             .store
-            .compare_digest(peer, 2, digest(&[(a, Held::All), (b, Held::Part)]))
+            .compare_digest(peer, 2, digest(&[(a, Extent::All), (b, Extent::Part)]))
             .await
             .unwrap()
             .is_empty()
@@ -148,7 +159,7 @@ pub async fn a_digest_finds_what_differs(world: &World) {
     assert_eq!(
         world
             .store
-            .compare_digest(peer, 40, digest(&[(a, Held::All), (b, Held::All)]))
+            .compare_digest(peer, 40, digest(&[(a, Extent::All), (b, Extent::All)]))
             .await
             .unwrap(),
         [bucket_of(b)]
@@ -158,7 +169,11 @@ pub async fn a_digest_finds_what_differs(world: &World) {
         2,
         "not agreed, so no new number"
     );
-    world.store.compare_digest(peer, 40, digest(&[(a, Held::All), (b, Held::Part)])).await.unwrap();
+    world
+        .store
+        .compare_digest(peer, 40, digest(&[(a, Extent::All), (b, Extent::Part)]))
+        .await
+        .unwrap();
     assert_eq!(world.store.peer(peer.peer).await.unwrap().unwrap().last_delta, 40);
     assert_eq!(
         world.store.compare_digest(peer, 40, Vec::new()).await.unwrap().len(),
@@ -173,8 +188,8 @@ pub async fn a_bucket_is_replaced(world: &World) {
         world.published(peer, fresh("a", "1")).await,
         world.published(peer, fresh("b", "2")).await,
     );
-    world.store.apply_deltas(peer, deltas(1, &[(a, Held::All)]), NOW).await.unwrap();
-    let rows = vec![Delta { version: b, held: Held::All }];
+    world.store.apply_deltas(peer, deltas(1, &[(a, Extent::All)]), NOW).await.unwrap();
+    let rows = vec![Delta { version: b, held: Extent::All }];
     let bucket = |number, replace, rows| Bucket { last_delta: 12, bucket: number, replace, rows };
     assert_eq!(
         world
@@ -197,7 +212,7 @@ pub async fn a_bucket_is_replaced(world: &World) {
     world.store.replace_bucket(peer, bucket(bucket_of(b), false, Vec::new()), NOW).await.unwrap();
     assert_eq!(sources(world, b).await, [true]);
     assert_eq!(
-        world.store.apply_deltas(peer, deltas(13, &[(b, Held::None)]), NOW).await.unwrap(),
+        world.store.apply_deltas(peer, deltas(13, &[(b, Extent::None)]), NOW).await.unwrap(),
         13
     );
 }
@@ -221,7 +236,7 @@ pub async fn reports_of_removed_or_changed_files_get_a_notice(world: &World) {
     // It fetched both before, and says so only now.
     world
         .store
-        .apply_deltas(late, deltas(1, &[(gone, Held::All), (changed, Held::All)]), NOW)
+        .apply_deltas(late, deltas(1, &[(gone, Extent::All), (changed, Extent::All)]), NOW)
         .await
         .unwrap();
     let notices = world.store.notices(late.peer, 0, NOW).await.unwrap();
@@ -234,7 +249,7 @@ pub async fn reports_of_removed_or_changed_files_get_a_notice(world: &World) {
         "{notices:?}"
     );
     // What it holds already is no news.
-    world.store.apply_deltas(late, deltas(3, &[(changed, Held::Part)]), NOW).await.unwrap();
+    world.store.apply_deltas(late, deltas(3, &[(changed, Extent::Part)]), NOW).await.unwrap();
     assert!(world.store.notices(late.peer, notices.obeyed, NOW).await.unwrap().notices.is_empty());
 }
 
@@ -245,9 +260,9 @@ pub async fn a_file_without_holders_keeps_when_it_was_seen(world: &World) {
         world.store.file(&name("a"), world.admin(), now_ms).await.unwrap().unwrap().file
     };
     assert_eq!((file(NOW).await.sources, file(NOW).await.last_seen_ms), (0, None));
-    world.hold(peer, a, Held::All).await;
+    world.hold(peer, a, Extent::All).await;
     assert_eq!((file(NOW).await.sources, file(NOW).await.last_seen_ms), (1, Some(NOW)));
     assert_eq!(file(LEASE).await.sources, 0, "its lease has ended");
-    world.store.apply_deltas(peer, deltas(2, &[(a, Held::None)]), NOW + 500).await.unwrap();
+    world.store.apply_deltas(peer, deltas(2, &[(a, Extent::None)]), NOW + 500).await.unwrap();
     assert_eq!((file(NOW).await.sources, file(NOW).await.last_seen_ms), (0, Some(NOW + 500)));
 }

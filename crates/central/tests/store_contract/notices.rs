@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use peral_central::store::{files::FileSearch, notices::MAX_NOTICES, peers::Writer};
 use peral_wire::rest::{
-    holdings::{Delta, Deltas, Held, VersionRef},
+    holdings::{Delta, Deltas, Extent, VersionRef},
     peers::Notice,
 };
 
@@ -57,7 +57,7 @@ pub async fn long_lists_come_in_parts(world: &World) {
     let total = MAX_NOTICES as usize + 50;
     let files = many_files(world, peer, total).await;
     assert_eq!(files.len(), total);
-    let delta = |version: &VersionRef| Delta { version: *version, held: Held::All };
+    let delta = |version: &VersionRef| Delta { version: *version, held: Extent::All };
     for (number, part) in files.chunks(1000).enumerate() {
         let first = number as u64 * 1000 + 1;
         let deltas = Deltas { first, deltas: part.iter().map(delta).collect() };

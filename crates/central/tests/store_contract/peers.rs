@@ -8,7 +8,7 @@ use peral_central::store::{
 use peral_model::Identity;
 use peral_wire::rest::{
     accounts::Role,
-    holdings::Held,
+    holdings::Extent,
     peers::{ListedState, Notice, PeerState},
 };
 
@@ -125,7 +125,7 @@ pub async fn heartbeats_renew_leases_of_the_current_epoch(world: &World) {
     let session = world.session(alice, "s", NOW).await;
     world.store.end_session(session, None, NOW).await.unwrap();
     let file = world.published(peer, fresh("a", "1")).await;
-    world.hold(peer, file, Held::All).await;
+    world.hold(peer, file, Extent::All).await;
     let full = Beat { state: PeerState::Full, room: 3, ..beat(peer, LEASE) };
     let beaten = world.store.beat(vec![full]).await.unwrap();
     assert_eq!((beaten.last_deltas, beaten.newest_notice), (vec![Some(1)], 1));

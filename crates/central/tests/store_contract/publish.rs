@@ -2,7 +2,7 @@ use peral_central::store::{Refusal, files::FileKey, peers::Writer, publish::Publ
 use peral_model::{FileId, Visibility};
 use peral_wire::rest::{
     files::{KEPT_VERSIONS, Right},
-    holdings::{Held, VersionRef},
+    holdings::{Extent, VersionRef},
     peers::Notice,
 };
 
@@ -122,7 +122,7 @@ pub async fn ten_versions_are_kept(world: &World) {
     let alice = world.account("alice").await;
     let (peer, holder) = (world.peer(alice).await, world.peer(alice).await);
     let mut version = world.published(peer, fresh("a", "0")).await;
-    world.hold(holder, version, Held::All).await;
+    world.hold(holder, version, Extent::All).await;
     for number in 1..KEPT_VERSIONS + 2 {
         version = world.published(peer, after(version, "a", &number.to_string())).await;
     }

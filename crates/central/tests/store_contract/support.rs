@@ -21,7 +21,7 @@ use peral_model::{
 use peral_wire::rest::{
     accounts::Role,
     files::{Access, FileChange, FileDetail, Right},
-    holdings::{Delta, Deltas, Held, VersionRef},
+    holdings::{Delta, Deltas, Extent, VersionRef},
     peers::Notice,
 };
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -247,7 +247,7 @@ impl World {
     }
 
     /// Reports one holding as the next delta.
-    pub async fn hold(&self, writer: Writer, version: VersionRef, held: Held) {
+    pub async fn hold(&self, writer: Writer, version: VersionRef, held: Extent) {
         let last = self.store.peer(writer.peer).await.unwrap().unwrap().last_delta;
         let deltas = Deltas { first: last + 1, deltas: vec![Delta { version, held }] };
         self.store.apply_deltas(writer, deltas, NOW).await.unwrap();

@@ -1,30 +1,15 @@
 //! The log of holding deltas.
 
-use peral_model::FileId;
-use peral_wire::{
-    Failure,
-    rest::holdings::{Delta, Held, VersionRef},
-};
+use peral_wire::{Failure, rest::holdings::Delta};
 use sqlx::FromRow;
-use uuid::Uuid;
 
-use super::{Db, broken, signed, unsigned};
+use super::{Db, broken, holding::HoldingRow, signed, unsigned};
 
 #[derive(FromRow)]
 struct DeltaRow {
     number: i64,
-    file_id: Uuid,
-    version: i64,
-    held: i64,
-}
-
-impl DeltaRow {
-    fn delta(&self) -> Delta {
-        Delta {
-            version: VersionRef { file: FileId(self.file_id), version: unsigned(self.version) },
-            held: if self.held == 1 { Held::All } else { Held::None },
-        }
-    }
+    #[sqlx(flatten)]
+    holding: HoldingRow,
 }
 
 impl Db {
@@ -48,7 +33,7 @@ impl Db {
             .fetch_all(self.reader())
             .await
             .map_err(broken)?;
-        Ok(rows.into_iter().map(|row| (unsigned(row.number), row.delta())).collect())
+        Ok(rows.into_iter().map(|row| (unsigned(row.number), row.holding.delta())).collect())
     }
 
     /// Deletes deltas that central has acknowledged.

@@ -5,13 +5,13 @@ use peral_model::{ContentId, FileId, FileName, Record};
 use peral_wire::{
     Failure, Sealed,
     envelope::{Sealable, envelope_from_bytes},
-    rest::holdings::{BUCKETS, Delta, Held, VersionRef, row_hash},
+    rest::holdings::{BUCKETS, Delta, VersionRef, bucket_of, row_hash},
 };
 use serde_json::json;
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use super::{Db, broken, shares::visibility_number, signed, unsigned};
+use super::{Db, broken, holding::HoldingRow, shares::visibility_number, signed, unsigned};
 
 /// A record that comes from the database: it was verified before it went in.
 pub fn stored(envelope: &[u8]) -> Result<Sealed<Record>, Failure> {
@@ -22,7 +22,7 @@ pub fn stored(envelope: &[u8]) -> Result<Sealed<Record>, Failure> {
 fn row(record: &Sealed<Record>) -> serde_json::Value {
     let value = &record.value;
     let version = VersionRef { file: value.file, version: value.version };
-    let bucket = row_hash(&Delta { version, held: Held::All }).0;
+    let bucket = bucket_of(version);
     json!({
         "file": value.file.0.simple().to_string(),
         "version": value.version,
@@ -201,10 +201,10 @@ impl Db {
         limit: usize,
     ) -> Result<Vec<Delta>, Failure> {
         let after = after.unwrap_or(VersionRef { file: FileId(Uuid::nil()), version: 0 });
-        let text = "SELECT file_id, version FROM records WHERE bucket = $1 AND held > 0 AND
+        let text = "SELECT file_id, version, held FROM records WHERE bucket = $1 AND held > 0 AND
             (file_id, version) > ($2, $3)
             ORDER BY file_id, version LIMIT $4";
-        let query = sqlx::query_as::<_, VersionRow>(text)
+        let query = sqlx::query_as::<_, HoldingRow>(text)
             .bind(bucket)
             .bind(after.file.0)
             .bind(signed(after.version));
@@ -213,8 +213,7 @@ impl Db {
             .fetch_all(self.reader())
             .await
             .map_err(broken)?;
-        let delta = |row: VersionRow| Delta { version: row.version(), held: Held::All };
-        Ok(rows.into_iter().map(delta).collect())
+        Ok(rows.iter().map(HoldingRow::delta).collect())
     }
 
     /// The XOR of the row hashes in each bucket, and the number of the last delta that is in it.
@@ -225,10 +224,10 @@ impl Db {
             .fetch_one(&mut *transaction)
             .await
             .map_err(broken)?;
-        let text = "SELECT file_id, version FROM records WHERE held > 0";
-        let mut rows = sqlx::query_as::<_, VersionRow>(text).fetch(&mut *transaction);
+        let text = "SELECT file_id, version, held FROM records WHERE held > 0";
+        let mut rows = sqlx::query_as::<_, HoldingRow>(text).fetch(&mut *transaction);
         while let Some(row) = rows.try_next().await.map_err(broken)? {
-            let (bucket, hash) = row_hash(&Delta { version: row.version(), held: Held::All });
+            let (bucket, hash) = row_hash(&row.delta());
             if let Some(word) = words.get_mut(usize::from(bucket)) {
                 *word ^= hash;
             }

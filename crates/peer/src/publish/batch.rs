@@ -56,7 +56,7 @@ impl Batch {
         for row in self.rows {
             match held_back(&row) {
                 Some(detail) => {
-                    left_out.push(LeftOut { id: row.id, code: ErrorCode::Held, detail });
+                    left_out.push(LeftOut { id: row.id, code: ErrorCode::Extent, detail });
                 }
                 None => entries.push(entry(row)?),
             }

@@ -7,7 +7,7 @@ use peral_peer::Withdraw;
 use peral_testkit::{files::write_dated, until};
 use peral_wire::{
     ErrorCode,
-    rest::{holdings::Held, peers::Notice},
+    rest::{holdings::Extent, peers::Notice},
 };
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ async fn a_download_is_held_and_never_published_under_another_name() {
     world.adopt(record.clone(), &path).await;
     let held = world.library.find(record.value.file, 2).await.unwrap().unwrap();
     assert!(held.fetched && held.path == path && held.open().is_ok());
-    assert_eq!(world.deltas().await, [(2, Held::All)]);
+    assert_eq!(world.deltas().await, [(2, Extent::All)]);
     // The user copies it: the same bytes under a name of the share.
     world.write("again", b"from afar");
     let row = world.until_some_pending().await;
@@ -85,11 +85,11 @@ async fn a_change_a_touch_and_a_loss_of_what_is_held() {
         world.library.find(file, 1).await.unwrap().filter(|held| held.open().is_ok())
     })
     .await;
-    assert_eq!(world.deltas().await, [(1, Held::All)]);
+    assert_eq!(world.deltas().await, [(1, Extent::All)]);
     // Edited: withdrawn, and to be published in place of the version before.
     world.write("file", b"version two");
     world.until_pending(&[("p/file", b"version two")]).await;
-    assert_eq!(world.deltas().await, [(1, Held::All), (1, Held::None)]);
+    assert_eq!(world.deltas().await, [(1, Extent::All), (1, Extent::None)]);
     let row = world.library.db().pending(0, OWNER.0, 10).await.unwrap().remove(0);
     assert_eq!((row.had_file, row.had_version), (Some(file.0), Some(1)));
     assert!(world.library.find(file, 1).await.unwrap().is_none());
@@ -116,7 +116,7 @@ async fn an_edit_between_two_looks_is_refused_at_the_open_file() {
     assert!(world.library.find(record.value.file, 1).await.unwrap().is_none());
     // A second notice of the same thing changes nothing.
     world.library.withdraw(&held, Withdraw::Changed).await.unwrap();
-    assert_eq!(world.deltas().await, [(1, Held::All), (1, Held::None)]);
+    assert_eq!(world.deltas().await, [(1, Extent::All), (1, Extent::None)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,8 +151,8 @@ async fn a_removed_name_takes_cached_copies_and_leaves_what_users_shared() {
         [("p/shared", Some("REMOVED"))]
     );
     let mut deltas = world.deltas().await;
-    deltas.sort_by_key(|(_, held)| *held == Held::None);
-    assert_eq!(deltas, [(1, Held::All), (1, Held::All), (1, Held::None), (1, Held::None)]);
+    deltas.sort_by_key(|(_, held)| *held == Extent::None);
+    assert_eq!(deltas, [(1, Extent::All), (1, Extent::All), (1, Extent::None), (1, Extent::None)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ use peral_testkit::{
     until,
 };
 use peral_transfer::Stamp;
-use peral_wire::{Sealed, keys::SigningKey, rest::holdings::Held};
+use peral_wire::{Sealed, keys::SigningKey, rest::holdings::Extent};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -129,7 +129,7 @@ impl World {
         self.library.adopt(FinishedDownload { record, path: path.into(), stamp }).await.unwrap();
     }
 
-    pub async fn deltas(&self) -> Vec<(u64, Held)> {
+    pub async fn deltas(&self) -> Vec<(u64, Extent)> {
         let log = self.library.db().deltas_after(0, 1000).await.unwrap();
         log.into_iter().map(|(_, delta)| (delta.version.version, delta.held)).collect()
     }

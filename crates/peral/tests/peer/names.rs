@@ -146,7 +146,7 @@ async fn a_private_share_publishes_privately_and_a_change_of_rights_is_kept() {
     };
     control.share(share).await.unwrap();
     write_settled(&public.join("leak"), b"quite private");
-    peer.until_trouble("pub/leak", ErrorCode::Held).await;
+    peer.until_trouble("pub/leak", ErrorCode::Extent).await;
     assert_eq!(
         bob.api.file(&FileName::new("pub/leak").unwrap()).await.unwrap_err().code,
         ErrorCode::NotFound

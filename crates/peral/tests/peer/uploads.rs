@@ -98,7 +98,7 @@ async fn an_upload_lands_in_the_share_published_and_held_when_it_is_acknowledged
     };
     peer.control().await.unwrap().share(other).await.unwrap();
     ann.until_file("new/marker", |found| found.file.sources == 1).await;
-    peer.until_trouble("new/deep/down/file", ErrorCode::Held).await;
+    peer.until_trouble("new/deep/down/file", ErrorCode::Extent).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,7 @@ use super::{
     finder::KnownSources,
     looking::Looking,
     request::{FetchDeps, FetchRequest},
-    stream::{self, Event, Job, Shared, StreamError},
+    stream::{self, Shared, StreamError, StreamEvent, StreamJob},
     swarm::{Remote, Swarm, is_refusal},
 };
 use crate::progress::{Observer, Phase, Progress};
@@ -122,7 +122,7 @@ enum Round {
 impl Driver<'_> {
     async fn run(
         mut self,
-        mut events: mpsc::Receiver<Event>,
+        mut events: mpsc::Receiver<StreamEvent>,
     ) -> Result<(Counters, Sealed<Record>), Failure> {
         for id in self.swarm.askable() {
             self.join(id);
@@ -202,7 +202,8 @@ impl Driver<'_> {
         let span = span_of(&remote, suspect);
         let cancel = CancellationToken::new();
         self.running.insert(request, Running { source, suspect, cancel: cancel.clone() });
-        let job = Job { request, source, remote, file: self.swarm.file(), ranges, suspect, cancel };
+        let job =
+            StreamJob { request, source, remote, file: self.swarm.file(), ranges, suspect, cancel };
         self.tasks.spawn(stream::run(Arc::clone(&self.shared), job).instrument(span));
     }
 
@@ -216,12 +217,12 @@ impl Driver<'_> {
         }
     }
 
-    fn hear(&mut self, event: Event) -> Result<(), Failure> {
+    fn hear(&mut self, event: StreamEvent) -> Result<(), Failure> {
         let now = self.now();
         // Finished tasks give back their memory.
         while self.tasks.try_join_next().is_some() {}
         match event {
-            Event::Piece { request, index, bytes, right: true, .. } => {
+            StreamEvent::Piece { request, index, bytes, right: true, .. } => {
                 if self.plan.piece_arrived(request, index, now) {
                     // Asking somebody is not moving yet: who is away may be asked for long.
                     (self.alive, self.phase) = (Instant::now(), Phase::Moving);
@@ -229,7 +230,7 @@ impl Driver<'_> {
                     self.shared.metrics.wasted.add(bytes);
                 }
             }
-            Event::Piece { request, source, index, bytes, right: false } => {
+            StreamEvent::Piece { request, source, index, bytes, right: false } => {
                 self.shared.metrics.wasted.add(bytes);
                 self.shared.metrics.bad_pieces.add(1);
                 self.plan.piece_bad(request, index, now);
@@ -240,7 +241,7 @@ impl Driver<'_> {
                     ));
                 }
             }
-            Event::Ended { request, source, end } => {
+            StreamEvent::Ended { request, source, end } => {
                 self.running.remove(&request);
                 let end = self.judge(source, end)?;
                 self.plan.request_ended(request, end, now);

@@ -31,11 +31,11 @@ pub(super) struct Shared {
     pub limits: Limits,
     pub metrics: Metrics,
     pub arriving: Arriving,
-    pub events: mpsc::Sender<Event>,
+    pub events: mpsc::Sender<StreamEvent>,
 }
 
 /// One request of the plan.
-pub(super) struct Job {
+pub(super) struct StreamJob {
     pub request: RequestId,
     pub source: SourceId,
     pub remote: Remote,
@@ -46,7 +46,7 @@ pub(super) struct Job {
 }
 
 /// What happened on a stream.
-pub(super) enum Event {
+pub(super) enum StreamEvent {
     /// A piece came; if it was right, it is written.
     Piece { request: RequestId, source: SourceId, index: u64, bytes: u64, right: bool },
     /// The stream has ended, and nothing more comes of it.
@@ -61,8 +61,8 @@ pub(super) enum StreamError {
     Ours(Failure),
 }
 
-/// Runs a request to its end. Says so by exactly one [`Event::Ended`], after all of its pieces.
-pub(super) async fn run(shared: Arc<Shared>, job: Job) {
+/// Runs a request to its end. Says so by exactly one [`StreamEvent::Ended`], after all of its pieces.
+pub(super) async fn run(shared: Arc<Shared>, job: StreamJob) {
     let (request, source) = (job.request, job.source);
     let running = AssertUnwindSafe(transfer(&shared, &job)).catch_unwind();
     let end = tokio::select! {
@@ -71,10 +71,10 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job) {
         end = running => end.unwrap_or_else(|_| Err(StreamError::Ours(fail!(Internal, "a request for pieces failed inside")))),
     };
     // Nobody listens any more when the download is over.
-    drop(shared.events.send(Event::Ended { request, source, end }).await);
+    drop(shared.events.send(StreamEvent::Ended { request, source, end }).await);
 }
 
-async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), StreamError> {
+async fn transfer(shared: &Arc<Shared>, job: &StreamJob) -> Result<(), StreamError> {
     let mut receiver = open(shared, job).await.map_err(StreamError::Theirs)?;
     let mut keeping: Option<JoinHandle<Result<Checked, Failure>>> = None;
     loop {
@@ -98,7 +98,7 @@ async fn transfer(shared: &Arc<Shared>, job: &Job) -> Result<(), StreamError> {
     }
 }
 
-async fn open(shared: &Shared, job: &Job) -> Result<Receiver, Failure> {
+async fn open(shared: &Shared, job: &StreamJob) -> Result<Receiver, Failure> {
     let Remote { peer, address, .. } = job.remote;
     let ranges = job
         .ranges
@@ -142,13 +142,14 @@ struct Checked {
 /// Tells the driver of a piece. Says whether it was right.
 async fn report(
     shared: &Shared,
-    job: &Job,
+    job: &StreamJob,
     keeping: JoinHandle<Result<Checked, Failure>>,
 ) -> Result<bool, StreamError> {
     let kept =
         keeping.await.unwrap_or_else(|error| Err(fail!(Internal, "a piece was not kept: {error}")));
     let Checked { index, bytes, right } = kept.map_err(StreamError::Ours)?;
-    let event = Event::Piece { request: job.request, source: job.source, index, bytes, right };
+    let event =
+        StreamEvent::Piece { request: job.request, source: job.source, index, bytes, right };
     drop(shared.events.send(event).await);
     Ok(right)
 }

@@ -26,7 +26,7 @@ pub struct Delta {
     #[serde(flatten)]
     pub version: VersionRef,
     /// What is held of it now.
-    pub held: Held,
+    pub held: Extent,
 }
 
 /// A version of a file.
@@ -44,7 +44,7 @@ pub struct VersionRef {
 /// How much of a version a peer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Held {
+pub enum Extent {
     /// All of it.
     All,
     /// Some pieces.
@@ -92,21 +92,31 @@ pub struct Bucket {
     pub rows: Vec<Delta>,
 }
 
-/// Hash of a holding row: the first 8 bytes (little-endian) of BLAKE3 over file id, version (8
-/// bytes, little-endian) and 1 for all, 2 for part. The bucket is the hash modulo 4,096 of the same
-/// without the last byte, so that a row stays in its bucket.
+/// Hash of a holding row, and its bucket: the first 8 bytes (little-endian) of BLAKE3 over file id,
+/// version (8 bytes, little-endian) and 1 for all, 2 for part.
 pub fn row_hash(row: &Delta) -> (u16, u64) {
-    let word = |bytes: &[u8]| {
-        let hash = peral_model::ContentId::of(bytes).0;
-        u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
-    };
-    let mut key = row.version.file.to_vec();
-    key.extend(row.version.version.to_le_bytes());
-    let bucket = u16::try_from(word(&key) % BUCKETS as u64).unwrap_or_default();
+    let mut key = key_of(row.version);
     key.push(match row.held {
-        Held::None => 0,
-        Held::All => 1,
-        Held::Part => 2,
+        Extent::None => 0,
+        Extent::All => 1,
+        Extent::Part => 2,
     });
-    (bucket, word(&key))
+    (bucket_of(row.version), word_of(&key))
+}
+
+/// The bucket of a version's row: the hash modulo 4,096 of what [`row_hash`] hashes without its last
+/// byte, so that a row stays in its bucket.
+pub fn bucket_of(version: VersionRef) -> u16 {
+    u16::try_from(word_of(&key_of(version)) % BUCKETS as u64).unwrap_or_default()
+}
+
+fn key_of(version: VersionRef) -> Vec<u8> {
+    let mut key = version.file.to_vec();
+    key.extend(version.version.to_le_bytes());
+    key
+}
+
+fn word_of(bytes: &[u8]) -> u64 {
+    let hash = peral_model::ContentId::of(bytes).0;
+    u64::from_le_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
 }

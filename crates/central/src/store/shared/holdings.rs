@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use async_trait::async_trait;
 use futures::{FutureExt, TryStreamExt};
 use peral_model::FileId;
-use peral_wire::rest::holdings::{BUCKETS, Bucket, Delta, Deltas, Held, VersionRef, row_hash};
+use peral_wire::rest::holdings::{BUCKETS, Bucket, Delta, Deltas, Extent, VersionRef, row_hash};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -87,12 +87,12 @@ async fn apply(c: &mut Conn, writer: Writer, deltas: &Deltas, now_ms: i64) -> Re
 
 /// Writes what a peer says of versions; what it said last of each counts.
 async fn write_rows(c: &mut Conn, writer: Writer, deltas: &[Delta], now_ms: i64) -> Result<()> {
-    let last: BTreeMap<VersionRef, Held> =
+    let last: BTreeMap<VersionRef, Extent> =
         deltas.iter().map(|delta| (delta.version, delta.held)).collect();
     let (mut held, mut gone) = (Vec::new(), Vec::new());
     for (version, what) in last {
         match what {
-            Held::None => gone.push(version.into()),
+            Extent::None => gone.push(version.into()),
             _ => held.push(holding(version, what)),
         }
     }
@@ -109,7 +109,7 @@ async fn write_rows(c: &mut Conn, writer: Writer, deltas: &[Delta], now_ms: i64)
     Ok(())
 }
 
-fn holding(version: VersionRef, held: Held) -> HoldingRow {
+fn holding(version: VersionRef, held: Extent) -> HoldingRow {
     let (bucket, _) = row_hash(&Delta { version, held });
     // Buckets are below 4,096.
     let bucket = i16::try_from(bucket).unwrap_or_default();
@@ -117,7 +117,7 @@ fn holding(version: VersionRef, held: Held) -> HoldingRow {
         file: version.file.0,
         version: int(version.version),
         bucket,
-        whole: held == Held::All,
+        whole: held == Extent::All,
     }
 }
 
@@ -133,7 +133,7 @@ impl HeldRow {
     fn delta(&self) -> Result<Delta> {
         let version = nat(self.version, "holdings", "version", self.file)?;
         let version = VersionRef { file: FileId(self.file), version };
-        Ok(Delta { version, held: if self.whole { Held::All } else { Held::Part } })
+        Ok(Delta { version, held: if self.whole { Extent::All } else { Extent::Part } })
     }
 }
 
