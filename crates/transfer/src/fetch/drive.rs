@@ -99,7 +99,7 @@ struct Driver<'a> {
     start: Instant,
     /// The last new piece.
     alive: Instant,
-    told: Option<Instant>,
+    told: Option<Told>,
     phase: Phase,
     looking: Looking,
     /// The plan gave up; somebody new may set it going again.
@@ -111,6 +111,12 @@ struct Running {
     source: SourceId,
     suspect: bool,
     cancel: CancellationToken,
+}
+
+/// What the observer was told last.
+struct Told {
+    at: Instant,
+    progress: Progress,
 }
 
 /// What a round of actions came to.
@@ -333,8 +339,11 @@ impl Driver<'_> {
         let look =
             (!self.looking.is_open() && self.swarm.askable().len() < ENOUGH).then_some(next_look);
         let fail = self.failed.map(|_| next_look.min(self.alive + self.request.wait));
+        // What came right after the observer was told has to be told too, though nothing else comes.
+        let tell = self.told.as_ref().filter(|told| told.progress != self.progress());
+        let tell = tell.map(|told| told.at + TELL);
         let now = Instant::now();
-        let due = [plan, look, fail].into_iter().flatten().min().unwrap_or(now + LATER);
+        let due = [plan, look, fail, tell].into_iter().flatten().min().unwrap_or(now + LATER);
         // Never a busy loop, whatever the parts say.
         due.max(now + Duration::from_millis(1))
     }
@@ -356,10 +365,15 @@ impl Driver<'_> {
     }
 
     fn tell(&mut self, now: bool) {
-        if !now && self.told.is_some_and(|told| told.elapsed() < TELL) {
+        if !now && self.told.as_ref().is_some_and(|told| told.at.elapsed() < TELL) {
             return;
         }
-        self.told = Some(Instant::now());
+        let progress = self.progress();
+        self.observer.progress(&progress);
+        self.told = Some(Told { at: Instant::now(), progress });
+    }
+
+    fn progress(&self) -> Progress {
         let mut asked: Vec<PeerId> = self
             .running
             .values()
@@ -367,13 +381,13 @@ impl Driver<'_> {
             .collect();
         asked.sort_unstable();
         asked.dedup();
-        self.observer.progress(&Progress {
+        Progress {
             phase: self.phase,
             done: bytes_of(self.plan.done(), self.size),
             total: self.size,
             fetched: self.plan.counters().fetched,
             sources: u32::try_from(asked.len()).unwrap_or(u32::MAX),
-        });
+        }
     }
 }
 
