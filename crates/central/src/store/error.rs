@@ -133,6 +133,9 @@ pub enum Refusal {
     /// The peer asked for is there, and full.
     #[error("the peer is full; free space on it, or let central choose another")]
     PeerFull,
+    /// No peer was asked for, and none is online.
+    #[error("no peer is online to take this upload; try again when one is")]
+    NobodyOnline,
     /// No live peer has room.
     #[error("no peer that is online has room for this upload")]
     NoRoom,
@@ -161,7 +164,7 @@ impl Refusal {
             Self::LastAdministrator | Self::KeyReused => ErrorCode::AlreadyExists,
             Self::UnknownPrincipal(_) | Self::BadUpload => ErrorCode::InvalidArgument,
             Self::TooLarge => ErrorCode::TooLarge,
-            Self::PeerUnavailable => ErrorCode::Unavailable,
+            Self::PeerUnavailable | Self::NobodyOnline => ErrorCode::Unavailable,
             Self::PeerFull | Self::NoRoom => ErrorCode::NoSpace,
             Self::TooMany(_) => ErrorCode::RateLimited,
         }

@@ -154,7 +154,7 @@ fn upload(name: &str, size: u64) -> NewUpload {
 async fn an_upload_goes_to_a_live_peer_and_is_published_for_who_asked() {
     let net = Net::start().await;
     let ada = net.member("ada").await;
-    assert_eq!(code(ada.api.upload(&upload("u", 3)).await), ErrorCode::NoSpace, "no peer");
+    assert_eq!(code(ada.api.upload(&upload("u", 3)).await), ErrorCode::Unavailable, "no peer");
     let peer = net.peer("root").await;
     peer.beat(PeerState::Ready, 0).await.unwrap();
     let begun = ada.api.upload(&upload("u", 3)).await.unwrap();

@@ -135,6 +135,8 @@ pub async fn an_upload_ends_once(world: &World) {
 
 pub async fn the_peer_with_most_room_is_chosen(world: &World) {
     let alice = world.account("alice").await;
+    let nobody = world.store.begin_upload(upload(alice, "x", 1)).await;
+    assert_eq!(refused(nobody), Refusal::NobodyOnline);
     let (small, large, full) =
         (world.peer(alice).await, world.peer(alice).await, world.peer(alice).await);
     assert_eq!(refused(world.store.begin_upload(upload(alice, "x", 1)).await), Refusal::NoRoom);

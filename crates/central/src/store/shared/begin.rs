@@ -142,11 +142,18 @@ async fn choose(c: &mut Conn, upload: &NewUpload) -> Result<(PeerId, PeerLocatio
             PeerLocation { address: row.address, node: row.node, zone: row.zone },
         )),
         None if asked.is_some() => {
-            let sql = "SELECT count(*) FROM leases WHERE peer = $1 AND ends_ms > $2 AND state = 1";
-            let full: i64 =
-                sqlx::query_scalar(sql).bind(asked).bind(upload.now_ms).fetch_one(c).await?;
-            Err(if full > 0 { Refusal::PeerFull } else { Refusal::PeerUnavailable }.into())
+            let full = full_peers(c, upload).await? > 0;
+            Err(if full { Refusal::PeerFull } else { Refusal::PeerUnavailable }.into())
         }
+        None if full_peers(c, upload).await? == 0 => Err(Refusal::NobodyOnline.into()),
         _ => Err(Refusal::NoRoom.into()),
     }
+}
+
+/// How many peers are online and full, of all or as the one asked for.
+async fn full_peers(c: &mut Conn, upload: &NewUpload) -> Result<i64> {
+    let sql = "SELECT count(*) FROM leases WHERE (peer = $1 OR $1 IS NULL) AND ends_ms > $2
+         AND state = 1";
+    let asked = upload.peer.map(|peer| peer.0);
+    Ok(sqlx::query_scalar(sql).bind(asked).bind(upload.now_ms).fetch_one(c).await?)
 }
