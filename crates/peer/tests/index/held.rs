@@ -16,7 +16,8 @@ use crate::world::{OWNER, world};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_is_held_and_never_published_under_another_name() {
     let world = world(Visibility::Public).await;
-    let path = world.write("copy", b"from afar");
+    // As fresh as a download is: the indexer waits before it looks at it.
+    let path = write_dated(&world.share.join("copy"), b"from afar", Duration::ZERO);
     let record = world.record(
         "far/file",
         7,

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, future::try_join};
 use peral_model::{
     pieces::{self, PieceHasher},
     plan::{RequestId, SourceId},
@@ -78,14 +78,16 @@ async fn transfer(shared: &Arc<Shared>, job: &StreamJob) -> Result<(), StreamErr
     let mut receiver = open(shared, job).await.map_err(StreamError::Theirs)?;
     let mut keeping: Option<JoinHandle<Result<Checked, Failure>>> = None;
     loop {
-        let next = timeout(PATIENCE, receiver.next())
-            .await
-            .unwrap_or_else(|_| Err(fail!(DeadlineExceeded, "it went silent")));
-        // A piece is hashed and written while the next one comes.
-        let right = match keeping.take() {
-            Some(keeping) => report(shared, job, keeping).await?,
-            None => true,
+        // A piece is hashed, written and reported while the next one comes.
+        let reported = async {
+            match keeping.take() {
+                Some(keeping) => report(shared, job, keeping).await,
+                None => Ok(true),
+            }
         };
+        let silent = |_| Err(fail!(DeadlineExceeded, "it went silent"));
+        let coming = async { Ok(timeout(PATIENCE, receiver.next()).await.unwrap_or_else(silent)) };
+        let (right, next) = try_join(reported, coming).await?;
         // After a wrong piece nothing more is wanted from here: the plan cancels this request, but
         // maybe only after more wrong pieces.
         let Some(piece) = next.map_err(StreamError::Theirs)?.filter(|_| right) else {
