@@ -129,7 +129,7 @@ impl RunArgs {
     /// The configuration that these arguments describe.
     ///
     /// # Errors
-    /// As [`PlaceArgs::config`].
+    /// Those of a data folder or a database that cannot be used.
     pub fn config(self) -> Result<Config, Failure> {
         let place = self.place.config()?;
         Ok(Config {

@@ -238,7 +238,7 @@ impl Library {
     }
 
     /// What is held under names with this prefix, after a name, in byte order; at most `limit` and
-    /// [`MAX_LIST`]. A name may come more than once, with several versions; a page never ends
+    /// 1,000. A name may come more than once, with several versions; a page never ends
     /// between them, but for a name of more than a page. Versions whose rights have changed since
     /// their records were signed are left out: nobody here knows who may see them.
     ///

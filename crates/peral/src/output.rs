@@ -28,7 +28,7 @@ pub trait CommandResult: Serialize {
     /// Names the form of the JSON object; `peral json` documents its fields.
     const SCHEMA: &'static str;
 
-    /// What people see. Text that comes from others must go through [`escape`], [`quoted`] or a
+    /// What people see. Text that comes from others must go through [`escape()`], [`quoted`] or a
     /// [`Table`].
     fn text(&self, out: &Output) -> String;
 }
