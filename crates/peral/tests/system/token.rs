@@ -13,7 +13,7 @@ use crate::{
     network::{Network, Node, User},
 };
 
-const SIZE: u64 = 24 << 20;
+const SIZE: u64 = 48 << 20;
 
 /// A network with a token of ana's in a file.
 fn start(network: &Network) -> (User, Node, PathBuf) {
